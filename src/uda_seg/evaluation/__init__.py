@@ -1,0 +1,1 @@
+"""From predictions to one confusion matrix, and from it to every score."""

@@ -1,0 +1,1 @@
+"""Segmentation networks and discriminators: weights only, no training."""
