@@ -1,0 +1,85 @@
+"""AdaptSegNet: fool a discriminator that sees predictions, at one or more levels.
+
+Tsai et al., Learning to Adapt Structured Output Space for Semantic Segmentation, CVPR 2018,
+https://arxiv.org/abs/1802.10349
+
+Faithful to: the authors' published loop (`train_gta2cityscapes_multi.py` at commit fca9ff0), by its
+step order and constants; `tests/methods/test_adaptsegnet.py` holds it to that.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from uda_seg.batch import Batch, Target
+from uda_seg.methods.base import Losses, Method
+from uda_seg.methods.source_only import supervision
+from uda_seg.networks.prediction import Prediction
+from uda_seg.parts.adversary import Adversary
+
+LEVELS = {"feature": ("feature",), "single": ("main",), "multi": ("main", "auxiliary")}
+"""Where a discriminator looks, by the paper's names of the variants."""
+
+
+class AdaptSegNet(Method):
+    """
+    Args:
+        levels: "feature" (the deepest features), "single" (the main prediction) or "multi" (main
+            and auxiliary prediction; the auxiliary head is then trained on source labels too).
+        gan: "vanilla" or "ls".
+        critic: makes a discriminator for a number of input channels.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        weights: Mapping[str, float | None],
+        levels: str,
+        gan: str,
+        critic: Callable[[int], nn.Module],
+    ) -> None:
+        super().__init__(network, weights)
+        if levels not in LEVELS:
+            raise ValueError(f"levels: {levels!r} is unknown; choose from {', '.join(LEVELS)}")
+        self.levels = levels
+        self.adversaries = nn.ModuleDict()
+        for level in LEVELS[levels]:
+            channels = network.feature_channels if level == "feature" else network.classes
+            self.adversaries[level] = Adversary(critic(int(channels)), gan)
+
+    def players(self) -> dict[str, nn.Module]:
+        return {"network": self.network, "discriminator": self.adversaries}
+
+    def losses(self, batch: Batch) -> Iterator[Losses]:
+        source = self.network(batch.source.image, "source")
+        yield supervision(source, batch.source, self.levels)
+        target = self.network(batch.target.image, "target")
+        yield {
+            f"adversarial_{level}": adversary.fool(self.view(target, level))
+            for level, adversary in self.adversaries.items()
+        }
+        with torch.no_grad():
+            views = {k: (self.view(source, k), self.view(target, k)) for k in self.adversaries}
+        yield {f"critic_{k}": a.judge(*views[k]) for k, a in self.adversaries.items()}
+
+    def view(self, prediction: Prediction, level: str) -> Tensor:
+        """What the critic of a level looks at: (B, classes or features, H, W)."""
+        if level == "main":
+            return prediction.logits.softmax(1)
+        if level == "auxiliary":
+            assert prediction.auxiliary_logits is not None
+            return prediction.auxiliary_logits.softmax(1)
+        # The authors enlarge features to the image's size (AdaptSegNet issues 41 and 67).
+        size = prediction.logits.shape[-2:]
+        return F.interpolate(prediction.features, size, mode="bilinear", align_corners=False)
+
+    @torch.no_grad()
+    def pictures(self, target: Target) -> dict[str, Tensor]:
+        """Where each discriminator takes the target's prediction for the target's."""
+        prediction = self.network(target.image, "target")
+        return {
+            f"discriminator_{level}": adversary.fakeness(self.view(prediction, level))
+            for level, adversary in self.adversaries.items()
+        }

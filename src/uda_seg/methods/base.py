@@ -1,0 +1,53 @@
+"""The one seam every adaptation method fits into."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+
+from torch import Tensor, nn
+
+from uda_seg.batch import Batch, Target
+
+Losses = dict[str, Tensor]
+
+
+class Method(nn.Module, ABC):
+    """What to minimise on a batch, and which networks play.
+
+    A method never sees an optimizer, a trainer, a logger, a device or a config: `Adaptation`
+    steps it.
+
+    Args:
+        network: the segmentation network that is adapted and evaluated.
+        weights: factor of every loss in the objective, by the loss's name; None for a loss that
+            this variant of the method does not have.
+    """
+
+    needs: frozenset[str] = frozenset()
+    """Optional fields of the batch it reads, such as `source.depth`."""
+
+    supervised_by: str = "source"
+    """The domain whose labels it trains on. Only the oracle says "target"."""
+
+    def __init__(self, network: nn.Module, weights: Mapping[str, float | None]) -> None:
+        super().__init__()
+        self.network = network
+        self.weights = {name: weight for name, weight in weights.items() if weight is not None}
+
+    @abstractmethod
+    def losses(self, batch: Batch) -> Iterator[Losses]:
+        """Yield named, unweighted losses; each yield is back-propagated at once.
+
+        Losses that share a graph must be yielded together.
+        """
+
+    def players(self) -> dict[str, nn.Module]:
+        """The modules trained, by name; each has an optimizer of its own."""
+        return {"network": self.network}
+
+    def after_step(self) -> None:
+        """Called once the players have been updated."""
+        return
+
+    def pictures(self, target: Target) -> dict[str, Tensor]:
+        """Maps worth a look, by name: (B, 1, h, w) in [0, 1]."""
+        return {}

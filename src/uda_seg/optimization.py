@@ -1,0 +1,85 @@
+"""Optimizers that step as one, and how their learning rates fall."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
+
+
+class JointOptimizer(Optimizer):
+    """Several optimizers that step as one, so that one batch is one `global_step`.
+
+    Lightning counts a step per optimizer: under `max_steps`, a method with a discriminator would
+    see half the batches that one without does (pytorch-lightning issue 17958).
+    """
+
+    def __init__(self, optimizers: Mapping[str, Optimizer]) -> None:
+        self.optimizers = dict(optimizers)
+        super().__init__([{"params": []}], {})
+        self._share_groups()
+
+    def _share_groups(self) -> None:
+        """Holds the players' own dicts: a rate set here is a rate set there."""
+        self.param_groups = []
+        for player, optimizer in self.optimizers.items():
+            for group in optimizer.param_groups:
+                group["player"] = player
+                self.param_groups.append(group)
+
+    def step(self, closure: Callable[[], Tensor] | None = None) -> None:  # type: ignore[override]
+        if closure is not None:
+            closure()
+        for optimizer in self.optimizers.values():
+            optimizer.step()
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {player: optimizer.state_dict() for player, optimizer in self.optimizers.items()}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        for player, optimizer in self.optimizers.items():
+            optimizer.load_state_dict(state_dict[player])
+        self._share_groups()
+
+    def clip(self, norm: float) -> None:
+        """Shortens each player's gradient to `norm`; players do not dampen one another."""
+        for optimizer in self.optimizers.values():
+            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+            nn.utils.clip_grad_norm_(parameters, norm)
+
+
+def make_optimizer(player: nn.Module, factory: OptimizerFactory) -> Optimizer:
+    """A player's optimizer over its own groups (say a faster head) or all that is trainable.
+
+    A group's "factor" multiplies the learning rate.
+    """
+    if not hasattr(player, "parameter_groups"):
+        return factory([p for p in player.parameters() if p.requires_grad])
+    optimizer = factory(player.parameter_groups())
+    for group in optimizer.param_groups:
+        group["lr"] *= group.pop("factor", 1.0)
+    return optimizer
+
+
+def polynomial(optimizer: Optimizer, total: int, power: float, warm_up: int) -> LambdaLR:
+    """Learning rates times (1 - step / total) ^ power, after a linear rise of `warm_up` steps."""
+
+    def factor(step: int) -> float:
+        rise = min(1.0, (step + 1) / (warm_up + 1))
+        return rise * max(0.0, 1 - step / total) ** power
+
+    return LambdaLR(optimizer, factor)
+
+
+def seed_step(seed: int, step: int, rank: int) -> None:
+    """Makes every random number of a step a function of (seed, step, rank)."""
+    torch.manual_seed(int(np.random.SeedSequence((seed, step, rank)).generate_state(1)[0]))
