@@ -1,0 +1,77 @@
+"""What all segmentation networks share: normalisation, batch-norm policy, groups of weights."""
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from uda_seg.errors import ConfigError
+from uda_seg.networks import batch_norm as norms
+from uda_seg.networks.prediction import Prediction
+
+
+class SegmentationNetwork(nn.Module):
+    """RGB images in [0, 1] in, `Prediction` out.
+
+    A subclass builds its layers, then calls `set_batch_norm`; it implements `predict` and
+    `heads`. Everything that is no head counts as encoder.
+    """
+
+    feature_channels: int
+    """Channels of `Prediction.features`."""
+    load_report: str = "no pretrained weights"
+    """How the pretrained weights fitted."""
+
+    def __init__(
+        self, classes: int, mean: Sequence[float], std: Sequence[float], head_factor: float
+    ) -> None:
+        super().__init__()
+        if len(mean) != 3 or len(std) != 3 or min(std) <= 0:
+            raise ConfigError(
+                f"mean={list(mean)} and std={list(std)}: need three numbers each, for R, G, B, "
+                "and every std above 0"
+            )
+        self.classes, self.head_factor = classes, head_factor
+        self.batch_norm = "train"
+        self.register_buffer("mean", torch.tensor(list(mean)).view(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(list(std)).view(1, 3, 1, 1))
+
+    def forward(self, image: Tensor, domain: str = "source") -> Prediction:
+        """`image`: (B, 3, H, W) RGB in [0, 1]; `domain`: whose images these are, `source` or
+        `target`, for the batch-norm policy."""
+        with norms.statistics(self, self.batch_norm, domain):
+            return self.predict((image - self.mean) / self.std)
+
+    @abstractmethod
+    def predict(self, image: Tensor) -> Prediction:
+        """`image`: (B, 3, H, W), normalised."""
+
+    @abstractmethod
+    def heads(self) -> list[nn.Module]:
+        """The modules that start from scratch and learn at `head_factor` times the rate."""
+
+    def set_batch_norm(self, policy: str) -> None:
+        """Switches to one of `batch_norm.POLICIES`; ConfigError for any other name."""
+        norms.check_policy(policy)
+        self.batch_norm = policy
+        norms.fix_affine(self, policy)
+        self.train(self.training)
+
+    def train(self, mode: bool = True) -> "SegmentationNetwork":
+        super().train(mode)
+        norms.fix_mode(self, self.batch_norm)
+        return self
+
+    def parameter_groups(self) -> list[dict]:
+        """Groups for an optimizer; `factor` multiplies its learning rate.
+
+        Weights without gradients (frozen batch norm) are in as well: optimizers skip them, and
+        checkpoints keep their shape when the policy changes."""
+        heads = [weight for head in self.heads() for weight in head.parameters()]
+        known = {id(weight) for weight in heads}
+        encoder = [weight for weight in self.parameters() if id(weight) not in known]
+        return [
+            {"name": "encoder", "params": encoder, "factor": 1.0},
+            {"name": "heads", "params": heads, "factor": float(self.head_factor)},
+        ]

@@ -1,0 +1,52 @@
+"""A segmentation network of a few thousand weights, for tests and for trying things out."""
+
+from collections.abc import Sequence
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from uda_seg.networks.base import SegmentationNetwork
+from uda_seg.networks.prediction import Prediction
+
+
+class TinyNetwork(SegmentationNetwork):
+    """Three convolutions with batch norm; stride 4; an auxiliary head at stride 2."""
+
+    def __init__(
+        self,
+        classes: int,
+        width: int,
+        auxiliary: bool,
+        batch_norm: str,
+        mean: Sequence[float],
+        std: Sequence[float],
+        head_factor: float,
+    ) -> None:
+        super().__init__(classes, mean, std, head_factor)
+        self.feature_channels = width
+        self.early = nn.Sequential(*_layer(3, width, stride=2))
+        self.late = nn.Sequential(*_layer(width, width, stride=2), *_layer(width, width, stride=1))
+        self.head = nn.Conv2d(width, classes, 1)
+        self.auxiliary_head = nn.Conv2d(width, classes, 1) if auxiliary else None
+        self.set_batch_norm(batch_norm)
+
+    def predict(self, image: Tensor) -> Prediction:
+        def resize(maps: Tensor) -> Tensor:
+            return F.interpolate(maps, image.shape[-2:], mode="bilinear", align_corners=False)
+
+        early = self.early(image)
+        features = self.late(early)
+        auxiliary = self.auxiliary_head
+        return Prediction(
+            logits=resize(self.head(features)),
+            features=features,
+            auxiliary_logits=resize(auxiliary(early)) if auxiliary is not None else None,
+        )
+
+    def heads(self) -> list[nn.Module]:
+        return [head for head in (self.head, self.auxiliary_head) if head is not None]
+
+
+def _layer(channels: int, width: int, stride: int) -> list[nn.Module]:
+    convolution = nn.Conv2d(channels, width, 3, stride, 1, bias=False)
+    return [convolution, nn.BatchNorm2d(width), nn.ReLU()]
