@@ -1,0 +1,161 @@
+"""The only training loop: steps any `Method` under Lightning, and scores its network.
+
+    for each batch                      # one batch is one step, whatever the number of players
+        seed every random number by (seed, step, rank)
+        for each piece of the batch     # gradient accumulation
+            for each yield of method.losses(piece)
+                back-propagate weight * loss, summed
+        clip, step all players, advance the schedule, method.after_step()
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields, replace
+from typing import Any
+
+import torch
+from lightning import LightningModule
+from torch import Tensor
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from uda_seg.batch import Batch, Source, Target
+from uda_seg.data.pair import Evaluation
+from uda_seg.errors import ConfigError
+from uda_seg.evaluation.confusion import ConfusionMatrix
+from uda_seg.evaluation.inference import Inference
+from uda_seg.evaluation.selection import InformationMaximisation
+from uda_seg.methods.base import Losses, Method
+from uda_seg.optimization import JointOptimizer, OptimizerFactory, make_optimizer, seed_step
+
+
+class Adaptation(LightningModule):
+    """
+    Args:
+        method: what to minimise.
+        optimizers: a factory for every player of the method.
+        schedule: makes the learning-rate schedule of all players.
+        classes: names of the experiment's classes.
+        inference: turns images into logits when scoring.
+        seed: of everything random in a step.
+        accumulate: equal pieces a batch is back-propagated in; divides the batch size.
+        clip_norm: longest gradient of a player, or None.
+    """
+
+    def __init__(
+        self,
+        method: Method,
+        optimizers: Mapping[str, OptimizerFactory],
+        schedule: Callable[[Optimizer], LRScheduler],
+        classes: list[str],
+        inference: Inference,
+        seed: int,
+        accumulate: int,
+        clip_norm: float | None,
+    ) -> None:
+        super().__init__()
+        self.automatic_optimization = False
+        self.method, self.inference = method, inference
+        self.classes = list(classes)
+        self.optimizer_factories, self.schedule = dict(optimizers), schedule
+        self.seed, self.accumulate, self.clip_norm = seed, accumulate, clip_norm
+        self.last_losses: dict[str, Tensor] = {}
+        """Unweighted losses of the latest step, by name."""
+        self.confusion = ConfusionMatrix(len(classes))
+        self.label_free = InformationMaximisation()
+        players = set(method.players())
+        if set(optimizers) != players:
+            raise ConfigError(
+                f"method.optimizers: {type(method).__name__} trains {sorted(players)}, "
+                f"but optimizers are configured for {sorted(optimizers)}"
+            )
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] to logits (B, C, H, W)."""
+        return self.inference(self.method.network, image)
+
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Images travel as bytes and become floats on the device."""
+        if isinstance(batch, Batch):
+            batch.source.image, batch.target.image = (
+                domain.image.float() / 255 for domain in (batch.source, batch.target)
+            )
+            batch.source.label = batch.source.label.long()
+        elif isinstance(batch, Evaluation):
+            batch.image = batch.image.float() / 255
+        return batch
+
+    def training_step(self, batch: Batch, batch_idx: int) -> None:
+        seed_step(self.seed, self.global_step, self.global_rank)
+        optimizer = self.optimizers()
+        optimizer.zero_grad()
+        seen: dict[str, Tensor] = {}
+        for piece in pieces(batch, self.accumulate):
+            for losses in self.method.losses(piece):
+                self.manual_backward(self.objective(losses) / self.accumulate)
+                for name, loss in losses.items():
+                    seen[name] = seen.get(name, 0) + loss.detach() / self.accumulate
+        self._check_all_weighted(seen)
+        if self.clip_norm is not None:
+            optimizer.optimizer.clip(self.clip_norm)
+        optimizer.step()
+        self.lr_schedulers().step()
+        self.method.after_step()
+        self.last_losses = seen
+        self.log_dict({f"loss/{name}": loss for name, loss in seen.items()}, batch_size=1)
+
+    def objective(self, losses: Losses) -> Tensor:
+        """The weighted sum of what a method yielded at once."""
+        weights = self.method.weights
+        unknown = losses.keys() - weights.keys()
+        if unknown:
+            raise ConfigError(
+                f"method.weights: no weight for {', '.join(sorted(unknown))}; "
+                f"there are {', '.join(sorted(weights))}"
+            )
+        return torch.stack([weights[name] * loss for name, loss in losses.items()]).sum()
+
+    def _check_all_weighted(self, seen: Mapping[str, Tensor]) -> None:
+        idle = self.method.weights.keys() - seen.keys()
+        if idle:
+            raise ConfigError(
+                f"method.weights: {', '.join(sorted(idle))} weigh no loss of this method; "
+                f"it has {', '.join(sorted(seen))}"
+            )
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        players = self.method.players()
+        optimizer = JointOptimizer(
+            {p: make_optimizer(players[p], f) for p, f in self.optimizer_factories.items()}
+        )
+        return {"optimizer": optimizer, "lr_scheduler": self.schedule(optimizer)}
+
+    def validation_step(self, batch: Evaluation, batch_idx: int) -> None:
+        logits = self(batch.image)
+        self.label_free.update(logits)
+        for one, label in zip(logits, batch.label, strict=True):
+            self.confusion.update(self.inference.predict(one[None], label.shape[-2:]), label[None])
+
+    @torch.no_grad()
+    def predict_label(self, image: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] to classes (B, H, W), in evaluation mode."""
+        training = self.method.training
+        self.method.eval()
+        try:
+            return self(image.to(self.device)).argmax(1)
+        finally:
+            self.method.train(training)
+
+
+def pieces(batch: Batch, count: int) -> Iterator[Batch]:
+    """A batch in `count` equal parts."""
+    if count == 1:
+        yield batch
+        return
+    size = len(batch.source.image) // count
+    for first in range(0, size * count, size):
+        yield Batch(*(_part(d, slice(first, first + size)) for d in (batch.source, batch.target)))
+
+
+def _part(domain: Source | Target, rows: slice) -> Any:
+    values = {f.name: getattr(domain, f.name) for f in fields(domain)}
+    return replace(domain, **{k: v[rows] for k, v in values.items() if v is not None})

@@ -1,0 +1,187 @@
+"""Train a method on a source and a target, score it, and keep the scores."""
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra.utils import get_class
+from lightning import Trainer
+from omegaconf import DictConfig, OmegaConf
+
+from uda_seg import run_folder
+from uda_seg.adaptation import Adaptation
+from uda_seg.callbacks import FiniteLosses, Panels, ProgressLine
+from uda_seg.config import build
+from uda_seg.data.pair import Pair
+from uda_seg.errors import ConfigError
+from uda_seg.evaluation import scores
+from uda_seg.methods.base import Method
+from uda_seg.optimization import polynomial
+from uda_seg.report.table import print_run
+from uda_seg.scoring import Scoreboard, checkpoints, load_network
+
+log = logging.getLogger(__name__)
+
+
+def run(config: DictConfig, folder: Path) -> float | None:
+    """Returns the last mIoU in percent, which a search maximises."""
+    run_folder.open_run(config, folder)
+    settings = config.trainer
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    torch.manual_seed(config.seed)
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    pair = make_pair(plain)
+    method = make_method(plain, len(pair.space))
+    started_from = start(method.network, config.initial)
+    module = make_adaptation(plain, method, list(pair.space.classes))
+    scoreboard = Scoreboard(folder, facts(plain, module, started_from))
+    trainer = make_trainer(plain, folder, scoreboard)
+    resume = run_folder.checkpoint_to_resume(config)
+    if resume is not None:
+        log.info("continuing from %s", resume)
+    os.environ["UDA_SEG_RUN_FOLDER"] = str(folder)
+    trainer.fit(module, datamodule=pair, ckpt_path=resume, weights_only=True)
+    return finish(trainer, module, pair, scoreboard, folder)
+
+
+def make_pair(config: dict[str, Any]) -> Pair:
+    method_class = get_class(config["method"]["_target_"])
+    return Pair(
+        config["source"],
+        config["target"],
+        method_class.supervised_by,
+        method_class.needs,
+        config["label_space"],
+        config["trainer"]["batch_size"],
+        config["trainer"]["workers"],
+        config["seed"],
+    )
+
+
+def make_method(config: dict[str, Any], classes: int) -> Method:
+    return build(config["method"], network=build(config["backbone"], classes=classes))
+
+
+def make_adaptation(config: dict[str, Any], method: Method, classes: list[str]) -> Adaptation:
+    backbone, settings = config["backbone"], config["trainer"]
+    factories = {"network": build(backbone["optimizer"])}
+    factories |= {k: build(o) for k, o in config["method"]["optimizers"].items()}
+    total = backbone["schedule"]["total"] or settings["steps"]
+    if total < settings["steps"]:
+        raise ConfigError(
+            f"backbone.schedule.total: {total} ends before trainer.steps={settings['steps']}; "
+            "make it null (as long as the run) or longer"
+        )
+    power, warm_up = backbone["schedule"]["power"], backbone["schedule"]["warm_up"]
+    module = Adaptation(
+        method,
+        factories,
+        lambda optimizer: polynomial(optimizer, total, power, warm_up),
+        classes,
+        build(config["inference"]),
+        config["seed"],
+        settings["accumulate"],
+        settings["clip_norm"],
+    )
+    module.save_hyperparameters({"config": config, "classes": classes}, logger=False)
+    return module
+
+
+def start(network: torch.nn.Module, initial: str | None) -> str | None:
+    """Loads the network's weights of another run, when `initial=` names one."""
+    if initial is None:
+        return None
+    path = Path(initial)
+    path = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
+    if not path.is_file():
+        raise ConfigError(f"initial: {path} is not there; give a run folder or a .ckpt file")
+    try:
+        network.load_state_dict(load_network(path))
+    except RuntimeError as error:
+        raise ConfigError(f"initial: {path} does not fit this backbone: {error}") from error
+    log.info("network starts from %s", path)
+    return str(path)
+
+
+def facts(config: dict[str, Any], module: Adaptation, started_from: str | None) -> dict[str, Any]:
+    """What `scores.json` says about a run, apart from its scores."""
+    settings, method = config["trainer"], config["method"]
+    network = module.method.network
+    return {
+        "run_name": config["run_name"],
+        "method": {k: method[k] for k in ("name", "levels", "gan", "lambda_adv") if k in method},
+        "weights": module.method.weights,
+        "source": config["source"]["name"],
+        "target": config["target"]["name"],
+        "split": config["target"]["val_split"],
+        "backbone": config["backbone"]["name"],
+        "seed": config["seed"],
+        "batch_norm": network.batch_norm,
+        "classes": module.classes,
+        "images_per_step": 2 * settings["batch_size"] * settings["devices"] * settings["num_nodes"],
+        "started_from": started_from,
+        "config_hash": run_folder.config_hash(config),
+        "git_commit": run_folder.git_commit(),
+        "versions": run_folder.versions(),
+    }
+
+
+def make_trainer(config: dict[str, Any], folder: Path, scoreboard: Scoreboard) -> Trainer:
+    settings = config["trainer"]
+    loggers = [
+        build(node, folder=folder, run_name=config["run_name"], config=config)
+        for node in (config["logger"] or {}).values()
+    ]
+    loggers = [logger for logger in loggers if logger is not None]
+    callbacks = [
+        scoreboard,
+        ProgressLine(folder, show=settings["progress"], every=settings["log_every"]),
+        FiniteLosses(settings["log_every"]),
+        Panels(folder, settings["panels"]),
+        *checkpoints(folder, settings["checkpoint_every"]),
+    ]
+    try:
+        return Trainer(
+            accelerator=settings["accelerator"],
+            devices=settings["devices"],
+            num_nodes=settings["num_nodes"],
+            strategy=settings["strategy"],
+            precision=settings["precision"],
+            max_steps=settings["steps"],
+            max_epochs=-1,
+            val_check_interval=settings["validate_every"],
+            check_val_every_n_epoch=None,
+            log_every_n_steps=settings["log_every"],
+            num_sanity_val_steps=0,
+            deterministic="warn" if settings["deterministic"] == "warn" else settings["deterministic"],
+            use_distributed_sampler=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            default_root_dir=folder,
+            logger=loggers or False,
+            callbacks=callbacks,
+        )
+    except (RuntimeError, ValueError) as error:  # Lightning's words for a device that is not there
+        raise ConfigError(
+            f"trainer: {error}; choose trainer=cpu, or trainer.accelerator=/trainer.devices="
+        ) from error
+
+
+def finish(
+    trainer: Trainer, module: Adaptation, pair: Pair, scoreboard: Scoreboard, folder: Path
+) -> float | None:
+    """Scores and saves the last step, whatever the intervals were."""
+    if not scoreboard.history or scoreboard.history[-1]["step"] != trainer.global_step:
+        trainer.validate(module, datamodule=pair, verbose=False)
+    trainer.save_checkpoint(folder / "checkpoints" / "last.ckpt")
+    scoreboard.write(trainer, finished=True)
+    if not trainer.is_global_zero:
+        return None
+    result = scores.load(folder / "scores.json")
+    print_run(result)
+    log.info("scores, checkpoints and log: %s", folder)
+    return float(result["selections"]["last"]["miou"])
