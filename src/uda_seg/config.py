@@ -1,0 +1,102 @@
+"""Where the YAML files lie, and how a node of them becomes an object.
+
+Keys that begin with `_` speak to this package and never reach a constructor:
+
+    _target_       the dotted path of a class or function
+    _partial_      true: build a `functools.partial` of it
+    _config_only_  [keys] that stand in the YAML, but are no parameters of the target
+    _choices_      {key: [values]}, the only values of a sibling key; null among them allows null
+    _minimum_      {key: number}, the least value of a sibling key (of each element of a list)
+    _optional_     [keys] that may be null although their default is not
+"""
+
+import functools
+import importlib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from uda_seg.errors import ConfigError
+
+TRUSTED = ("uda_seg.", "torch.", "lightning.")
+"""A config may build things from these packages only: it may come from someone else's run."""
+
+CHECKS = ("_choices_", "_minimum_", "_optional_")
+
+
+def conf_folder() -> Path:
+    """The YAML files: beside the modules in an installed wheel, else at the repository's top."""
+    here = Path(__file__).resolve()
+    for folder in (here.parent / "conf", here.parents[2] / "conf"):
+        if (folder / "train.yaml").is_file():
+            return folder
+    raise ConfigError(
+        f"the config files are missing: neither {here.parent / 'conf'} nor "
+        f"{here.parents[2] / 'conf'} holds a train.yaml; install uda_seg again"
+    )
+
+
+def build(node: Any, **extra: Any) -> Any:
+    """The object that a node with `_target_` describes, and those nested in it.
+
+    Args:
+        node: plain containers or a DictConfig; interpolations are resolved.
+        extra: further arguments of the outermost target, built objects as a rule.
+    """
+    if OmegaConf.is_config(node):
+        node = OmegaConf.to_container(node, resolve=True, throw_on_missing=True)
+    if not isinstance(node, Mapping) or "_target_" not in node:
+        raise ConfigError(f"nothing can be built from {node!r}: it has no _target_")
+    return _make(node, extra)
+
+
+def _make(node: Mapping[str, Any], extra: Mapping[str, Any]) -> Any:
+    target = locate(node["_target_"])
+    arguments = {**{key: _built(child) for key, child in arguments_of(node).items()}, **extra}
+    if node.get("_partial_"):
+        return functools.partial(target, **arguments)
+    return target(**arguments)
+
+
+def _built(node: Any) -> Any:
+    if isinstance(node, Mapping):
+        if "_target_" in node:
+            return _make(node, {})
+        return {key: _built(child) for key, child in arguments_of(node).items()}
+    if isinstance(node, list):
+        return [_built(child) for child in node]
+    return node
+
+
+def arguments_of(node: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a node reaches its constructor."""
+    dropped = set(node.get("_config_only_", ()))
+    return {
+        key: child
+        for key, child in node.items()
+        if key not in dropped and not str(key).startswith("_")
+    }
+
+
+def locate(path: str) -> Callable[..., Any]:
+    """The class or function that a dotted path names; packages we do not trust are refused."""
+    if not path.startswith(TRUSTED):
+        raise ConfigError(f"_target_: {path} is refused; it must begin with {', '.join(TRUSTED)}")
+    module, _, name = path.rpartition(".")
+    try:
+        return getattr(importlib.import_module(module), name)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise ConfigError(f"_target_: {path} does not exist ({error})") from error
+
+
+def plain(config: Any) -> Any:
+    """Resolved, in plain containers, without what only the check reads: for files and loggers."""
+    if isinstance(config, DictConfig):
+        config = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    if isinstance(config, Mapping):
+        return {key: plain(child) for key, child in config.items() if key not in CHECKS}
+    if isinstance(config, list):
+        return [plain(child) for child in config]
+    return config
