@@ -77,8 +77,8 @@ class Scoreboard(Callback):
     def write(self, trainer: Trainer, finished: bool) -> None:
         if not trainer.is_global_zero or not self.selections:
             return
-        seconds = self.seconds + self._since_start()
-        done = trainer.global_step * self.facts["images_per_step"]
+        here = self._since_start()
+        done = 2 * self.facts["batch_size"] * trainer.world_size * (trainer.global_step - self.first_step)
         scores.save(
             self.path,
             {
@@ -87,8 +87,8 @@ class Scoreboard(Callback):
                 "steps": trainer.global_step,
                 "selections": self.selections,
                 "history": self.history,
-                "training_seconds": round(seconds, 1),
-                "images_per_second": round(done / max(seconds, 1e-9), 2),
+                "training_seconds": round(self.seconds + here, 1),
+                "images_per_second": round(done / max(here, 1e-9), 2),
                 "finished": finished,
             },
         )

@@ -122,7 +122,7 @@ def facts(config: dict[str, Any], module: Adaptation, started_from: str | None) 
         "seed": config["seed"],
         "batch_norm": network.batch_norm,
         "classes": module.classes,
-        "images_per_step": 2 * settings["batch_size"] * settings["devices"] * settings["num_nodes"],
+        "batch_size": settings["batch_size"],
         "started_from": started_from,
         "config_hash": run_folder.config_hash(config),
         "git_commit": run_folder.git_commit(),

@@ -40,16 +40,8 @@ class Transform:
         flip: bool,
         colour: float,
     ) -> None:
-        steps: list[Any] = [resize(size)] if size else []
-        if scale:
-            steps.append(
-                A.RandomScale(
-                    (scale[0] - 1, scale[1] - 1),
-                    interpolation=cv2.INTER_LINEAR,
-                    area_for_downscale="image",
-                    p=1.0,
-                )
-            )
+        self.size, self.scale = size, scale
+        steps: list[Any] = []
         if crop:
             steps.append(
                 A.RandomCrop(*crop, pad_if_needed=True, pad_position="top_left", fill_mask=IGNORE)
@@ -78,10 +70,15 @@ class Transform:
             image, the masks, and `window` (4,) float32: left, top, right, bottom of the result as
             shares of the full image; left > right where it is mirrored.
         """
-        height, width = image.shape[:2]
         seed = int(random_numbers.integers(2**31))
         self.compose.set_random_state(random_numbers, random.Random(seed))
         named = {"mask" if name == "label" else name: mask for name, mask in masks.items()}
+        height, width = self._scaled_size(image.shape[:2], random_numbers)
+        if (height, width) != image.shape[:2]:
+            # One resampling for both; A.RandomScale would round sizes that its keypoints do not.
+            targets = A.Compose([resize((height, width))], additional_targets={"depth": "mask"})
+            resized = targets(image=image, **named)
+            image, named = resized["image"], {name: resized[name] for name in named}
         # The full image's corners travel along: where they end up tells where the crop lies.
         out = self.compose(image=image, keypoints=np.float32([(0, 0), (width, height)]), **named)
         result = {name: out["mask" if name == "label" else name] for name in masks}
@@ -91,6 +88,13 @@ class Transform:
                 _inside(result["window"], *out["image"].shape[:2]), result["depth"], 0
             ).astype(np.float32)
         return {"image": out["image"], **result}
+
+    def _scaled_size(
+        self, size: tuple[int, ...], random_numbers: np.random.Generator
+    ) -> tuple[int, int]:
+        height, width = self.size or size
+        factor = random_numbers.uniform(*self.scale) if self.scale else 1.0
+        return round(height * factor), round(width * factor)
 
 
 def resize(size: list[int] | tuple[int, int]) -> A.Resize:

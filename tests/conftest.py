@@ -1,0 +1,79 @@
+"""Tiny everything: a network of a few thousand weights, drawn datasets in their real layouts."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from uda_seg.batch import IGNORE, Batch, Source, Target
+
+torch.set_num_threads(1)  # on a shared 2-core machine: seconds instead of minutes
+
+CLASSES, HEIGHT, WIDTH = 4, 64, 128
+
+
+@pytest.fixture(autouse=True)
+def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No test may write into the checkout or ask an account."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WANDB_MODE", "disabled")
+
+
+@pytest.fixture
+def network() -> torch.nn.Module:
+    from uda_seg.networks.tiny import TinyNetwork
+
+    torch.manual_seed(0)
+    return TinyNetwork(
+        classes=CLASSES,
+        width=8,
+        auxiliary=True,
+        batch_norm="train",
+        mean=[0.5] * 3,
+        std=[0.25] * 3,
+        head_factor=1.0,
+    )
+
+
+def make_batch(size: int = 2, seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> Batch:
+    """Blocks of four colours; the target's colours are the source's negative."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def blocks() -> torch.Tensor:
+        label = torch.randint(CLASSES, (size, height // 16, width // 16), generator=generator)
+        return label.repeat_interleave(16, 1).repeat_interleave(16, 2)
+
+    def paint(label: torch.Tensor) -> torch.Tensor:
+        grey = label.float() / CLASSES
+        return torch.stack([grey, 1 - grey, grey**2], 1)
+
+    label = blocks()
+    image, other = paint(label), 1 - paint(blocks())
+    label[:, :2] = IGNORE
+    return Batch(Source(image, label), Target(other))
+
+
+@pytest.fixture
+def batch() -> Batch:
+    return make_batch()
+
+
+def write_camvid(root: Path, count: int = 3, size: tuple[int, int] = (48, 64)) -> Path:
+    """CamVid's layout: {train,val}/NNN.png and {train,val}annot/NNN.png."""
+    random = np.random.default_rng(0)
+    for split in ("train", "val"):
+        for kind in (split, f"{split}annot"):
+            (root / kind).mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            label = random.integers(0, 12, (size[0] // 8, size[1] // 8)).repeat(8, 0).repeat(8, 1)
+            image = random.integers(0, 256, (*size, 3))
+            Image.fromarray(image.astype(np.uint8)).save(root / split / f"{number:03}.png")
+            Image.fromarray(label.astype(np.uint8)).save(root / f"{split}annot" / f"{number:03}.png")
+    return root
+
+
+@pytest.fixture
+def camvid(tmp_path: Path) -> Path:
+    return write_camvid(tmp_path / "camvid")

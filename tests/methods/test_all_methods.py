@@ -1,0 +1,92 @@
+"""Every method keeps the promises of the seam. Methods are found by their YAML files."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import CLASSES, make_batch
+from omegaconf import OmegaConf
+
+from uda_seg.config import build, compose, conf_folder
+from uda_seg.methods.base import Method
+
+NAMES = sorted(path.stem for path in Path(conf_folder(), "method").glob("*.yaml"))
+VARIANTS = [(name, ()) for name in NAMES] + [
+    ("adaptseg", ("method.levels=feature",)),
+    ("adaptseg", ("method.levels=single",)),
+    ("adaptseg", ("method.gan=ls",)),
+    ("source_only", ("method.levels=multi",)),
+]
+IDS = ["-".join([name, *(o.split("=")[1] for o in overrides)]) for name, overrides in VARIANTS]
+
+
+def method_config(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
+    config = compose("train", [f"method={name}", "backbone=tiny", *overrides])
+    plain = OmegaConf.to_container(config, resolve=True)
+    assert isinstance(plain, dict)
+    return plain["method"]
+
+
+def make(variant: tuple[str, tuple[str, ...]], network: torch.nn.Module) -> Method:
+    torch.manual_seed(1)
+    return build(method_config(*variant), network=network)
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=IDS)
+def test_every_player_learns_and_nothing_else(variant: Any, network: Any) -> None:
+    method = make(variant, network)
+    batch = make_batch()
+    for losses in method.losses(batch):
+        sum(losses.values()).backward()
+    players = {id(p): n for n, m in method.players().items() for p in m.parameters()}
+    for player, module in method.players().items():
+        learns = [p.grad is not None and bool(p.grad.any()) for p in module.parameters()]
+        assert any(learns), f"{player} gets no gradient"
+    for name, parameter in method.named_parameters():
+        assert id(parameter) in players or parameter.grad is None, f"{name} plays for nobody"
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=IDS)
+def test_every_loss_has_a_weight_and_every_weight_a_loss(variant: Any, network: Any) -> None:
+    method = make(variant, network)
+    names = [name for losses in method.losses(make_batch()) for name in losses]
+    assert sorted(names) == sorted(method.weights)
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=IDS)
+def test_every_player_has_an_optimizer(variant: Any, network: Any) -> None:
+    config = method_config(*variant)
+    assert {"network", *config["optimizers"]} == set(make(variant, network).players())
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=IDS)
+def test_losses_are_finite_and_the_same_again(variant: Any, network: Any) -> None:
+    method = make(variant, network)
+
+    def values() -> list[float]:
+        return [float(loss) for part in method.losses(make_batch()) for loss in part.values()]
+
+    first = values()
+    assert all(torch.tensor(first).isfinite())
+    assert first == values()
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=IDS)
+def test_pictures_are_maps_between_zero_and_one(variant: Any, network: Any) -> None:
+    pictures = make(variant, network).eval().pictures(make_batch().target)
+    for name, picture in pictures.items():
+        assert picture.shape[:2] == (2, 1), name
+        assert 0 <= float(picture.min()) <= float(picture.max()) <= 1, name
+    assert bool(pictures) == (variant[0] == "adaptseg")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_only_the_oracle_is_supervised_by_the_target(name: str, network: Any) -> None:
+    method = make((name, ()), network)
+    assert method.supervised_by == ("target" if name == "target_only" else "source")
+
+
+def test_networks_have_the_classes_asked_for(network: Any) -> None:
+    assert network(make_batch().source.image).logits.shape[1] == network.classes == CLASSES
