@@ -1,0 +1,125 @@
+"""DeepLab-v2 (Chen et al., TPAMI 2018, arXiv 1606.00915) with AdaptSegNet's auxiliary head."""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from uda_seg.errors import ConfigError
+from uda_seg.networks.backbones import TimmEncoder, VGGEncoder
+from uda_seg.networks.base import SegmentationNetwork
+from uda_seg.networks.prediction import Prediction
+
+
+class SummedPyramid(nn.Module):
+    """ASPP of DeepLab-v2: the sum of parallel dilated 3x3 convolutions straight to the classes.
+
+    `aspp`: `full4` sums all `dilations`. `paper2` sums the first two: the authors' multi-level
+    and VGG code returns from inside its loop, so their published numbers come from dilations 6
+    and 12 (wasidennis/AdaptSegNet, issues 20 and 60); ADVENT and FDA repaired it.
+    """
+
+    def __init__(self, channels: int, classes: int, aspp: str, dilations: Sequence[int]) -> None:
+        super().__init__()
+        if aspp not in ("paper2", "full4"):
+            raise ConfigError(f"aspp={aspp!r}: choose paper2 or full4")
+        used = list(dilations)[:2] if aspp == "paper2" else list(dilations)
+        self.branches = nn.ModuleList(
+            nn.Conv2d(channels, classes, 3, padding=dilation, dilation=dilation)
+            for dilation in used
+        )
+        for branch in self.branches:
+            nn.init.normal_(branch.weight, 0.0, 0.01)
+
+    def forward(self, features: Tensor) -> Tensor:
+        first, *others = self.branches
+        logits = first(features)
+        for branch in others:
+            logits = logits + branch(features)
+        return logits
+
+
+class DeepLab(SegmentationNetwork):
+    """An encoder of output stride 8 and summed pyramids on one or two of its stages.
+
+    `encoder`: one of `backbones`; `pretrained`: see `load_pretrained`. `channel_order`: `bgr`
+    for Caffe's weights. `skip`: adds class scores read off the stage of stride 4, which small
+    things need (FCN, Long et al., 2015). `auxiliary_stage` counts from the deepest, -1.
+    `align_corners`: bilinear upsampling as PyTorch 0.3 and the published results had it.
+    `head_factor`: the heads' learning rate over the encoder's. `channels_last`: memory layout,
+    for speed alone.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        encoder: TimmEncoder | VGGEncoder,
+        pretrained: str,
+        mean: Sequence[float],
+        std: Sequence[float],
+        channel_order: str,
+        aspp: str,
+        dilations: Sequence[int],
+        skip: bool,
+        auxiliary: bool,
+        auxiliary_stage: int,
+        align_corners: bool,
+        batch_norm: str,
+        head_factor: float,
+        channels_last: bool,
+    ) -> None:
+        super().__init__(classes, mean, std, head_factor)
+        if channel_order not in ("rgb", "bgr"):
+            raise ConfigError(f"channel_order={channel_order!r}: choose rgb or bgr")
+        channels, reductions = encoder.channels, encoder.reductions
+        if not -len(channels) <= auxiliary_stage <= -1:
+            raise ConfigError(
+                f"auxiliary_stage={auxiliary_stage}: this encoder's stages are -1 (deepest) to "
+                f"-{len(channels)}; their channels, from the deepest: {channels[::-1]}"
+            )
+        if skip and 4 not in reductions:
+            raise ConfigError(f"skip=true: no stage has stride 4, only {reductions}")
+        self.encoder, self.feature_channels = encoder, channels[-1]
+        self.bgr = channel_order == "bgr"
+        self.align_corners, self.auxiliary_stage = align_corners, auxiliary_stage
+        self.head = SummedPyramid(channels[-1], classes, aspp, dilations)
+        self.auxiliary_head = (
+            SummedPyramid(channels[auxiliary_stage], classes, aspp, dilations)
+            if auxiliary
+            else None
+        )
+        # The last stage of stride 4 is the deepest one that still is that fine.
+        self.skip_stage = max((i for i, r in enumerate(reductions) if r == 4), default=0)
+        self.skip_head = nn.Conv2d(channels[self.skip_stage], classes, 1) if skip else None
+        if self.skip_head is not None:
+            nn.init.normal_(self.skip_head.weight, 0.0, 0.01)
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.to(memory_format=self.memory_format)
+        self.load_report = encoder.load(pretrained)
+        self.set_batch_norm(batch_norm)
+
+    def predict(self, image: Tensor) -> Prediction:
+        stages = self.encoder(self._arranged(image))
+        logits = self.head(stages[-1])
+        if self.skip_head is not None:
+            fine = self.skip_head(stages[self.skip_stage])
+            logits = self._resize(logits, fine) + fine
+        auxiliary = None
+        if self.auxiliary_head is not None:
+            auxiliary = self._resize(self.auxiliary_head(stages[self.auxiliary_stage]), image)
+        return Prediction(
+            logits=self._resize(logits, image), features=stages[-1], auxiliary_logits=auxiliary
+        )
+
+    def heads(self) -> list[nn.Module]:
+        candidates = (self.head, self.auxiliary_head, self.skip_head)
+        return [head for head in candidates if head is not None]
+
+    def _arranged(self, image: Tensor) -> Tensor:
+        image = image.flip(1) if self.bgr else image
+        return image.contiguous(memory_format=self.memory_format)
+
+    def _resize(self, maps: Tensor, like: Tensor) -> Tensor:
+        size = like.shape[-2:]
+        return F.interpolate(maps, size, mode="bilinear", align_corners=self.align_corners)

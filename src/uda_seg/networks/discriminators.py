@@ -1,0 +1,34 @@
+"""Domain discriminators."""
+
+from torch import Tensor, nn
+
+from uda_seg.errors import ConfigError
+
+
+class FullyConvolutionalDiscriminator(nn.Sequential):
+    """AdaptSegNet's discriminator (Tsai et al., CVPR 2018): five 4x4 convolutions of stride 2.
+
+    Channels width, 2, 4 and 8 times width, 1; LeakyReLU after the first four; no norm, no
+    sigmoid. (B, channels, H, W) to scores (B, 1, H / 32, W / 32), each halving rounding down.
+    Their width is 64, their slope 0.2; with 19 channels that is 2,781,121 weights.
+    """
+
+    STRIDE = 32
+
+    def __init__(self, channels: int, width: int, slope: float) -> None:
+        widths = [channels, width, 2 * width, 4 * width, 8 * width]
+        layers: list[nn.Module] = []
+        for before, after in zip(widths[:-1], widths[1:], strict=True):
+            layers += [nn.Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(slope, inplace=True)]
+        super().__init__(*layers, nn.Conv2d(widths[-1], 1, 4, 2, 1))
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """Raises ConfigError for maps of less than 32 pixels in height or width."""
+        height, width = maps.shape[-2:]
+        if min(height, width) < self.STRIDE:
+            raise ConfigError(
+                f"the discriminator halves its input five times, so it needs at least "
+                f"{self.STRIDE}x{self.STRIDE} pixels and got {height}x{width}: enlarge the images "
+                "or crops"
+            )
+        return super().forward(maps)
