@@ -15,6 +15,14 @@ CITYSCAPES = (
 )  # fmt: skip
 """The 19 train ids, in their order."""
 
+CITYSCAPES_IDS = {
+    7: "road", 8: "sidewalk", 11: "building", 12: "wall", 13: "fence", 17: "pole",
+    19: "traffic light", 20: "traffic sign", 21: "vegetation", 22: "terrain", 23: "sky",
+    24: "person", 25: "rider", 26: "car", 27: "truck", 28: "bus", 31: "train", 32: "motorcycle",
+    33: "bicycle",
+}  # fmt: skip
+"""Cityscapes' `labelIds` that count; GTA5 uses the same."""
+
 ALIASES = {
     "pedestrian": "person",
     "pavement": "sidewalk",

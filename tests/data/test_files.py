@@ -1,0 +1,92 @@
+"""Datasets read what lies on disk, open no more than they are asked for, and name what is wrong."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import write_camvid
+from PIL import Image
+
+from uda_seg.data.camvid import CamVid
+from uda_seg.data.cityscapes import Cityscapes
+from uda_seg.data.gta5 import GTA5
+from uda_seg.errors import DataError
+
+
+def test_camvid_reads_images_as_rgb_and_labels_as_indices(camvid: Path) -> None:
+    dataset = CamVid(str(camvid), "train")
+    sample = dataset.read(1, {"image", "label"})
+    assert len(dataset) == 3
+    assert sample.name == "train/001.png"
+    np.testing.assert_array_equal(sample.image, np.asarray(Image.open(camvid / "train/001.png")))
+    label = np.asarray(Image.open(camvid / "trainannot/001.png"))
+    np.testing.assert_array_equal(sample.label, label)
+
+
+def test_gta5_reads_palettes_as_indices(tmp_path: Path) -> None:
+    label = np.uint8([[7, 8], [23, 0]]).repeat(8, 0).repeat(8, 1)
+    for folder in ("images", "labels"):
+        (tmp_path / folder).mkdir()
+    picture = Image.fromarray(label, "P")
+    picture.putpalette(list(np.random.default_rng(0).integers(0, 256, 768)))
+    picture.save(tmp_path / "labels/00001.png")
+    Image.new("RGB", (16, 16)).save(tmp_path / "images/00001.png")
+    np.testing.assert_array_equal(GTA5(str(tmp_path), "all").read(0, {"label"}).label, label)
+
+
+def test_cityscapes_pairs_by_city_and_name(tmp_path: Path) -> None:
+    for kind, suffix, mode in (
+        ("leftImg8bit", "leftImg8bit", "RGB"),
+        ("gtFine", "gtFine_labelIds", "L"),
+    ):
+        folder = tmp_path / kind / "val" / "ulm"
+        folder.mkdir(parents=True)
+        Image.new(mode, (32, 16), 7 if mode == "L" else (9, 8, 7)).save(
+            folder / f"ulm_000000_000019_{suffix}.png"
+        )
+    sample = Cityscapes(str(tmp_path), "val").read(0, {"image", "label"})
+    assert sample.label is not None
+    assert (sample.label == 7).all()
+    assert sample.image[0, 0].tolist() == [9, 8, 7]
+
+
+def test_labels_are_opened_only_when_asked_for(camvid: Path) -> None:
+    for path in (camvid / "trainannot").iterdir():
+        path.write_bytes(b"not an image")
+    dataset = CamVid(str(camvid), "train")
+    assert dataset.read(0, {"image"}).label is None
+    with pytest.raises(DataError, match=r"trainannot.000\.png: is not a whole image"):
+        dataset.read(0, {"image", "label"})
+
+
+def test_a_wrong_root_says_where_it_looked_and_what_to_set(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"elsewhere: none of the folders train .*target.root="):
+        CamVid(str(tmp_path / "elsewhere"), "train")
+
+
+def test_an_empty_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    with pytest.raises(DataError, match="CamVid: no images under"):
+        CamVid(str(tmp_path), "train")
+
+
+def test_a_label_of_another_size_is_refused(camvid: Path) -> None:
+    Image.new("L", (10, 10)).save(camvid / "trainannot/000.png")
+    with pytest.raises(DataError, match=r"000.png: is 10x10 pixels, but its image 000.png is 64x48"):
+        CamVid(str(camvid), "train").read(0, {"label"})
+
+
+def test_a_missing_label_and_a_broken_image_are_named(tmp_path: Path) -> None:
+    root = write_camvid(tmp_path / "broken")
+    (root / "trainannot/001.png").unlink()
+    (root / "train/002.png").write_bytes((root / "train/002.png").read_bytes()[:40])
+    dataset = CamVid(str(root), "train")
+    with pytest.raises(DataError, match=r"001.png: has no label at .*trainannot"):
+        dataset.read(1, {"label"})
+    with pytest.raises(DataError, match=r"002.png: is not a whole image"):
+        dataset.read(2, {"image"})
+
+
+def test_folders_with_any_letters_can_be_read(tmp_path: Path) -> None:
+    root = write_camvid(tmp_path / "Straße 道路")
+    assert CamVid(str(root), "val").read(0, {"image"}).image.shape == (48, 64, 3)
