@@ -1,0 +1,76 @@
+"""metrics.csv: one row a step, continued by a resumed run."""
+
+import csv
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only
+
+
+class MetricsFile(Logger):
+    """Lightning's CSVLogger would delete the metrics of the run that is resumed."""
+
+    def __init__(self, folder: str | Path) -> None:
+        super().__init__()
+        self.path = Path(folder, "metrics.csv")
+        self.columns = ["step"]
+        self.rows: list[dict[str, Any]] | None = None
+
+    @property
+    def name(self) -> str:
+        return "csv"
+
+    @property
+    def version(self) -> str:
+        return ""
+
+    @property
+    def save_dir(self) -> str:
+        return str(self.path.parent)
+
+    @rank_zero_only
+    def log_hyperparams(self, *args: Any, **kwargs: Any) -> None:
+        """The run folder's config.yaml has them."""
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
+        """Adds to the step's row, or begins it."""
+        row: dict[str, Any] = {k: v for k, v in metrics.items() if k != "epoch"}
+        row["step"] = step = step or 0
+        first = self.rows is None
+        if self.rows is None:
+            self.rows = self._kept(before=step)
+        new = [name for name in row if name not in self.columns]
+        self.columns += new
+        if self.rows and self.rows[-1]["step"] == step:
+            self.rows[-1].update(row)
+            self._write()
+        else:
+            self.rows.append(row)
+            self._write() if first or new else self._append(row)
+
+    def _kept(self, before: int) -> list[dict[str, Any]]:
+        """An earlier start's rows; steps behind the checkpoint it resumes from come again."""
+        if not self.path.is_file():
+            return []
+        with self.path.open(newline="") as file:
+            reader = csv.DictReader(file)
+            self.columns = list(reader.fieldnames or self.columns)
+            rows: list[dict[str, Any]] = [dict(row, step=int(row["step"])) for row in reader]
+        return [row for row in rows if row["step"] < before]
+
+    def _append(self, row: Mapping[str, Any]) -> None:
+        with self.path.open("a", newline="") as file:
+            csv.DictWriter(file, self.columns).writerow(row)
+
+    def _write(self) -> None:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = self.path.with_name("metrics.csv.part")
+        with unfinished.open("w", newline="") as file:
+            writer = csv.DictWriter(file, self.columns)
+            writer.writeheader()
+            writer.writerows(self.rows or [])
+        os.replace(unfinished, self.path)
