@@ -18,7 +18,14 @@ BANNED = {
     "losses.py": {"lightning", "hydra", "wandb", "omegaconf"},
     "report": {"torch", "torchvision", "lightning", "timm"},
 }
-SEE_A_DICT_CONFIG = {"commands", "config.py", "__main__.py", "run_folder.py"}
+SEE_A_DICT_CONFIG = {
+    "commands",
+    "config.py",
+    "composition.py",
+    "overrides.py",
+    "__main__.py",
+    "run_folder.py",
+}
 LONGEST = 300
 EMPTY_NAMES = {"util", "utils", "helper", "helpers", "misc", "common", "tools"}
 

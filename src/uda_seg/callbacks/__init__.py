@@ -1,0 +1,7 @@
+"""What happens beside a training step: progress, pictures, a stop before a run is lost."""
+
+from uda_seg.callbacks.finite import FiniteLosses
+from uda_seg.callbacks.panels import Panels
+from uda_seg.callbacks.progress import ProgressLine
+
+__all__ = ["FiniteLosses", "Panels", "ProgressLine"]
