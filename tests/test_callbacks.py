@@ -55,11 +55,8 @@ class FakeLogger:
     def __init__(self):
         self.images = []
 
-    def attempt(self, action):
-        action()
-
-    def log_image(self, key, images, step, **keywords):
-        self.images.append((key, images, step, keywords))
+    def show(self, name, images, step, keywords):
+        self.images.append((name, images, step, keywords))
 
 
 def make_trainer(**given):

@@ -35,7 +35,7 @@ def csv(folder: str | Path, run_name: str, config: Mapping[str, Any]) -> Logger:
 def tensorboard(folder: str | Path, run_name: str, config: Mapping[str, Any]) -> Logger:
     """Events in the run folder; `tensorboard --logdir outputs` shows the runs by their folders."""
     logger = TensorBoardLogger(str(folder), name="", version="tensorboard", default_hp_metric=False)
-    if rank_zero_only.rank == 0:
+    if getattr(rank_zero_only, "rank", 0) == 0:
         text = yaml.safe_dump(dict(config), sort_keys=False)
         logger.experiment.add_text("config", f"```yaml\n{text}```")
     return logger
@@ -76,7 +76,7 @@ def finish(loggers: Sequence[Logger], failed: bool = False) -> None:
     for logger in loggers:
         if isinstance(logger, TensorBoardLogger):
             logger.experiment.flush()
-        elif hasattr(logger, "attempt"):
+        elif hasattr(logger, "show"):
             from uda_seg.loggers import weights_and_biases
 
             weights_and_biases.finish(1 if failed else 0)
@@ -102,9 +102,9 @@ def log_panel(
     """
     if isinstance(logger, TensorBoardLogger):
         logger.experiment.add_image(name, panel, step, dataformats="HWC")
-    elif hasattr(logger, "attempt"):
+    elif hasattr(logger, "show"):
         images, keywords = wandb_images(panel, shown, classes)
-        logger.attempt(lambda: logger.log_image(name, images, step, **keywords))
+        logger.show(name, images, step, keywords)
 
 
 def wandb_images(

@@ -24,6 +24,10 @@ class PatientLogger(WandbLogger):
 
     broken = False
 
+    def show(self, name: str, images: list[Any], step: int, keywords: dict[str, list[Any]]) -> None:
+        """Pictures with one keyword argument each of `wandb.Image`."""
+        self.attempt(lambda: self.log_image(name, images, step, **keywords))
+
     def log_metrics(self, metrics: Mapping[str, float], step: int | None = None) -> None:
         shown = {name: value for name, value in metrics.items() if name != "epoch"}
         self.attempt(lambda: super(PatientLogger, self).log_metrics(shown, step))
@@ -51,7 +55,7 @@ def start(
     tags: Sequence[str],
 ) -> PatientLogger | None:
     """A run of its own for this process, online if somebody is logged in; None if all fails."""
-    if rank_zero_only.rank != 0:
+    if getattr(rank_zero_only, "rank", 0) != 0:
         return PatientLogger(project=project)  # its experiment is a dummy on this rank
     mode = os.environ.get("WANDB_MODE") or ("online" if logged_in() else "offline")
     if mode == "disabled":
@@ -86,7 +90,7 @@ def _open(wanted: dict[str, Any], mode: str) -> PatientLogger:
         login_timeout=1,  # should it ask for a key after all, nobody has to answer
     )
     resume = "allow" if mode == "online" else None  # W&B cannot look up a run when offline
-    run = wandb.init(**wanted, mode=mode, resume=resume, settings=settings)
+    run = wandb.init(**wanted, mode=mode, resume=resume, settings=settings)  # type: ignore[arg-type]
     if mode == "offline":
         log.info("W&B: offline; to send this run later: wandb sync %s", run.settings.sync_dir)
     elif run.url:
