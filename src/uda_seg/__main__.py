@@ -1,25 +1,102 @@
-"""`python -m uda_seg [VERB] key=value …`; the verb is train when it is left out."""
+"""`python -m uda_seg [VERB] key=value …`; the verb is train when it is left out.
 
-import importlib
+Nothing heavy is imported before the command line is found to be right: --help and a wrong key
+are answered at once.
+"""
+
+import argparse
+import shlex
 import sys
 from pathlib import Path
 
-from uda_seg.config import conf_folder
+from uda_seg import __version__, help
+from uda_seg.errors import UserError
 
 
 def main() -> None:
-    import hydra
-    from hydra.core.hydra_config import HydraConfig
+    """The console script `uda-seg`."""
+    try:
+        code = _main(sys.argv[1:])
+    except UserError as error:
+        print(f"uda-seg: {error}", file=sys.stderr)
+        code = 2
+    except KeyboardInterrupt:
+        code = _interrupted()
+    except SystemExit as stop:
+        # Lightning turns Ctrl-C into exit code 1 once it has tidied up.
+        if not isinstance(stop.__context__, KeyboardInterrupt):
+            raise
+        code = _interrupted()
+    sys.exit(code)
 
-    arguments = sys.argv[1:]
-    verb = arguments.pop(0) if arguments and "=" not in arguments[0] and arguments[0][0] != "-" else "train"
 
-    def job(config):
-        command = importlib.import_module(f"uda_seg.commands.{verb}")
-        return command.run(config, Path(HydraConfig.get().runtime.output_dir))
+def _main(arguments: list[str]) -> int:
+    words = list(arguments)
+    verb = "train"
+    if words and not words[0].startswith(("-", "+", "~")) and "=" not in words[0]:
+        verb = words.pop(0)
+        if verb not in help.verbs():
+            raise help.unknown_verb(verb)
+    if "--help" in words or "-h" in words:
+        print(help.of_verb(verb) if arguments[0] == verb else help.overview())
+        return 0
+    if "--version" in words:
+        print(f"uda-seg {__version__}")
+        return 0
+    options, settings = _parse(words)
+    from uda_seg.overrides import check
 
-    sys.argv[1:] = arguments
-    hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=verb)(job)()
+    own_folder = Path(options.config_dir) if options.config_dir else None
+    if own_folder is not None and not own_folder.is_dir():
+        raise UserError(f"--config-dir {own_folder}: there is no such folder")
+    multirun = options.multirun or any(s.lower() == "hydra.mode=multirun" for s in settings)
+    checked = check(verb, settings, multirun, own_folder)
+    from uda_seg.launch import launch
+
+    return launch(verb, checked, _flags(options), multirun, show=options.cfg is not None)
+
+
+def _parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
+    """Splits Hydra's options from settings; they may stand in any order.
+
+    Raises:
+        UserError: there is an option we do not know.
+    """
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("-m", "--multirun", action="store_true")
+    parser.add_argument("-c", "--cfg", choices=["job", "hydra", "all"])
+    parser.add_argument("-p", "--package")
+    parser.add_argument("-cd", "--config-dir")
+    parser.add_argument("--resolve", action="store_true")
+    try:
+        options, rest = parser.parse_known_args(words)
+    except argparse.ArgumentError as error:
+        raise UserError(f"{error}; --help shows all options") from error
+    for word in rest:
+        if word.startswith("-"):
+            name = word.lstrip("-").replace("-", "_") or "key"
+            raise UserError(
+                f"{word}: unknown option; settings have no dashes: {name.partition('=')[0]}=value "
+                "(--help shows keys and options)"
+            )
+    if options.cfg and options.multirun:
+        raise UserError("--cfg shows the config of one run: leave -m and the list of values out")
+    return options, rest
+
+
+def _flags(options: argparse.Namespace) -> list[str]:
+    flags = ["--multirun"] if options.multirun else []
+    for name in ("cfg", "package", "config_dir"):
+        if getattr(options, name) is not None:
+            flags += [f"--{name.replace('_', '-')}", getattr(options, name)]
+    return [*flags, "--resolve"] if options.resolve else flags
+
+
+def _interrupted() -> int:
+    words = [word for word in sys.argv[1:] if not word.startswith("resume=")]
+    line = shlex.join(["python", "-m", "uda_seg", *words, "resume=auto"])
+    print(f"\nuda-seg: stopped; go on from the last checkpoint with: {line}", file=sys.stderr)
+    return 130
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from uda_seg import __version__
 from uda_seg.config import plain
@@ -144,18 +144,30 @@ def checkpoint_to_resume(config: DictConfig | Mapping[str, Any]) -> Path | None:
         return None
     if wanted == "auto":
         return _newest_unfinished(config)
-    path = Path(wanted)
+    return checkpoint_at(wanted, "resume")
+
+
+def checkpoint_at(path: str | Path, key: str) -> Path:
+    """The .ckpt file that a path names itself, or checkpoints/last.ckpt of a run folder.
+
+    Raises:
+        ConfigError: it is not there; the message begins with the config's `key`.
+    """
+    path = Path(path)
     checkpoint = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
     if not checkpoint.is_file():
+        automatic = ", or resume=auto for the newest unfinished run" if key == "resume" else ""
         raise ConfigError(
-            f"resume: {checkpoint} is not there; give a run folder with checkpoints/last.ckpt, "
-            "a .ckpt file, or resume=auto for the newest unfinished run of this config"
+            f"{key}={path}: {checkpoint} is not there; give a run folder with "
+            f"checkpoints/last.ckpt, or a .ckpt file{automatic}"
         )
     return checkpoint
 
 
 def folder_of(checkpoint: Path) -> Path:
-    """The run folder that a checkpoint lies in."""
+    """The run folder that a checkpoint lies in; a folder is taken for one itself."""
+    if checkpoint.is_dir():
+        return checkpoint.resolve()
     parent = checkpoint.resolve().parent
     return parent.parent if parent.name == "checkpoints" else parent
 
@@ -189,13 +201,10 @@ def stored_config(folder: Path) -> dict[str, Any] | None:
     return config if isinstance(config, dict) else None
 
 
-def _same_experiment(
-    stored: dict[str, Any] | None, config: DictConfig | Mapping[str, Any]
-) -> bool:
+def _same_experiment(stored: dict[str, Any] | None, config: DictConfig | Mapping[str, Any]) -> bool:
     if stored is None:
         return False
-    wanted = plain(config if not isinstance(config, DictConfig) else OmegaConf.create(config))
-    return _experiment(stored) == _experiment(wanted)
+    return _experiment(stored) == _experiment(plain(config))
 
 
 def _experiment(config: Mapping[str, Any]) -> dict[str, Any]:
@@ -204,3 +213,17 @@ def _experiment(config: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(kept.get("trainer"), Mapping):
         kept["trainer"] = {k: v for k, v in kept["trainer"].items() if k not in HARDWARE}
     return kept
+
+
+def reserve(folder: Path) -> Path:
+    """Creates the folder, or one with a number behind its name if another run was faster."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    wanted, number = folder, 1
+    while True:
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            number += 1
+            folder = wanted.with_name(f"{wanted.name}_{number}")
+        else:
+            return folder

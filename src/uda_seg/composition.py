@@ -1,0 +1,234 @@
+"""One composed config, judged by the YAML files it comes from.
+
+A key exists if it stands in a YAML file, and its type is the type of the value it has there.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.override_parser.types import Override, OverrideType
+from hydra.errors import HydraException
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from uda_seg import help, run_folder
+from uda_seg.config import conf_folder
+from uda_seg.errors import ConfigError
+from uda_seg.mistakes import Rule, leaves, show, unknown_key
+
+
+class Composition:
+    """
+    Args:
+        verb: the command; its keys stand in conf/VERB.yaml.
+        multirun: whether this is one of several jobs.
+        own_folder: YAML files of the user's own.
+        unknown: groups whose choice does not exist; what is said about them is passed over.
+
+    Attributes:
+        mistakes: what was found so far, one line each.
+        config: with the overrides that are right, and with the `hydra` node; empty when the
+            files do not compose.
+        stored_target: the target is that of the run `checkpoint=` names, not a group's choice.
+    """
+
+    def __init__(
+        self, verb: str, multirun: bool, own_folder: Path | None, unknown: set[str]
+    ) -> None:
+        self.verb, self.multirun, self.own_folder = verb, multirun, own_folder
+        self.unknown = unknown
+        self.mistakes: list[str] = []
+        self.config, self.base = OmegaConf.create(), OmegaConf.create()
+        self.stored_target = False
+        self.devices: list[int] = []
+        self.given: set[str] = set()
+
+    def compose(self, groups: list[str], hydra: list[str]) -> None:
+        """Composes the groups' files, without any value given on the command line."""
+        try:
+            self.config = self._composed([*groups, *hydra])
+            self.base = self._without_experiment()
+        except (HydraException, OmegaConfBaseException) as error:
+            self.mistakes.append(" ".join(str(error).split("\n")[:2]))
+            self.config = OmegaConf.create()
+        self.stored_target = (
+            "checkpoint" in self.base
+            and "target" in help.groups_of(self.verb)
+            and self.base.get("target") is None
+        )
+
+    def _composed(self, overrides: list[str]) -> DictConfig:
+        if self.own_folder is not None:
+            overrides = [*overrides, f"hydra.searchpath=['file://{self.own_folder.resolve()}']"]
+        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+            return compose(self.verb, overrides=overrides, return_hydra_config=True)
+
+    def _without_experiment(self) -> DictConfig:
+        """An experiment file is a list of overrides too, and may set only what exists."""
+        chosen = self.config.hydra.runtime.choices
+        if chosen.get("experiment") is None:
+            return _without_hydra(self.config)
+        groups = {group: _plain(chosen[group]) for group in help.groups_of(self.verb)}
+        name, groups["experiment"] = groups["experiment"], None
+        base = _without_hydra(self._composed([f"{g}={show(c)}" for g, c in groups.items()]))
+        raw, plain = _plain(_without_hydra(self.config)), _plain(base)
+        for key in leaves(raw):
+            if not exists(base, key):
+                self.mistakes.append(f"experiment={show(name)}: {unknown_key(key, plain, 'train')}")
+            elif _at(raw, key) != _at(plain, key):
+                value = self._resolved(key)
+                complaints = rule_of(base, key).complaints(key, value)
+                self.mistakes += [f"experiment={show(name)}: {line}" for line in complaints]
+        return base
+
+    def override(self, override: Override, values: list[Any]) -> None:
+        """Applies an override's first value, and complains about all that are wrong."""
+        key = override.key_or_group.replace("[", ".").replace("]", "")
+        top, given = key.partition(".")[0], override.input_line
+        self.given.add(key)
+        if top in self.unknown:
+            return
+        if top == "target" and self.stored_target and self.base.get("target") is None:
+            return  # the run's config.yaml is gone; the command will look into the checkpoint
+        there = exists(self.base, key)
+        if override.is_add() and there:
+            self.mistakes.append(f"{given}: {key} exists, drop the +")
+        elif not there and override.type is not OverrideType.CHANGE:
+            self._add(key, values[0], str(given))
+        else:
+            for value in reversed(values):
+                self._set(key, value)
+        if key == "trainer.devices":
+            self.devices += [value for value in values if isinstance(value, int)]
+        if key == "checkpoint" and self.stored_target:
+            self._use_stored_target(values[0])
+
+    def _use_stored_target(self, checkpoint: Any) -> None:
+        """Lets `target.root=` alone be judged: the run's config.yaml tells the rest."""
+        stored = run_folder.stored_config(run_folder.folder_of(Path(str(checkpoint)))) or {}
+        for tree in (self.base, self.config):
+            with open_dict(tree):
+                tree.target = stored.get("target")
+
+    def _set(self, key: str, value: Any) -> None:
+        if not exists(self.base, key):
+            self.mistakes.append(unknown_key(key, _plain(self.base), self.verb))
+        elif isinstance(value, dict) and isinstance(_select(self.base, key), DictConfig):
+            for name, child in value.items():
+                self._set(f"{key}.{name}", child)
+        else:
+            parent = _plain(_parent(self.config, key))
+            before = parent[_index(parent, key)]
+            OmegaConf.update(self.config, key, value)
+            complaints = list(rule_of(self.base, key).complaints(key, self._resolved(key)))
+            self.mistakes += complaints
+            if complaints:
+                OmegaConf.update(self.config, key, before)
+
+    def _add(self, key: str, value: Any, given: str) -> None:
+        parent = key.rpartition(".")[0]
+        if parent and isinstance(_select(self.base, parent), DictConfig):
+            OmegaConf.update(self.config, key, value, force_add=True)
+        else:
+            cure = "+ adds keys only below an existing mapping, such as method.weights"
+            self.mistakes.append(f"{given}: {cure}")
+
+    def _resolved(self, key: str) -> Any:
+        """The value an interpolation leads to; None where it leads nowhere."""
+        try:
+            return _plain(OmegaConf.select(self.config, key))
+        except OmegaConfBaseException:
+            return None
+
+    def finish(self) -> None:
+        """What can be said only when all overrides are in place."""
+        self.mistakes += self._unresolved()
+        if not self.mistakes:
+            self.mistakes += self._paths()
+        settings = self.config.get("trainer") or {}
+        several = [*self.devices, settings.get("devices", 1), settings.get("num_nodes", 1)]
+        if self.multirun and max(several) > 1:
+            # Lightning starts the other ranks with the whole command line: each would sweep anew.
+            self.mistakes.append(
+                "trainer.devices: with -m each run has one device; add trainer.devices=1 "
+                "trainer.strategy=auto, or start the runs one by one in a shell loop"
+            )
+
+    def _unresolved(self) -> Iterator[str]:
+        """Keys without a value that need one, and interpolations that lead nowhere."""
+        tree = _plain(_without_hydra(self.config))
+        for key in leaves(tree):
+            value = _at(tree, key)
+            if value == "???":
+                if key not in self.given:
+                    yield f"{key}: missing, add {key}=…"
+            elif isinstance(value, str) and "${" in value and not self.unknown:
+                try:
+                    OmegaConf.select(self.config, key, throw_on_missing=True)
+                except OmegaConfBaseException as error:
+                    yield f"{key}={value}: leads nowhere ({str(error).partition(chr(10))[0]})"
+
+    def _paths(self) -> Iterator[str]:
+        lookups = {"resume": run_folder.checkpoint_to_resume}
+        for key in ("initial", "checkpoint"):
+            lookups[key] = lambda tree, key=key: run_folder.checkpoint_at(tree[key], key)
+        tree = _without_hydra(self.config)
+        for key, look_up in lookups.items():
+            if tree.get(key) is not None:
+                try:
+                    look_up(tree)
+                except ConfigError as error:
+                    yield str(error)
+
+
+def exists(config: DictConfig, key: str) -> bool:
+    node, name = _parent(config, key), key.rpartition(".")[2]
+    if isinstance(node, ListConfig):
+        return name.isdigit() and int(name) < len(node)
+    return isinstance(node, DictConfig) and name in node.keys()  # noqa: SIM118 (null counts)
+
+
+def rule_of(config: DictConfig, key: str) -> Rule:
+    """What a key may hold, by its value in the YAML files and the `_choices_` and so on there."""
+    parent = _plain(_parent(config, key))
+    written = parent[_index(parent, key)]
+    computed = isinstance(written, str) and "${" in written
+    default = _select(config, key) if computed else written
+    return Rule.of(parent, key.rpartition(".")[2], None if default == "???" else default, computed)
+
+
+def _parent(config: DictConfig, key: str) -> Any:
+    path = key.rpartition(".")[0]
+    return _select(config, path) if path else config
+
+
+def _index(parent: Any, key: str) -> Any:
+    name = key.rpartition(".")[2]
+    return int(name) if isinstance(parent, list | ListConfig) else name
+
+
+def _select(config: DictConfig, key: str) -> Any:
+    try:
+        return OmegaConf.select(config, key)
+    except OmegaConfBaseException:
+        return None
+
+
+def _at(tree: Any, key: str) -> Any:
+    for part in key.split("."):
+        tree = tree[part]
+    return tree
+
+
+def _plain(node: Any) -> Any:
+    """Interpolations stay as they are written."""
+    return OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node
+
+
+def _without_hydra(config: DictConfig) -> DictConfig:
+    copy = config.copy()
+    with open_dict(copy):
+        copy.pop("hydra", None)
+    return copy

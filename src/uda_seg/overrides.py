@@ -1,0 +1,177 @@
+"""The command line, checked as a whole before anything is built, heavy or written.
+
+Hydra's grammar is kept, with three restrictions: `+key=` adds keys only below an existing mapping,
+`~key` is refused (everything in the YAML is needed), and several values for a key need `-m`.
+"""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, OverrideType
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+
+from uda_seg import help
+from uda_seg.composition import Composition
+from uda_seg.config import conf_folder
+from uda_seg.mistakes import Mistakes, show, suggest
+
+MOST_COMBINATIONS = 200
+"""Of the groups' choices in a sweep; those beyond are checked only when their job begins."""
+
+
+@dataclass
+class Checked:
+    """A command line without mistakes.
+
+    Attributes:
+        config: what it composes to (the first job's in a sweep), with the `hydra` node.
+        overrides: the overrides to hand to Hydra.
+    """
+
+    config: DictConfig
+    overrides: list[str]
+
+
+def check(
+    verb: str, arguments: list[str], multirun: bool = False, own_folder: Path | None = None
+) -> Checked:
+    """
+    Args:
+        verb: the command; its keys stand in conf/VERB.yaml.
+        arguments: key=value, in Hydra's grammar.
+        multirun: whether keys may have several values.
+        own_folder: YAML files of the user's own.
+
+    Raises:
+        Mistakes: all of them at once.
+    """
+    line = CommandLine(verb, multirun, own_folder)
+    for argument in arguments:
+        line.read(argument)
+    compositions = [line.composition(groups) for groups in line.combinations()]
+    mistakes = [*line.mistakes, *(m for one in compositions for m in one.mistakes)]
+    if mistakes:
+        raise Mistakes(mistakes)
+    return Checked(compositions[0].config, line.for_hydra(compositions[0].stored_target))
+
+
+@dataclass
+class CommandLine:
+    """Overrides sorted by what they set: a group, a value, or Hydra itself."""
+
+    verb: str
+    multirun: bool
+    own_folder: Path | None
+    mistakes: list[str] = field(default_factory=list)
+    groups: list[Override] = field(default_factory=list)
+    values: list[Override] = field(default_factory=list)
+    hydra: list[Override] = field(default_factory=list)
+    unknown: set[str] = field(default_factory=set)
+    """Groups whose choice does not exist, so that nothing below them can be judged."""
+
+    def __post_init__(self) -> None:
+        self.offered = help.groups_of(self.verb)
+        self.choices = help.choices([conf_folder(), *filter(None, [self.own_folder])])
+
+    def read(self, argument: str) -> None:
+        try:
+            override = OverridesParser.create().parse_override(argument)
+        except HydraException as error:
+            self.mistakes.append(f"{argument}: {_syntax(argument, error)}")
+            return
+        key = override.key_or_group
+        if key.startswith(("hydra.", "hydra/")):
+            self.hydra.append(override)
+        elif override.is_delete():
+            self.mistakes.append(f"{argument}: every key is needed; try null, or logger=none")
+        elif override.is_sweep_override() and not self.multirun:
+            listed = f", or one list: {key}={show(values_of(override))}"
+            self.mistakes.append(f"{argument}: several values are several runs: add -m{listed}")
+        elif key in self.choices or key in self.offered:
+            self._read_group(override)
+        else:
+            self.values.append(override)
+
+    def _read_group(self, override: Override) -> None:
+        group, given = override.key_or_group, override.input_line
+        optional = self.offered.get(group) is None or str(self.offered[group]).startswith("[")
+        if group not in self.offered:
+            known = ", ".join(self.offered) or "none"
+            self.mistakes.append(f"{given}: {self.verb} has no such group; its groups: {known}")
+        elif any(group == other.key_or_group for other in self.groups):
+            self.mistakes.append(f"{given}: {group} is given twice")
+        elif any(isinstance(value, dict) for value in values_of(override)):
+            self.mistakes.append(f"{given}: give the keys one by one: {group}.key=value")
+        elif override.type is not OverrideType.CHANGE:
+            self.mistakes.append(f"{given}: drop the +, {group} has one choice already")
+        else:
+            self._read_choice(override, optional)
+
+    def _read_choice(self, override: Override, optional: bool) -> None:
+        group, known = override.key_or_group, self.choices.get(override.key_or_group, [])
+        wrong = []
+        for value in values_of(override, known):
+            if not (value is None and optional):
+                names = value if isinstance(value, list) else [value]
+                wrong += [n for n in map(show, names) if n.removesuffix(".yaml") not in known]
+        for name in wrong:
+            hint = f"{suggest(name, known)}choose from {', '.join(known)}"
+            self.mistakes.append(f"{group}={name}: unknown, {hint}")
+        if wrong:
+            self.unknown.add(group)
+        else:
+            self.groups.append(override)
+
+    def combinations(self) -> Iterator[list[str]]:
+        """Of the groups only: value overrides can be judged one by one."""
+        each = []
+        for override in self.groups:
+            key, known = override.key_or_group, self.choices.get(override.key_or_group, [])
+            if override.is_sweep_override():
+                each.append([f"{key}={show(value)}" for value in values_of(override, known)])
+            else:
+                each.append([str(override.input_line)])
+        return itertools.islice(map(list, itertools.product(*each)), MOST_COMBINATIONS)
+
+    def composition(self, groups: list[str]) -> Composition:
+        composition = Composition(self.verb, self.multirun, self.own_folder, self.unknown)
+        composition.compose(groups, [str(override.input_line) for override in self.hydra])
+        if composition.config:
+            # A checkpoint may tell which target there is, so it comes first.
+            for override in sorted(self.values, key=lambda o: o.key_or_group != "checkpoint"):
+                composition.override(override, values_of(override))
+            composition.finish()
+        return composition
+
+    def for_hydra(self, stored_target: bool) -> list[str]:
+        """As they were given; keys of a stored target are new to Hydra, hence `++`."""
+        lines = []
+        for override in [*self.groups, *self.values, *self.hydra]:
+            line = str(override.input_line)
+            below = stored_target and override.key_or_group.startswith("target.")
+            lines.append("++" + line.lstrip("+") if below else line)
+        return lines
+
+
+def values_of(override: Override, known: list[str] | None = None) -> list[Any]:
+    """The one value of an override, or all of a sweep's; `known` is what a glob picks from."""
+    value = override.value()
+    if not override.is_sweep_override():
+        return [value]
+    if isinstance(value, IntervalSweep):
+        return [value.start, value.end]
+    if isinstance(value, Glob):
+        return list(value.filter(known or []))
+    return [Override._convert_value(element) for element in override.sweep_iterator()]
+
+
+def _syntax(argument: str, error: HydraException) -> str:
+    if "=" not in argument and not argument.startswith("~"):
+        return "is not key=value"
+    reason = str(error).partition("\n")[0]
+    return f"cannot be read ({reason}); text with special signs goes in quotes: \"key='a, b'\""
