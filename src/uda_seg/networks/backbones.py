@@ -8,6 +8,7 @@ import timm
 from torch import Tensor, nn
 
 from uda_seg.errors import ConfigError
+from uda_seg.networks.dilated import speed_up_dilated
 from uda_seg.networks.pretrained import load_pretrained
 
 
@@ -23,7 +24,6 @@ class TimmEncoder(nn.Module):
         options = {"output_stride": output_stride, "drop_rate": 0.0, "drop_path_rate": 0.0}
         try:
             stages = len(timm.create_model(name, features_only=True).feature_info)
-            # Cutting happens by out_indices: timm then builds no deeper stage.
             keep = tuple(range(stages + last_stage + 1))
             self.body = timm.create_model(name, features_only=True, out_indices=keep, **options)
         except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
@@ -32,6 +32,8 @@ class TimmEncoder(nn.Module):
                 f"backbone.encoder.name={name} with output_stride={output_stride}: timm cannot "
                 f"build it ({error}). Similar names: {', '.join(similar) or 'none'}"
             ) from error
+        _drop_unused_blocks(self.body)
+        speed_up_dilated(self.body)
         self.channels: list[int] = self.body.feature_info.channels()
         self.reductions: list[int] = self.body.feature_info.reduction()
 
@@ -40,6 +42,14 @@ class TimmEncoder(nn.Module):
 
     def load(self, pretrained: str) -> str:
         return load_pretrained(self.body, self.name, pretrained)
+
+
+def _drop_unused_blocks(body: nn.Module) -> None:
+    """timm builds a ResNet only as deep as asked, but all of an EfficientNet or MobileNet."""
+    names = body.feature_info.module_name()
+    if all(name.startswith("blocks.") for name in names):
+        deepest = max(int(name.split(".")[1]) for name in names)
+        del body.blocks[deepest + 1 :]
 
 
 class ResNetEncoder(TimmEncoder):

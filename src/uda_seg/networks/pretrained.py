@@ -82,9 +82,9 @@ def read_weights(path: Path) -> dict[str, Tensor]:
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # any failure to read means the same to a user: not usable
         raise WeightsError(
-            f"pretrained={path}: cannot be read as weights ({type(error).__name__}: "
-            f"{str(error).splitlines()[0][:200] if str(error) else ''}). It must be a .safetensors "
-            "file, or a .pth file that holds nothing but tensors (torch.save(model.state_dict()))"
+            f"pretrained={path}: cannot be read as weights ({type(error).__name__}). It must be a "
+            ".safetensors file, or a .pth file that holds nothing but tensors "
+            "(torch.save(model.state_dict(), path))"
         ) from error
     return _tensors(content, path)
 
@@ -109,10 +109,9 @@ def _from_hub(name: str) -> dict[str, Tensor]:
         return timm.create_model(name, pretrained=True).state_dict()
     except Exception as error:  # the hub's clients raise a dozen unrelated types
         raise WeightsError(
-            f"pretrained=hub: the weights of {name} cannot be fetched ({type(error).__name__}: "
-            f"{str(error).splitlines()[0][:200] if str(error) else ''}). Without a network, give "
-            "the path of a file (backbone.pretrained=/path/to/weights.pth), or train without "
-            "weights (backbone.pretrained=none)"
+            f"pretrained=hub: the weights of {name} cannot be fetched ({type(error).__name__}). "
+            "Without a network, give the path of a file (backbone.pretrained=FILE), or train "
+            "without weights (backbone.pretrained=none)"
         ) from error
 
 
