@@ -1,0 +1,57 @@
+"""One confusion matrix over all images of a split, counted on the device.
+
+Everything the field reports derives from it, see `measures`. (`torchmetrics.segmentation.MeanIoU`
+averages over images, which is another number than the field's.)
+"""
+
+import numpy as np
+from torch import Tensor
+from torchmetrics.classification import MulticlassConfusionMatrix
+
+from uda_seg.batch import IGNORE
+from uda_seg.evaluation.measures import accuracy, iou, mean_accuracy, miou, protocols
+
+__all__ = ["ConfusionMatrix", "accuracy", "iou", "mean_accuracy", "miou", "protocols"]
+
+
+class ConfusionMatrix(MulticlassConfusionMatrix):
+    """Exact counts (C, C), rows label and columns prediction, summed over images and processes."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__(num_classes=classes, ignore_index=IGNORE, validate_args=False)
+
+    def update(self, prediction: Tensor, label: Tensor) -> None:
+        """
+        Args:
+            prediction: logits (B, C, H, W), or classes (B, H, W) of any integer type.
+            label: (B, H, W) of any integer type; IGNORE does not count.
+
+        Raises:
+            ValueError: sizes differ, or a class is not among 0 .. C - 1.
+        """
+        if prediction.is_floating_point():
+            prediction = prediction.argmax(1)
+        if prediction.shape != label.shape:
+            raise ValueError(
+                f"prediction {tuple(prediction.shape)} and label {tuple(label.shape)} "
+                "differ in size"
+            )
+        prediction, label = prediction.long(), label.long()
+        counts = label != IGNORE
+        # Without this a class too many would silently be counted in the next row.
+        wrong = ((label < 0) | (label >= self.num_classes)) & counts
+        wrong |= ((prediction < 0) | (prediction >= self.num_classes)) & counts
+        if wrong.any():
+            labels, predictions = (
+                label[wrong].unique().tolist(),
+                prediction[wrong].unique().tolist(),
+            )
+            raise ValueError(
+                f"classes must be 0 .. {self.num_classes - 1}, or {IGNORE} in a label; "
+                f"found labels {labels}, predictions {predictions}"
+            )
+        super().update(prediction, label)
+
+    def counts(self) -> np.ndarray:
+        """`compute()` as (C, C) int64 on the CPU."""
+        return self.compute().cpu().numpy()

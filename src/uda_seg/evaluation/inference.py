@@ -1,0 +1,104 @@
+"""From images to logits and classes: whole or in sliding windows, mirrored or not."""
+
+from collections.abc import Iterator, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from uda_seg.errors import ConfigError
+
+
+class Inference:
+    """How images become logits.
+
+    Args:
+        mode: "whole", or "slide": windows whose logits are averaged where they overlap.
+        window: height, width of a window; a number means both. Only for "slide".
+        stride: rows, columns from one window to the next; at most the window. Only for "slide".
+        flip: average the logits with those of the mirrored image.
+        align_corners: of the up-sampling from the image's size to the label's; None: as the network
+            up-samples its own logits, False where it does not say.
+    """
+
+    def __init__(
+        self,
+        mode: str,
+        window: int | Sequence[int] | None,
+        stride: int | Sequence[int] | None,
+        flip: bool,
+        align_corners: bool | None = None,
+    ) -> None:
+        if mode not in ("whole", "slide"):
+            raise ConfigError(f"inference.mode: {mode!r} is not known; choose whole or slide")
+        self.mode, self.flip, self.align_corners = mode, flip, align_corners
+        self._of_network = False
+        self.window, self.stride = (0, 0), (0, 0)
+        if mode == "slide":
+            self.window = _pair("window", window)
+            self.stride = _pair("stride", stride)
+            if any(step > size for step, size in zip(self.stride, self.window)):
+                raise ConfigError(
+                    f"inference.stride: {list(self.stride)} is larger than "
+                    f"inference.window={list(self.window)}, so pixels between windows get no answer"
+                )
+
+    @torch.no_grad()
+    def __call__(self, network: nn.Module, image: Tensor) -> Tensor:
+        """(B, 3, H, W) in [0, 1] to logits (B, C, H, W) in float32."""
+        self._of_network = bool(getattr(network, "align_corners", False))
+        logits = self._logits(network, image)
+        if self.flip:
+            logits = (logits + self._logits(network, image.flip(3)).flip(3)) / 2
+        return logits
+
+    def predict(self, logits: Tensor, size: Sequence[int]) -> Tensor:
+        """Logits (B, C, H, W), up-sampled to `size` (h, w), to classes (B, h, w) long."""
+        size = (int(size[0]), int(size[1]))
+        if logits.shape[-2:] != size:
+            aligned = self._of_network if self.align_corners is None else self.align_corners
+            logits = F.interpolate(logits, size, mode="bilinear", align_corners=aligned)
+        return logits.argmax(1)
+
+    def _logits(self, network: nn.Module, image: Tensor) -> Tensor:
+        if self.mode == "whole":
+            return network(image, domain="target").logits.float()
+        return self._slide(network, image)
+
+    def _slide(self, network: nn.Module, image: Tensor) -> Tensor:
+        height, width = image.shape[-2:]
+        total: Tensor | None = None
+        times = image.new_zeros(1, 1, height, width, dtype=torch.float32)
+        rows = list(spans(height, self.window[0], self.stride[0]))
+        columns = list(spans(width, self.window[1], self.stride[1]))
+        for place in [(..., row, column) for row in rows for column in columns]:
+            logits = network(image[place], domain="target").logits.float()
+            if total is None:
+                total = logits.new_zeros(*logits.shape[:2], height, width)
+            total[place] += logits
+            times[place] += 1
+        assert total is not None
+        return total / times
+
+
+def spans(length: int, window: int, stride: int) -> Iterator[slice]:
+    """Windows over 0 .. length.
+
+    The last one ends flush with the border; one that is longer than the image is cut to it.
+    """
+    start = 0
+    while start + window < length:
+        yield slice(start, start + window)
+        start += stride
+    yield slice(max(length - window, 0), length)
+
+
+def _pair(key: str, value: int | Sequence[int] | None) -> tuple[int, int]:
+    if value is None:
+        raise ConfigError(
+            f"inference.{key}: inference.mode=slide needs it, say inference.{key}=[512,512]"
+        )
+    pair = (value, value) if isinstance(value, int) else tuple(value)
+    if len(pair) != 2 or min(pair) < 1:
+        raise ConfigError(f"inference.{key}: {value} must be height, width, both 1 or more")
+    return pair[0], pair[1]

@@ -1,0 +1,180 @@
+"""`scores.json`: the numbers of a run that outlive it, and all that reports read.
+
+    {"schema": 1, "run_name", "method": {"name", …}, "source", "target", "backbone", "seed",
+     "steps", "batch_norm", "classes": [names], "finished", …,
+     "selections": {"last": {"step", "confusion": [[int]], "miou", "iou": {class: percent}}, …},
+     "history": [{"step", "miou", "information_maximisation", "loss": {name: value}}]}
+
+A confusion matrix has the label's classes as rows and the predicted ones as columns. Only it is
+read back: "miou" and "iou" (percent, two decimals, null where a class never occurs) stand in the
+file for human readers, and are worked out anew on load. mIoU in the history is in percent too.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uda_seg.errors import DataError
+from uda_seg.evaluation import measures
+from uda_seg.run_folder import write_json
+
+SCHEMA = 1
+SELECTIONS = {
+    "last": "last step",
+    "oracle_best": "best on target labels (an oracle's choice)",
+    "label_free": "chosen without labels",
+}
+"""What a run may be scored at, and what readers are told about it."""
+
+REQUIRED: dict[str, type | tuple[type, ...]] = {
+    "run_name": str,
+    "method": dict,
+    "source": str,
+    "target": str,
+    "backbone": str,
+    "seed": int,
+    "steps": int,
+    "batch_norm": str,
+    "classes": list,
+    "selections": dict,
+    "history": list,
+}
+
+
+def save(path: Path, scores: Mapping[str, Any]) -> None:
+    """Writes the file as a whole, with derived values filled in.
+
+    Raises:
+        DataError: `scores` would not be accepted by `load`.
+    """
+    complete = _derive(Path(path), dict(scores))
+    for selection in complete["selections"].values():
+        selection["miou"] = _rounded(selection["miou"])
+        selection["iou"] = {name: _rounded(value) for name, value in selection["iou"].items()}
+    write_json(Path(path), _without_nan(complete))
+
+
+def load(path: Path) -> dict[str, Any]:
+    """The scores in a file, or in a run folder.
+
+    Each selection has `confusion` as (C, C) int64 array, `miou`, `accuracy`, `mean_accuracy`,
+    `iou` (class name to percent) and `protocols` (`miou_16`, … to percent); NaN where a class never
+    occurs. `folder` is where the file lies.
+
+    Raises:
+        DataError: there is no such file, or it is not what this module writes.
+    """
+    path = Path(path)
+    path = path / "scores.json" if path.is_dir() else path
+    try:
+        scores = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(
+            f"{path}: is not there; a run writes it after its first validation"
+        ) from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as JSON ({error})") from error
+    derived = _derive(path, scores)
+    for selection in derived["selections"].values():
+        counts = selection["confusion"] = np.asarray(selection["confusion"], np.int64)
+        selection["accuracy"] = measures.accuracy(counts)
+        selection["mean_accuracy"] = measures.mean_accuracy(counts)
+        selection["protocols"] = measures.protocols(counts, derived["classes"])
+    return derived | {"folder": path.parent}
+
+
+def select(scores: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """One selection of loaded scores.
+
+    Raises:
+        DataError: the run has none of that name.
+    """
+    try:
+        return scores["selections"][name]
+    except KeyError as error:
+        raise DataError(
+            f"{scores.get('folder', scores['run_name'])}: has no selection {name!r}; "
+            f"there are {', '.join(scores['selections'])}"
+        ) from error
+
+
+def _derive(path: Path, scores: Any) -> dict[str, Any]:
+    """A checked copy, whose selections have `miou` and `iou`."""
+    _check(path, scores)
+    classes = scores["classes"]
+    selections = {}
+    for name, selection in scores["selections"].items():
+        counts = _matrix(path, name, selection, len(classes))
+        selections[name] = {
+            **selection,
+            "confusion": counts.tolist(),
+            "miou": measures.miou(counts),
+            "iou": dict(zip(classes, measures.iou(counts).tolist(), strict=True)),
+        }
+    return {**scores, "selections": selections}
+
+
+def _check(path: Path, scores: Any) -> None:
+    if not isinstance(scores, dict) or "schema" not in scores:
+        raise DataError(f"{path}: is no scores.json of this package, it has no schema")
+    if scores["schema"] != SCHEMA:
+        raise DataError(
+            f"{path}: has schema {scores['schema']}, this version reads {SCHEMA}; "
+            "score the run again with python -m uda_seg evaluate checkpoint=…"
+        )
+    wrong = [
+        f"{key} must be a {kind.__name__}" if key in scores else f"{key} is missing"
+        for key, kind in REQUIRED.items()
+        if not isinstance(scores.get(key), kind) or isinstance(scores.get(key), bool)
+    ]
+    if not wrong and not isinstance(scores["method"].get("name"), str):
+        wrong = ["method.name is missing"]
+    if not wrong and (not scores["classes"] or not scores["selections"]):
+        wrong = ["classes and selections must not be empty"]
+    if not wrong and not all(_is_entry(entry) for entry in scores["history"]):
+        wrong = ["each entry of history needs numbers for step and miou"]
+    if wrong:
+        raise DataError(f"{path}: {'; '.join(wrong)}")
+
+
+def _is_entry(entry: Any) -> bool:
+    return (
+        isinstance(entry, dict)
+        and isinstance(entry.get("step"), int)
+        and isinstance(entry.get("miou"), int | float | None)
+    )
+
+
+def _matrix(path: Path, name: str, selection: Any, classes: int) -> np.ndarray:
+    try:
+        step, counts = selection["step"], measures.checked(np.asarray(selection["confusion"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise DataError(
+            f"{path}: selections.{name} needs a step and a confusion matrix of whole numbers "
+            f"({error})"
+        ) from error
+    if not isinstance(step, int) or len(counts) != classes:
+        raise DataError(
+            f"{path}: selections.{name} has a {len(counts)}x{len(counts)} matrix at step {step!r}, "
+            f"but there are {classes} classes"
+        )
+    return counts
+
+
+def _rounded(value: float) -> float | None:
+    return None if math.isnan(value) else round(value, 2)
+
+
+def _without_nan(value: Any) -> Any:
+    """JSON has no NaN: null stands for it."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _without_nan(child) for key, child in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nan(child) for child in value]
+    return value

@@ -1,0 +1,147 @@
+"""One matrix, exact, and the scores the field derives from it."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from uda_seg.evaluation.confusion import (
+    ConfusionMatrix,
+    accuracy,
+    iou,
+    mean_accuracy,
+    miou,
+    protocols,
+)
+from uda_seg.evaluation.measures import SUBSETS
+
+CITYSCAPES = SUBSETS["miou_19"]
+
+
+def counted_by_loop(prediction: np.ndarray, label: np.ndarray, classes: int) -> np.ndarray:
+    matrix = np.zeros((classes, classes), int)
+    for said, true in zip(prediction.ravel(), label.ravel()):
+        if true != 255:
+            matrix[true, said] += 1
+    return matrix
+
+
+def iou_by_loop(prediction: np.ndarray, label: np.ndarray, classes: int) -> list[float]:
+    """From sets of pixels, as the definition has it."""
+    prediction = np.where(label == 255, 255, prediction)
+    scores = []
+    for one in range(classes):
+        said, true = prediction == one, label == one
+        union = (said | true).sum()
+        scores.append(100 * (said & true).sum() / union if union else float("nan"))
+    return scores
+
+
+def random_pair(classes: int, seed: int, absent: int | None = None) -> tuple[torch.Tensor, ...]:
+    generator = torch.Generator().manual_seed(seed)
+    label = torch.randint(classes, (3, 13, 17), generator=generator)
+    logits = torch.randn(3, classes, 13, 17, generator=generator)
+    logits.scatter_add_(1, label[:, None], torch.full((3, 1, 13, 17), 1.5))
+    if absent is not None:
+        label[label == absent] = 255
+        logits[:, absent] = -100
+    label[torch.rand(label.shape, generator=generator) < 0.1] = 255
+    return logits, label
+
+
+@pytest.mark.parametrize("absent", [None, 2])
+def test_matrix_and_iou_equal_a_loop(absent):
+    logits, label = random_pair(5, seed=1, absent=absent)
+    metric = ConfusionMatrix(5)
+    for one, true in zip(logits, label):
+        metric.update(one[None], true[None])
+    prediction = logits.argmax(1).numpy()
+    assert (metric.counts() == counted_by_loop(prediction, label.numpy(), 5)).all()
+    expected = iou_by_loop(prediction, label.numpy(), 5)
+    np.testing.assert_allclose(iou(metric.counts()), expected, rtol=1e-12)
+    assert np.isnan(expected).sum() == (absent is not None)
+    assert miou(metric.counts()) == pytest.approx(np.nanmean(expected))
+
+
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int32, torch.int64])
+def test_classes_of_any_integer_type_count_alike(kind):
+    # 200 classes: label * C + prediction does not fit into a byte.
+    label = torch.arange(200).view(1, 10, 20)
+    metric = ConfusionMatrix(200)
+    metric.update(label.to(kind), label.to(kind))
+    assert (metric.counts() == np.eye(200)).all()
+
+
+@pytest.mark.parametrize("absent", [None, 9])
+def test_scores_equal_cityscapes_own_scripts(absent):
+    scripts = pytest.importorskip("cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling")
+    labels = pytest.importorskip("cityscapesscripts.helpers.labels")
+    logits, label = random_pair(19, seed=2, absent=absent)
+    metric = ConfusionMatrix(19)
+    metric.update(logits, label)
+
+    settings = SimpleNamespace()
+    theirs = scripts.generateMatrix(settings)
+    to_id = {i: labels.trainId2label[i].id for i in range(19)} | {255: 0}
+    for said, true in zip(logits.argmax(1).ravel().tolist(), label.ravel().tolist()):
+        theirs[to_id[true], to_id[said]] += 1
+    scores = [scripts.getIouScoreForLabel(to_id[i], theirs, settings) for i in range(19)]
+    np.testing.assert_allclose(iou(metric.counts()), 100 * np.array(scores), rtol=1e-12)
+    assert [labels.trainId2label[i].name for i in range(19)] == list(CITYSCAPES)
+    average = scripts.getScoreAverage(dict(enumerate(scores)), settings)
+    ours = protocols(metric.counts(), CITYSCAPES)
+    assert ours["miou_19"] == miou(metric.counts()) == pytest.approx(100 * average)
+    categories = {
+        name: scripts.getIouScoreForCategory(name, theirs, settings)
+        for name in labels.category2labels
+        if name != "void"
+    }
+    average = scripts.getScoreAverage(categories, settings)
+    assert ours["miou_7"] == pytest.approx(100 * average)
+
+
+def test_a_class_predicted_but_never_labelled_is_zero_and_counts():
+    matrix = np.array([[8, 0, 2], [0, 0, 0], [0, 0, 0]])
+    np.testing.assert_array_equal(iou(matrix), [80, np.nan, 0])
+    assert miou(matrix) == 40
+    assert accuracy(matrix) == 80
+    assert mean_accuracy(matrix) == 80
+
+
+def test_empty_matrix_has_no_scores():
+    empty = np.zeros((3, 3), int)
+    assert np.isnan([miou(empty), accuracy(empty), mean_accuracy(empty)]).all()
+
+
+def test_protocols_are_means_over_subsets_of_the_same_matrix():
+    matrix = np.random.default_rng(0).integers(0, 50, (19, 19))
+    each = dict(zip(CITYSCAPES, iou(matrix)))
+    found = protocols(matrix, CITYSCAPES)
+    assert list(found) == ["miou_19", "miou_16", "miou_13", "miou_7"]
+    for name in ("terrain", "truck", "train"):
+        del each[name]
+    assert found["miou_16"] == pytest.approx(np.mean(list(each.values())))
+    for name in ("wall", "fence", "pole"):
+        del each[name]
+    assert found["miou_13"] == pytest.approx(np.mean(list(each.values())))
+
+
+def test_only_protocols_that_apply_are_given():
+    sixteen = SUBSETS["miou_16"]
+    assert set(protocols(np.eye(16, dtype=int), sixteen)) == {"miou_16", "miou_13", "miou_7"}
+    eleven = ["sky", "building", "pole", "road", "sidewalk", "bicyclist"]
+    assert protocols(np.eye(6, dtype=int), eleven) == {}
+
+
+def test_wrong_classes_and_sizes_are_refused():
+    metric = ConfusionMatrix(3)
+    label = torch.zeros(1, 2, 2, dtype=torch.long)
+    with pytest.raises(ValueError, match="differ in size"):
+        metric.update(torch.zeros(1, 2, 3, dtype=torch.long), label)
+    with pytest.raises(ValueError, match=r"found labels \[0\], predictions \[3\]"):
+        metric.update(label + 3, label)
+    with pytest.raises(ValueError, match=r"found labels \[7\]"):
+        metric.update(label, label + 7)
+    with pytest.raises(ValueError, match="no confusion matrix"):
+        iou(np.eye(3))
