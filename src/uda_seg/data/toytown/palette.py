@@ -105,8 +105,12 @@ class Layout:
     """In widths of the image."""
     bend: float
     """Greatest sideways swing of the street, metres."""
+    bays: float
+    """Chance that a street is wide enough for vehicles parked along the kerb."""
     road: tuple[float, float]
-    """Half the width of the road, metres; at least 6.2, see `street.py`."""
+    """Half the width of a road with bays, metres; at least 6.2, see `traffic.py`."""
+    narrow: tuple[float, float]
+    """Half the width of one without, metres; at least 4.1."""
     walk: tuple[float, float]
     floors: tuple[int, int]
     building: float
@@ -124,14 +128,14 @@ class Layout:
 
 LAYOUTS = {
     "toytown": Layout(
-        height=(1.5, 1.8), pitch=(0.0, 0.04), yaw=0.03, focal=(0.86, 0.96), bend=10,
-        road=(6.2, 6.8), walk=(3.8, 4.6), floors=(2, 4), building=0.62, tree=0.42, parked=0.3,
-        traffic=0.62, riders=0.36, people=2.4, jitter=0,
+        height=(1.5, 1.8), pitch=(0.0, 0.04), yaw=0.03, focal=(0.86, 0.96), bend=10, bays=0.5,
+        road=(6.2, 6.6), narrow=(4.1, 4.7), walk=(3.8, 4.6), floors=(2, 4), building=0.6,
+        tree=0.42, parked=0.5, traffic=0.62, riders=0.32, people=2.4, jitter=0,
     ),
     "toytown_camera": Layout(
-        height=(1.35, 1.65), pitch=(-0.015, 0.03), yaw=0.04, focal=(0.82, 0.94), bend=12,
-        road=(6.2, 7.0), walk=(3.6, 4.8), floors=(2, 5), building=0.62, tree=0.4, parked=0.34,
-        traffic=0.6, riders=0.36, people=2.4, jitter=14,
+        height=(1.35, 1.65), pitch=(-0.015, 0.03), yaw=0.04, focal=(0.82, 0.94), bend=12, bays=0.55,
+        road=(6.2, 6.8), narrow=(4.1, 4.8), walk=(3.6, 4.8), floors=(2, 5), building=0.6,
+        tree=0.4, parked=0.5, traffic=0.6, riders=0.32, people=2.4, jitter=14,
     ),
 }  # fmt: skip
 PALETTES = {"toytown": GAME, "toytown_camera": CAMERA}

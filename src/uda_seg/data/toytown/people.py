@@ -21,11 +21,15 @@ def person(pen: Pen, draws: Draws, x: float, s: float) -> None:
     pen.disc(x, neck + 0.15 * h, s - 0.01, 0.14, 0.17, skin, PERSON)
 
 
-def rider(pen: Pen, draws: Draws, x: float, s: float, on: int) -> None:
-    """Somebody riding along the street, seen from behind or from the front: `on` is the class of
-    what they ride. They sit: bent legs to both sides, nothing below 0.3 m."""
+def rider(pen: Pen, draws: Draws, x: float, s: float, on: int, coming: bool) -> None:
+    """Somebody riding along the street; they sit: bent legs to both sides, nothing below 0.3 m.
+
+    Args:
+        on: the class of what they ride.
+        coming: towards the camera.
+    """
     if on == MOTORCYCLE:
-        _motorcycle_along(pen, draws, x, s)
+        _motorcycle_along(pen, draws, x, s, (250, 246, 214) if coming else (220, 60, 50))
         seat, width, head = 0.78, 0.34, pen.tone("motorcycle", draws)
     else:
         _bicycle_along(pen, draws, x, s)
@@ -44,7 +48,7 @@ def rider(pen: Pen, draws: Draws, x: float, s: float, on: int) -> None:
     pen.disc(x, neck + size * 0.8, z - 0.01, size * 0.9, size, head, RIDER)
 
 
-def _motorcycle_along(pen: Pen, draws: Draws, x: float, s: float) -> None:
+def _motorcycle_along(pen: Pen, draws: Draws, x: float, s: float, lamp: Colour) -> None:
     """Fat and dark, with a bright body and a lamp."""
     tyre, paint, label = pen.palette["tyre"][0], pen.tone("motorcycle", draws), MOTORCYCLE
     for d in (1.6, 0.34):
@@ -56,7 +60,7 @@ def _motorcycle_along(pen: Pen, draws: Draws, x: float, s: float) -> None:
     pen.front(x - 0.15, x + 0.15, 0, 0.62, s, tyre, label)
     points = (x - 0.26, 0.42, s + 0.1, x + 0.26, 0.42, s + 0.1, x + 0.2, 0.86, s + 0.1)
     pen.face((*points, x - 0.2, 0.86, s + 0.1), paint, label)
-    pen.front(x - 0.09, x + 0.09, 0.66, 0.78, s + 0.09, (220, 60, 50), label)
+    pen.front(x - 0.09, x + 0.09, 0.66, 0.78, s + 0.09, lamp, label)
 
 
 def _bicycle_along(pen: Pen, draws: Draws, x: float, s: float) -> None:

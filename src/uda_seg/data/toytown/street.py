@@ -55,7 +55,8 @@ class Street:
         self.mount = Mount(draws, self.layout, position)
         self.pen = Pen(PALETTES[domain], self.layout.jitter)
         self.pen.eye_y = self.mount.height
-        self.half = draws.between(*self.layout.road)
+        self.bays = draws.chance(self.layout.bays)
+        self.half = draws.between(*(self.layout.road if self.bays else self.layout.narrow))
         self.edge = self.half + draws.between(*self.layout.walk)
         self.tram = draws.chance(0.6)
         self.period, self.shift = 3 + draws.below(3), draws.below(3)
@@ -191,9 +192,9 @@ class Street:
             things.sign(pen, own, self.tones["pole"], self.tones["paint"], kerb, at[2])
         if bin_ < 0.14 and self.place(side * (self.edge - 0.4), s0 + 11, 4, PAVEMENT):
             things.bin(pen, self.draws(block, side, 8), side * (self.edge - 0.4), s0 + 11)
-        if rack < 0.34:
+        if rack < 0.42:
             self._rack(block, side)
-        if parked < lay.parked:
+        if self.bays and parked < lay.parked:
             self._parked(block, side)
         elif rail > 0.84:
             tone = pen.tone("fence", draws)
@@ -209,7 +210,7 @@ class Street:
     def _rack(self, block: int, side: int) -> None:
         """A row of parked two-wheelers near the kerb."""
         draws = self.draws(block, side, 10)
-        x, first = side * (self.half + 1.25), block * BLOCK + draws.between(1, 7)
+        x, first = side * (self.half + 1.6), block * BLOCK + draws.between(1, 7)
         draw = people.parked_bicycle if draws.chance(0.5) else people.parked_motorcycle
         for k in range(1 + draws.below(3)):
             s = first + 0.9 * k
@@ -232,7 +233,7 @@ class Street:
         if self.place(x, end - 3.7, 7, PAVEMENT):
             things.signal(self.pen, self.tones["pole"], x, end - 3.7, lit, reach)
         for k in range(draws.count(0.9)):
-            x, s = side * draws.between(4.3, self.half - 0.2), end - draws.between(0.8, 2.8)
+            x, s = side * draws.between(self.half - 0.2, self.half + 1.6), end - draws.between(0.8, 2.8)
             if self.place(x, s, 4, KERB):
                 people.person(self.pen, self.draws(block, side, 14, k), x, s)
 

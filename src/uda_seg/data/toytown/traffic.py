@@ -1,7 +1,7 @@
 """What moves: streams of vehicles and riders, each in a strip of the road of its own.
 
 Across the right half of the road (x in metres): the camera's lane 0.45 to 2.95, a strip for riders
-3.05 to 3.75, parked vehicles from there to the kerb, which is 6.2 or more away. The left half
+3.05 to 3.75, then the kerb, or a bay with parked vehicles and a kerb at 6.2 or more. The left half
 mirrors it. All in one stream move alike, so nothing ever crosses anything else, whatever the
 position. While the camera drives `position` metres,
 
@@ -63,9 +63,9 @@ def _slots(
 
 def _kind(draws: Draws, tram: bool) -> int:
     kind = draws.random()
-    if tram and kind < 0.3:
+    if tram and kind < 0.28:
         return TRAIN
-    return CAR if kind < 0.62 else TRUCK if kind < 0.82 else BUS
+    return CAR if kind < 0.68 else TRUCK if kind < 0.84 else BUS
 
 
 def _rider(street: Street, key: tuple[int, ...], draws: Draws, x: float, s: float) -> None:
@@ -73,4 +73,4 @@ def _rider(street: Street, key: tuple[int, ...], draws: Draws, x: float, s: floa
         return
     on = BICYCLE if draws.chance(0.5) else MOTORCYCLE
     street.own(Footprint(key, on, x - 0.35, x + 0.35, s, s + RIDER_LENGTH))
-    people.rider(street.pen, street.draws(*key), x, s, on)
+    people.rider(street.pen, street.draws(*key), x, s, on, coming=x < 0)
