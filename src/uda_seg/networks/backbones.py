@@ -24,7 +24,9 @@ class TimmEncoder(nn.Module):
         options = {"output_stride": output_stride, "drop_rate": 0.0, "drop_path_rate": 0.0}
         try:
             stages = len(timm.create_model(name, features_only=True).feature_info)
-            keep = tuple(range(stages + last_stage + 1))
+            keep = tuple(range(stages + last_stage + 1)) if last_stage < 0 else ()
+            if not keep:
+                raise ConfigError(f"last_stage={last_stage}: {name} has -1 to -{stages}")
             self.body = timm.create_model(name, features_only=True, out_indices=keep, **options)
         except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
             similar = timm.list_models(f"*{name.split('.')[0].split('_')[0]}*")[:8]
@@ -104,6 +106,8 @@ class VGGEncoder(nn.Module):
             raise ConfigError(f"last_pools={last_pools!r}: choose removed or stride_one")
         self.name = name
         body = timm.create_model(name, features_only=True, out_indices=(0, 1, 2, 3, 4))
+        if any(isinstance(layer, nn.BatchNorm2d) for layer in body.modules()):
+            raise ConfigError(f"backbone.encoder.name={name}: choose vgg16, without batch norm")
         pools = [key for key, module in body.items() if isinstance(module, nn.MaxPool2d)]
         for key in pools[3:]:
             body[key] = nn.Identity() if last_pools == "removed" else nn.MaxPool2d(3, 1, 1)
