@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from omegaconf import DictConfig, open_dict
 from PIL import Image
 
 from uda_seg.batch import IGNORE, Batch, Source, Target
+from uda_seg.overrides import check
 
 torch.set_num_threads(1)  # on a shared 2-core machine: seconds instead of minutes
 
@@ -58,6 +60,14 @@ def make_batch(size: int = 2, seed: int = 0, height: int = HEIGHT, width: int = 
 @pytest.fixture
 def batch() -> Batch:
     return make_batch()
+
+
+def compose(verb: str, overrides: list[str]) -> DictConfig:
+    """A checked config, as a command gets it."""
+    config = check(verb, overrides).config
+    with open_dict(config):
+        config.pop("hydra", None)
+    return config
 
 
 def write_camvid(root: Path, count: int = 3, size: tuple[int, int] = (48, 64)) -> Path:

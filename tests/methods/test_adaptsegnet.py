@@ -16,6 +16,8 @@ from uda_seg.evaluation.inference import Inference
 from uda_seg.methods.source_only import AdaptiveBatchNorm
 from uda_seg.optimization import polynomial
 
+pytestmark = pytest.mark.filterwarnings("ignore:You defined a `validation_step`")
+
 STEPS, TOTAL = 5, 8
 WEIGHTS = {"segmentation": 1.0, "segmentation_auxiliary": 0.1, "adversarial_main": 0.01,
            "adversarial_auxiliary": 0.002, "critic_main": 1.0, "critic_auxiliary": 1.0}  # fmt: skip

@@ -5,13 +5,14 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import CLASSES, make_batch
+from conftest import CLASSES, compose, make_batch
 from omegaconf import OmegaConf
 
-from uda_seg.config import build, compose, conf_folder
+from uda_seg.config import build, conf_folder
 from uda_seg.methods.base import Method
 
 NAMES = sorted(path.stem for path in Path(conf_folder(), "method").glob("*.yaml"))
+TINY = ("backbone=tiny", "source=camvid", "target=camvid")
 VARIANTS = [(name, ()) for name in NAMES] + [
     ("adaptseg", ("method.levels=feature",)),
     ("adaptseg", ("method.levels=single",)),
@@ -22,7 +23,7 @@ IDS = ["-".join([name, *(o.split("=")[1] for o in overrides)]) for name, overrid
 
 
 def method_config(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
-    config = compose("train", [f"method={name}", "backbone=tiny", *overrides])
+    config = compose("train", [f"method={name}", *TINY, *overrides])
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     return plain["method"]
@@ -66,7 +67,7 @@ def test_losses_are_finite_and_the_same_again(variant: Any, network: Any) -> Non
     method = make(variant, network)
 
     def values() -> list[float]:
-        return [float(loss) for part in method.losses(make_batch()) for loss in part.values()]
+        return [float(loss.detach()) for part in method.losses(make_batch()) for loss in part.values()]
 
     first = values()
     assert all(torch.tensor(first).isfinite())

@@ -1,0 +1,181 @@
+"""Whole runs: resumed ones equal straight ones, two processes equal one, labels stay closed."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from conftest import compose
+from omegaconf import OmegaConf
+
+from uda_seg.commands import train
+from uda_seg.data.base import FileDataset
+from uda_seg.errors import UserError
+
+SMALL = [
+    "backbone=tiny", "source=camvid", "target=camvid", "trainer=cpu", "logger=none",
+    "source.size=[32,64]", "target.size=[32,64]", "trainer.batch_size=2", "trainer.workers=0",
+    "trainer.panels=0", "trainer.progress=false", "method.critic.width=4",
+]  # fmt: skip
+
+
+def overrides(camvid: Path, *more: str) -> list[str]:
+    return [*SMALL, f"source.root={camvid}", f"target.root={camvid}", *more]
+
+
+def run(folder: Path, arguments: list[str]) -> dict[str, torch.Tensor]:
+    """A run in this process; its last checkpoint."""
+    folder.mkdir(parents=True, exist_ok=True)
+    train.run(compose("train", arguments), folder)
+    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def same(ours: Any, theirs: Any, path: str = "") -> None:
+    """Bit for bit."""
+    if isinstance(ours, torch.Tensor):
+        assert torch.equal(ours, theirs), path
+    elif isinstance(ours, dict):
+        assert ours.keys() == theirs.keys(), path
+        for key in ours:
+            same(ours[key], theirs[key], f"{path}.{key}")
+    elif isinstance(ours, list | tuple):
+        assert len(ours) == len(theirs), path
+        for index, (a, b) in enumerate(zip(ours, theirs, strict=True)):
+            same(a, b, f"{path}[{index}]")
+    else:
+        assert ours == theirs, path
+
+
+def test_a_killed_run_goes_on_bit_for_bit(camvid: Path, tmp_path: Path) -> None:
+    """12 steps = 5 + kill + 7: all players, optimizers, schedule, counters, samples, scores."""
+    steps = ["trainer.steps=12", "trainer.validate_every=4", "trainer.checkpoint_every=5"]
+    straight = run(tmp_path / "straight", overrides(camvid, *steps))
+    folder = tmp_path / "killed"
+    with pytest.raises(KeyboardInterruptForTest), killed_at(6):
+        run(folder, overrides(camvid, *steps))
+    stored = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    assert stored["global_step"] == 5
+    resumed = run(folder, overrides(camvid, *steps, f"resume={folder}"))
+    assert straight["global_step"] == resumed["global_step"] == 12
+    for part in ("state_dict", "optimizer_states", "lr_schedulers"):
+        same(straight[part], resumed[part], part)
+    scores = [json.loads((f / "scores.json").read_text()) for f in (tmp_path / "straight", folder)]
+    for key in ("history", "selections"):
+        same(scores[0][key], scores[1][key], key)
+
+
+class KeyboardInterruptForTest(Exception):
+    """Stands for a kill: nothing of the run's own clean-up may be needed."""
+
+
+class killed_at:
+    """Makes the training step of a given number die."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def __enter__(self) -> None:
+        self.original = train.Adaptation.training_step
+        original, step = self.original, self.step
+
+        def dies(module: Any, batch: Any, batch_idx: int) -> None:
+            if module.global_step == step:
+                raise KeyboardInterruptForTest
+            original(module, batch, batch_idx)
+
+        train.Adaptation.training_step = dies
+
+    def __exit__(self, *_: object) -> None:
+        train.Adaptation.training_step = self.original
+
+
+@pytest.mark.parametrize("method", ["source_only", "adaptive_bn", "adaptseg"])
+def test_training_labels_of_the_target_are_never_opened(
+    method: str, camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    target = tmp_path / "target"
+    (target).mkdir()
+    for folder in ("train", "val", "trainannot", "valannot"):
+        (target / folder).symlink_to(camvid / folder)
+    opened: list[str] = []
+    original = FileDataset.read_label
+
+    def read(dataset: FileDataset, path: Path) -> np.ndarray:
+        opened.append(str(path))
+        return original(dataset, path)
+
+    monkeypatch.setattr(FileDataset, "read_label", read)
+    arguments = [o for o in SMALL if method == "adaptseg" or "critic" not in o]
+    arguments += [f"source.root={camvid}", f"target.root={target}", f"method={method}"]
+    run(tmp_path / "run", [*arguments, "trainer.steps=3", "trainer.validate_every=3"])
+    assert any("target/valannot" in path for path in opened)
+    assert not [path for path in opened if "target/trainannot" in path]
+
+
+def test_the_oracle_opens_them(camvid: Path, tmp_path: Path) -> None:
+    for path in (camvid / "trainannot").iterdir():
+        path.unlink()
+    arguments = [o for o in overrides(camvid, "method=target_only") if "critic" not in o]
+    with pytest.raises(UserError, match="trainannot"):
+        run(tmp_path / "run", [*arguments, "trainer.steps=1"])
+
+
+def test_the_number_of_workers_changes_nothing(camvid: Path, tmp_path: Path) -> None:
+    results = [
+        run(
+            tmp_path / f"workers{workers}",
+            overrides(camvid, "trainer.steps=3", f"trainer.workers={workers}"),
+        )["state_dict"]
+        for workers in (0, 2)
+    ]
+    same(*results)
+
+
+@pytest.mark.slow
+def test_two_processes_equal_one(camvid: Path, tmp_path: Path) -> None:
+    """gloo on the CPU; frozen batch norm, whose statistics would differ between half batches."""
+    common = ["backbone.batch_norm=frozen", "trainer.steps=4", "trainer.validate_every=4"]
+    one = run(tmp_path / "one", overrides(camvid, *common, "trainer.batch_size=4"))
+    folder = tmp_path / "two"
+    command = [sys.executable, "-m", "uda_seg", *overrides(camvid, *common)]
+    command += ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
+    command += [f"hydra.run.dir={folder}"]
+    command.remove("trainer=cpu")
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    two = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    for name, tensor in one["state_dict"].items():
+        torch.testing.assert_close(tensor, two["state_dict"][name], rtol=1e-4, atol=1e-6, msg=name)
+    first, second = (
+        json.loads((f / "scores.json").read_text())["selections"]["last"]["confusion"]
+        for f in (tmp_path / "one", folder)
+    )
+    assert np.abs(np.subtract(first, second)).sum() <= 0.01 * np.sum(first)
+    assert np.sum(first) == np.sum(second)
+
+
+def test_scores_say_what_was_run(camvid: Path, tmp_path: Path) -> None:
+    run(tmp_path / "run", overrides(camvid, "trainer.steps=2", "seed=3"))
+    scores = json.loads((tmp_path / "run" / "scores.json").read_text())
+    assert scores["finished"]
+    assert scores["steps"] == 2
+    assert scores["seed"] == 3
+    assert scores["batch_norm"] == "train"
+    assert scores["method"]["levels"] == "multi"
+    assert set(scores["selections"]) == {"last", "oracle_best", "label_free"}
+    assert np.shape(scores["selections"]["last"]["confusion"]) == (11, 11)
+
+
+def test_a_run_starts_from_another_runs_network(camvid: Path, tmp_path: Path) -> None:
+    first = run(tmp_path / "first", overrides(camvid, "trainer.steps=2"))
+    config = compose("train", overrides(camvid, f"initial={tmp_path / 'first'}"))
+    method = train.make_method(OmegaConf.to_container(config, resolve=True), 11)
+    train.start(method.network, config.initial)
+    for name, weight in method.network.state_dict().items():
+        assert torch.equal(weight, first["state_dict"][f"method.network.{name}"]), name
