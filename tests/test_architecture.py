@@ -22,9 +22,11 @@ SEE_A_DICT_CONFIG = {
     "commands",
     "config.py",
     "composition.py",
+    "launch.py",
     "overrides.py",
     "__main__.py",
     "run_folder.py",
+    "trained_run.py",
 }
 LONGEST = 300
 EMPTY_NAMES = {"util", "utils", "helper", "helpers", "misc", "common", "tools"}

@@ -94,8 +94,11 @@ def _flags(options: argparse.Namespace) -> list[str]:
 
 def _interrupted() -> int:
     words = [word for word in sys.argv[1:] if not word.startswith("resume=")]
-    line = shlex.join(["python", "-m", "uda_seg", *words, "resume=auto"])
-    print(f"\nuda-seg: stopped; go on from the last checkpoint with: {line}", file=sys.stderr)
+    verb = words[0] if words and words[0] in help.verbs() else "train"
+    if verb == "train":
+        words.append("resume=auto")
+    line = shlex.join(["python", "-m", "uda_seg", *words])
+    print(f"\nuda-seg: stopped; go on with: {line}", file=sys.stderr)
     return 130
 
 

@@ -69,16 +69,21 @@ class Composition:
         """An experiment file is a list of overrides too, and may set only what exists."""
         chosen = self.config.hydra.runtime.choices
         if chosen.get("experiment") is None:
-            return _without_hydra(self.config)
-        groups = {group: _plain(chosen[group]) for group in help.groups_of(self.verb)}
-        name, groups["experiment"] = groups["experiment"], None
-        base = _without_hydra(self._composed([f"{g}={show(c)}" for g, c in groups.items()]))
-        raw, plain = _plain(_without_hydra(self.config)), _plain(base)
+            return without_hydra(self.config)
+        # Hydra does not say what was chosen for groups with a list, such as logger.
+        lists = {group for group in help.groups_of(self.verb) if group not in chosen}
+        groups = {g: chosen[g] for g in help.groups_of(self.verb) if g not in lists}
+        name = groups.pop("experiment")
+        base = without_hydra(self._composed([f"{g}={show(c)}" for g, c in groups.items()]))
+        raw, plain = _plain(without_hydra(self.config)), _plain(base)
         for key in leaves(raw):
+            if key.partition(".")[0] in lists:
+                continue
             if not exists(base, key):
-                self.mistakes.append(f"experiment={show(name)}: {unknown_key(key, plain, 'train')}")
+                line = unknown_key(key, plain, self.verb)
+                self.mistakes.append(f"experiment={show(name)}: {line}")
             elif _at(raw, key) != _at(plain, key):
-                value = self._resolved(key)
+                value = _plain(_select(self.config, key))
                 complaints = rule_of(base, key).complaints(key, value)
                 self.mistakes += [f"experiment={show(name)}: {line}" for line in complaints]
         return base
@@ -122,7 +127,11 @@ class Composition:
             parent = _plain(_parent(self.config, key))
             before = parent[_index(parent, key)]
             OmegaConf.update(self.config, key, value)
-            complaints = list(rule_of(self.base, key).complaints(key, self._resolved(key)))
+            try:
+                value = _plain(OmegaConf.select(self.config, key))
+            except OmegaConfBaseException:
+                return  # an interpolation that leads nowhere is told at the end
+            complaints = list(rule_of(self.base, key).complaints(key, value))
             self.mistakes += complaints
             if complaints:
                 OmegaConf.update(self.config, key, before)
@@ -134,13 +143,6 @@ class Composition:
         else:
             cure = "+ adds keys only below an existing mapping, such as method.weights"
             self.mistakes.append(f"{given}: {cure}")
-
-    def _resolved(self, key: str) -> Any:
-        """The value an interpolation leads to; None where it leads nowhere."""
-        try:
-            return _plain(OmegaConf.select(self.config, key))
-        except OmegaConfBaseException:
-            return None
 
     def finish(self) -> None:
         """What can be said only when all overrides are in place."""
@@ -158,27 +160,29 @@ class Composition:
 
     def _unresolved(self) -> Iterator[str]:
         """Keys without a value that need one, and interpolations that lead nowhere."""
-        tree = _plain(_without_hydra(self.config))
-        for key in leaves(tree):
+        tree, told = _plain(without_hydra(self.config)), set()
+        # Others may refer to the key that is wrong: the outermost is told, once.
+        for key in sorted(leaves(tree), key=lambda key: key.count(".")):
             value = _at(tree, key)
             if value == "???":
                 if key not in self.given:
                     yield f"{key}: missing, add {key}=…"
             elif isinstance(value, str) and "${" in value and not self.unknown:
                 try:
-                    OmegaConf.select(self.config, key, throw_on_missing=True)
+                    OmegaConf.select(self.config, key)
                 except OmegaConfBaseException as error:
-                    yield f"{key}={value}: leads nowhere ({str(error).partition(chr(10))[0]})"
+                    reason = str(error).partition("\n")[0].rpartition("interpolation: ")[2]
+                    if reason not in told:
+                        yield f"{key}={value}: {reason.strip(chr(34))}"
+                    told.add(reason)
 
     def _paths(self) -> Iterator[str]:
-        lookups = {"resume": run_folder.checkpoint_to_resume}
-        for key in ("initial", "checkpoint"):
-            lookups[key] = lambda tree, key=key: run_folder.checkpoint_at(tree[key], key)
-        tree = _without_hydra(self.config)
-        for key, look_up in lookups.items():
-            if tree.get(key) is not None:
+        """Checkpoints that are named but not there."""
+        tree = without_hydra(self.config)
+        for key in ("resume", "initial", "checkpoint"):
+            if tree.get(key) not in (None, "auto"):
                 try:
-                    look_up(tree)
+                    run_folder.checkpoint_at(tree[key], key)
                 except ConfigError as error:
                     yield str(error)
 
@@ -227,7 +231,7 @@ def _plain(node: Any) -> Any:
     return OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node
 
 
-def _without_hydra(config: DictConfig) -> DictConfig:
+def without_hydra(config: DictConfig) -> DictConfig:
     copy = config.copy()
     with open_dict(copy):
         copy.pop("hydra", None)

@@ -1,7 +1,6 @@
 """Runs a checked command line under Hydra: one folder a run, one outcome a job."""
 
 import importlib
-import logging
 import os
 import sys
 import traceback
@@ -15,11 +14,10 @@ from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
 from uda_seg import run_folder
+from uda_seg.composition import without_hydra
 from uda_seg.config import conf_folder
 from uda_seg.errors import UserError
 from uda_seg.overrides import Checked
-
-log = logging.getLogger(__name__)
 
 FOLDER_VARIABLE = "UDA_SEG_RUN_FOLDER"
 """Tells the ranks that Lightning starts where the first one writes."""
@@ -48,7 +46,6 @@ class Job:
         try:
             return self._run(config, folder)
         except UserError as error:
-            log.debug("", exc_info=True)
             _to_log(folder)
             print(f"uda-seg: {error}", file=sys.stderr, flush=True)
             code = 2
@@ -62,8 +59,8 @@ class Job:
         return float("nan")  # a sweeper takes it for a failed trial
 
     def _run(self, config: DictConfig, folder: Path) -> float | None:
-        plain = OmegaConf.to_container(config, resolve=True)
-        config = OmegaConf.create(plain)  # type: ignore[arg-type]
+        config = config.copy()
+        OmegaConf.resolve(config)
         OmegaConf.set_readonly(config, True)
         if self.multirun and config.get("resume") is not None:
             checkpoint = run_folder.checkpoint_to_resume(config)
@@ -122,7 +119,7 @@ def _folder(checked: Checked, multirun: bool) -> list[str]:
         return []
     config = checked.config
     if not multirun and config.get("resume") is not None:
-        checkpoint = run_folder.checkpoint_to_resume(config)
+        checkpoint = run_folder.checkpoint_to_resume(without_hydra(config))
         if checkpoint is not None:
             return [f"{key}={_quoted(str(run_folder.folder_of(checkpoint)))}"]
     node = OmegaConf.to_container(config.hydra.sweep if multirun else config.hydra.run)

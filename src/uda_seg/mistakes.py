@@ -17,13 +17,11 @@ KINDS = {
 }
 
 
-class Mistakes(ConfigError):
-    """All that is wrong with a command line."""
-
-    def __init__(self, lines: Iterable[str]) -> None:
-        self.lines = list(dict.fromkeys(lines))
-        count = f"{len(self.lines)} mistakes" if len(self.lines) > 1 else "a mistake"
-        super().__init__("\n  ".join([f"{count} in the config:", *self.lines]))
+def together(lines: Iterable[str]) -> ConfigError:
+    """One error that shows all mistakes, each once."""
+    lines = list(dict.fromkeys(lines))
+    count = f"{len(lines)} mistakes" if len(lines) > 1 else "a mistake"
+    return ConfigError("\n  ".join([f"{count} in the config:", *lines]))
 
 
 @dataclass
@@ -140,17 +138,17 @@ def suggest(wrong: str, known: Iterable[str]) -> str:
 
 def unknown_key(key: str, tree: Mapping[str, Any], verb: str) -> str:
     """Names the nearest key that exists, and the neighbours of the one that does not."""
-    parts = key.split(".")
+    parts, depth = key.split("."), 0
     node: Any = tree
-    for depth, part in enumerate(parts):
-        if not isinstance(node, Mapping) or part not in node:
-            break
-        node = node[part]
+    while isinstance(node, Mapping) and depth < len(parts) and parts[depth] in node:
+        node = node[parts[depth]]
+        depth += 1
     where = ".".join(parts[:depth])
     if not isinstance(node, Mapping):
         return f"{key}: unknown key, {where} holds a single value ({show(node)})"
     siblings = [name for name in node if not name.startswith("_")]
     near = difflib.get_close_matches(parts[depth], siblings, n=1, cutoff=0.6)
+    meant: str | None
     if near:
         meant = ".".join([*parts[:depth], near[0], *parts[depth + 1 :]])
     else:

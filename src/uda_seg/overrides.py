@@ -18,7 +18,7 @@ from omegaconf import DictConfig
 from uda_seg import help
 from uda_seg.composition import Composition
 from uda_seg.config import conf_folder
-from uda_seg.mistakes import Mistakes, show, suggest
+from uda_seg.mistakes import show, suggest, together
 
 MOST_COMBINATIONS = 200
 """Of the groups' choices in a sweep; those beyond are checked only when their job begins."""
@@ -48,7 +48,7 @@ def check(
         own_folder: YAML files of the user's own.
 
     Raises:
-        Mistakes: all of them at once.
+        ConfigError: all mistakes at once.
     """
     line = CommandLine(verb, multirun, own_folder)
     for argument in arguments:
@@ -56,7 +56,7 @@ def check(
     compositions = [line.composition(groups) for groups in line.combinations()]
     mistakes = [*line.mistakes, *(m for one in compositions for m in one.mistakes)]
     if mistakes:
-        raise Mistakes(mistakes)
+        raise together(mistakes)
     return Checked(compositions[0].config, line.for_hydra(compositions[0].stored_target))
 
 
@@ -99,7 +99,6 @@ class CommandLine:
 
     def _read_group(self, override: Override) -> None:
         group, given = override.key_or_group, override.input_line
-        optional = self.offered.get(group) is None or str(self.offered[group]).startswith("[")
         if group not in self.offered:
             known = ", ".join(self.offered) or "none"
             self.mistakes.append(f"{given}: {self.verb} has no such group; its groups: {known}")
@@ -110,15 +109,16 @@ class CommandLine:
         elif override.type is not OverrideType.CHANGE:
             self.mistakes.append(f"{given}: drop the +, {group} has one choice already")
         else:
-            self._read_choice(override, optional)
+            self._read_choice(override)
 
-    def _read_choice(self, override: Override, optional: bool) -> None:
+    def _read_choice(self, override: Override) -> None:
         group, known = override.key_or_group, self.choices.get(override.key_or_group, [])
+        if override.value() is None and self.offered[group] is None:
+            return  # null is what it is anyway, and Hydra does not take it
         wrong = []
         for value in values_of(override, known):
-            if not (value is None and optional):
-                names = value if isinstance(value, list) else [value]
-                wrong += [n for n in map(show, names) if n.removesuffix(".yaml") not in known]
+            names = value if isinstance(value, list) else [value]
+            wrong += [n for n in map(show, names) if n.removesuffix(".yaml") not in known]
         for name in wrong:
             hint = f"{suggest(name, known)}choose from {', '.join(known)}"
             self.mistakes.append(f"{group}={name}: unknown, {hint}")

@@ -90,7 +90,7 @@ def git_state() -> dict[str, Any] | None:
 def git_commit() -> str | None:
     """The commit, with `-dirty` behind it when files differ from it."""
     state = git_state()
-    return state and state["commit"] + ("-dirty" if state["dirty"] else "")
+    return None if state is None else state["commit"] + ("-dirty" if state["dirty"] else "")
 
 
 def _git(checkout: Path, *arguments: str) -> str | None:

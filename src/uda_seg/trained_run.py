@@ -1,0 +1,54 @@
+"""A run that a later command works on: what its checkpoint was trained with."""
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from omegaconf import DictConfig, OmegaConf
+
+from uda_seg import run_folder
+from uda_seg.config import plain
+from uda_seg.errors import ConfigError
+
+
+def evaluation_config(config: DictConfig) -> DictConfig:
+    """What a command with `checkpoint=` and `target=` works on.
+
+    Returns:
+        The config with `checkpoint` as the path of the .ckpt file, `run` as the config of the run
+        it comes from, and a complete `target`: the chosen one, or else the run's own with the
+        given `target.…=` values in it.
+
+    Raises:
+        ConfigError: the checkpoint is not there, or tells nothing about its run.
+    """
+    checkpoint = run_folder.checkpoint_at(config.checkpoint, "checkpoint")
+    run = run_folder.stored_config(run_folder.folder_of(checkpoint)) or _config_within(checkpoint)
+    complete = plain(config)
+    target = complete.get("target") or {}
+    if "_target_" not in target:
+        target = _merged(run["target"], target)
+    complete |= {"checkpoint": str(checkpoint), "run": run, "target": target}
+    return OmegaConf.create(complete)
+
+
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(old)
+    for key, value in new.items():
+        both = isinstance(value, Mapping) and isinstance(old.get(key), Mapping)
+        merged[key] = _merged(old[key], value) if both else value
+    return merged
+
+
+def _config_within(checkpoint: Path) -> dict[str, Any]:
+    """For a checkpoint that was moved away from its run's config.yaml."""
+    try:
+        stored = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
+        return dict(stored["hyper_parameters"]["config"])
+    except (KeyError, TypeError, RuntimeError, pickle.UnpicklingError) as error:
+        raise ConfigError(
+            f"checkpoint={checkpoint}: no config in it ({str(error).partition(chr(10))[0]}), and "
+            "no config.yaml in its run folder; only checkpoints of uda_seg can be used"
+        ) from error
