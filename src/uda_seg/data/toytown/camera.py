@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+from numpy.typing import ArrayLike
 
 FAR = 1000.0
 """Depth of the sky, metres."""
@@ -45,9 +46,9 @@ def camera_light(facing: np.ndarray, height: int, chance: np.random.Generator) -
     return Light(light, _sky(top, low, height), None if overcast else sun, ambient)
 
 
-def _sky(top, low, height: int) -> np.ndarray:
+def _sky(top: ArrayLike, low: ArrayLike, height: int) -> np.ndarray:
     down = np.clip(np.arange(height, dtype=np.float32) / height * 1.9, 0, 1)[:, None]
-    return (1 - down) * np.float32(top) + down * np.float32(low)
+    return (1 - down) * np.asarray(top, np.float32) + down * np.asarray(low, np.float32)
 
 
 def expose(
@@ -86,17 +87,17 @@ def expose(
     image = cv2.pow(image, gamma) * (255 * (1 - np.float32(vignette) * r2))[..., None]
     image = cv2.GaussianBlur(image, (0, 0), blur)
     image += _noise(image, chance)
-    code = cv2.imencode(
-        ".jpg", cv2.convertScaleAbs(image), (cv2.IMWRITE_JPEG_QUALITY, quality)
-    )[1]
-    return cv2.imdecode(code, cv2.IMREAD_COLOR)
+    # OpenCV takes red for blue and back again on both ways: nothing to swap.
+    options = (cv2.IMWRITE_JPEG_QUALITY, quality)
+    code = cv2.imencode(".jpg", cv2.convertScaleAbs(image), options)[1]
+    return np.asarray(cv2.imdecode(code, cv2.IMREAD_COLOR))
 
 
 def _noise(image: np.ndarray, chance: np.random.Generator) -> np.ndarray:
     """A sensor's: grows with the square root of brightness; its colour is coarser than its grey."""
     h, w = image.shape[:2]
     grey = chance.standard_normal((h, w, 1), dtype=np.float32)
-    tint = chance.standard_normal((h // 2 + 1, w // 2 + 1, 3), dtype=np.float32)
-    tint = cv2.resize(tint, (w, h), interpolation=cv2.INTER_NEAREST)
+    coarse = chance.standard_normal((h // 2 + 1, w // 2 + 1, 3), dtype=np.float32)
+    tint = cv2.resize(coarse, (w, h), interpolation=cv2.INTER_NEAREST)
     level = 1 + 0.22 * np.sqrt(np.maximum(image[..., 1:2], 0))
     return (0.9 * grey + 0.5 * tint) * level

@@ -108,7 +108,7 @@ class Layout:
     bays: float
     """Chance that a street is wide enough for vehicles parked along the kerb."""
     road: tuple[float, float]
-    """Half the width of a road with bays, metres; at least 6.2, see `traffic.py`."""
+    """Half the width of a road with bays, metres; at least 6.35, see `traffic.py`."""
     narrow: tuple[float, float]
     """Half the width of one without, metres; at least 4.1."""
     walk: tuple[float, float]
@@ -129,12 +129,12 @@ class Layout:
 LAYOUTS = {
     "toytown": Layout(
         height=(1.5, 1.8), pitch=(0.0, 0.04), yaw=0.03, focal=(0.86, 0.96), bend=10, bays=0.5,
-        road=(6.2, 6.6), narrow=(4.1, 4.7), walk=(3.8, 4.6), floors=(2, 4), building=0.6,
+        road=(6.35, 6.7), narrow=(4.1, 4.7), walk=(3.8, 4.6), floors=(2, 4), building=0.6,
         tree=0.42, parked=0.5, traffic=0.62, riders=0.32, people=2.4, jitter=0,
     ),
     "toytown_camera": Layout(
         height=(1.35, 1.65), pitch=(-0.015, 0.03), yaw=0.04, focal=(0.82, 0.94), bend=12, bays=0.55,
-        road=(6.2, 6.8), narrow=(4.1, 4.8), walk=(3.6, 4.8), floors=(2, 5), building=0.6,
+        road=(6.35, 6.8), narrow=(4.1, 4.8), walk=(3.6, 4.8), floors=(2, 5), building=0.6,
         tree=0.4, parked=0.5, traffic=0.6, riders=0.32, people=2.4, jitter=14,
     ),
 }  # fmt: skip

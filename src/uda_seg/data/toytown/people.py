@@ -24,9 +24,7 @@ def person(pen: Pen, draws: Draws, x: float, s: float) -> None:
 def rider(pen: Pen, draws: Draws, x: float, s: float, on: int, coming: bool) -> None:
     """Somebody riding along the street; they sit: bent legs to both sides, nothing below 0.3 m.
 
-    Args:
-        on: the class of what they ride.
-        coming: towards the camera.
+    `on` is the class of what they ride; what is `coming` comes towards the camera.
     """
     if on == MOTORCYCLE:
         _motorcycle_along(pen, draws, x, s, (250, 246, 214) if coming else (220, 60, 50))

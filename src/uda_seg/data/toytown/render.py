@@ -89,7 +89,7 @@ class View:
         height, width = buffer.shape
         f, centre = self.mount.focal * width, ((width - 1) / 2, (height - 1) / 2)
         z = points[:, 2]
-        scaled = points[:, :2] * (f / np.maximum(z, NEAR))[:, None] + np.float32(centre)
+        scaled = points[:, :2] * (f / np.maximum(z, NEAR))[:, None] + np.array(centre, np.float32)
         np.clip(scaled, -30000, 30000, out=scaled)
         uv = np.rint(scaled * 16).astype(np.int32)
         low, high = np.minimum.reduceat(z, self.starts), np.maximum.reduceat(z, self.starts)
@@ -152,9 +152,7 @@ def render(
     ids = np.zeros((2 * h, 2 * w), np.int32)
     view.paint(ids, view.camera, view.order)
     small = np.ascontiguousarray(ids[::2, ::2])
-    light = (
-        camera_light(view.facing, h, steady) if camera else game_light(view.facing, h)
-    )
+    light = camera_light(view.facing, h, steady) if camera else game_light(view.facing, h)
     surfaces = surface.Surfaces(view, small)
     image = _colours(view, ids, light, camera)
     image = surfaces.dress(image, pen.palette["glass"], camera)

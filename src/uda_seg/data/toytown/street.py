@@ -1,5 +1,4 @@
-"""One street: the blocks of road, pavement, houses and furniture, none of which moves.
-"""
+"""One street: the blocks of road, pavement, houses and furniture, none of which moves."""
 
 from dataclasses import dataclass
 
@@ -158,9 +157,7 @@ class Street:
             gap = 2.5 * draws.chance(0.25)
             if self.place(side * (edge + setback), s0, 24, HOUSES):
                 floors = self.layout.floors
-                things.building(
-                    self.pen, draws, side, edge + setback + 0.4, s0, s1 - gap, floors
-                )
+                things.building(self.pen, draws, side, edge + setback + 0.4, s0, s1 - gap, floors)
         else:
             setback = 6
             for k in range(2):
@@ -233,7 +230,8 @@ class Street:
         if self.place(x, end - 3.7, 7, PAVEMENT):
             things.signal(self.pen, self.tones["pole"], x, end - 3.7, lit, reach)
         for k in range(draws.count(0.9)):
-            x, s = side * draws.between(self.half - 0.2, self.half + 1.6), end - draws.between(0.8, 2.8)
+            x = side * draws.between(self.half - 0.2, self.half + 1.6)
+            s = end - draws.between(0.8, 2.8)
             if self.place(x, s, 4, KERB):
                 people.person(self.pen, self.draws(block, side, 14, k), x, s)
 

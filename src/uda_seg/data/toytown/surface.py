@@ -54,13 +54,15 @@ class Surfaces:
         rx = (np.arange(w, dtype=np.float32) - np.float32(w / 2 - 0.25)) / self.f
         ry = ((np.arange(h, dtype=np.float32) - np.float32(h / 2 - 0.25)) / self.f)[:, None]
         a, b, c = (np.ascontiguousarray(column).take(ids) for column in view.plane.T)
-        self.inverse = a * rx
-        self.inverse += b * ry
-        self.inverse += c
-        np.clip(self.inverse, 1 / FAR, 1, out=self.inverse)
-        self.depth = 1 / self.inverse
+        inverse = a * rx
+        inverse += b * ry
+        inverse += c
+        np.clip(inverse, 1 / FAR, 1, out=inverse)
+        self.depth = 1 / inverse
+        self.depth[ids == 0] = FAR
         turn = view.turn
-        self.ray_x, ray_y, ray_z = (turn[0, k] * rx + turn[1, k] * ry + turn[2, k] for k in range(3))
+        rays = (turn[0, k] * rx + turn[1, k] * ry + turn[2, k] for k in range(3))
+        self.ray_x, ray_y, ray_z = rays
         x, z = self.depth * self.ray_x, self.depth * ray_z
         z += np.float32(view.mount.position)
         flat = np.concatenate([[True], np.abs(view.facing[:, 1]) > 0.7]).take(ids)
@@ -108,9 +110,10 @@ class Surfaces:
         pane *= _pulse(v - row, tall / np.float32(STOREY), 0.1, 0.62)
         pane *= v > 0.97  # no windows below the first
         seed = (column * 37 + row * 101 + period * 977).astype(np.int64)
-        shine = np.float32(0.75) + np.float32(0.5) * ((seed * 2654435761 >> 7 & 255) / np.float32(255))
+        mixed = (seed * 2654435761 >> 7 & 255).astype(np.float32)
+        shine = np.float32(0.75) + mixed * np.float32(0.5 / 255)
         pixels = image.reshape(-1, 3)
-        tone = shine[:, None] * np.float32(glass[-1])
+        tone = shine[:, None] * np.array(glass[-1], np.float32)
         pixels[at] += pane[:, None] * (tone - pixels[at])
 
     def _slats(self, image: np.ndarray) -> None:

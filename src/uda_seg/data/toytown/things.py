@@ -51,8 +51,9 @@ def wall(pen: Pen, draws: Draws, side: int, x0: float, s0: float, s1: float, hei
 
 
 def fence(
-    pen: Pen, draws: Draws, x: float, s0: float, s1: float, height: float, tone: Colour | None = None
-) -> None:
+    pen: Pen, draws: Draws, x: float, s0: float, s1: float, height: float,
+    tone: Colour | None = None,
+) -> None:  # fmt: skip
     pen.side(x, 0, height, s0, s1, tone or pen.tone("fence", draws), FENCE, SLATS, 0.3)
 
 

@@ -1,7 +1,7 @@
 """What moves: streams of vehicles and riders, each in a strip of the road of its own.
 
 Across the right half of the road (x in metres): the camera's lane 0.45 to 2.95, a strip for riders
-3.05 to 3.75, then the kerb, or a bay with parked vehicles and a kerb at 6.2 or more. The left half
+3.05 to 3.75, then the kerb, or a bay with parked vehicles and a kerb at 6.35 or more. The left half
 mirrors it. All in one stream move alike, so nothing ever crosses anything else, whatever the
 position. While the camera drives `position` metres,
 
@@ -52,9 +52,7 @@ def convoy(street: Street) -> Iterator[tuple[int, int, float]]:
         number += 1
 
 
-def _slots(
-    street: Street, stream: int, length: float, moved: float
-) -> Iterator[tuple[int, Draws]]:
+def _slots(street: Street, stream: int, length: float, moved: float) -> Iterator[tuple[int, Draws]]:
     """The slots near the camera of an endless row of them that has moved by `moved` metres."""
     start = street.position - moved
     for slot in range(int((start - SLOT) // length), int((start + RANGE) // length) + 1):

@@ -23,9 +23,8 @@ def vehicle(
 ) -> None:
     """One vehicle whose axis is at `x` and whose near end is at `s`.
 
-    Args:
-        road: the road's colour, for the dark patch below.
-        coming: faces the camera (headlights, windscreen) rather than driving ahead of it.
+    `road` is the road's colour, for the dark patch below; what is `coming` faces the camera
+    (headlights, windscreen) rather than driving ahead of it.
     """
     length, width, height = SIZES[label]
     height *= draws.between(0.94, 1.08)
@@ -124,7 +123,8 @@ def _coach(
         pen.disc(middle, height * 0.36, s0 - 0.02, 0.2, 0.2, (250, 246, 214), label)
         pen.front(middle - 0.5, middle + 0.5, height, height + 0.35, s0 + 2, (70, 70, 76), label)
     else:
-        pen.front(x0 + 0.5, x1 - 0.5, height * 0.89, height * 0.98, s0 - 0.02, (240, 170, 40), label)
+        low, high = height * 0.89, height * 0.98  # where it goes to
+        pen.front(x0 + 0.5, x1 - 0.5, low, high, s0 - 0.02, (240, 170, 40), label)
 
 
 def _wheels(
