@@ -72,7 +72,8 @@ def test_last_stage_cuts_and_keeps_the_rest(name: str) -> None:
     weights = [sum(w.numel() for w in encoder.parameters()) for encoder in (whole, cut)]
     assert weights[1] < weights[0] / 2
     cut.load_state_dict({k: v for k, v in whole.state_dict().items() if k in cut.state_dict()})
-    assert cut.channels == whole.channels[:-1] and cut.reductions == whole.reductions[:-1]
+    assert cut.channels == whole.channels[:-1]
+    assert cut.reductions == whole.reductions[:-1]
     for expected, actual in zip(stages(whole), stages(cut), strict=False):
         torch.testing.assert_close(actual, expected)
 
@@ -119,7 +120,7 @@ def test_vgg_before_pool4_is_timms() -> None:
 
 
 @pytest.mark.parametrize(
-    "make, message",
+    ("make", "message"),
     [
         (lambda: TimmEncoder("efficientnet_lite7", 8, -1), "timm cannot build it.*Similar names"),
         (lambda: TimmEncoder("tf_efficientnet_lite0", 8, -6), "last_stage=-6.*-1 to -5"),

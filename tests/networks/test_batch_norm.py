@@ -34,7 +34,7 @@ def moved(policy: str, domain: str) -> bool:
 
 
 @pytest.mark.parametrize(
-    "policy, source, target",
+    ("policy", "source", "target"),
     [
         ("train", True, True),
         ("frozen_affine", True, True),
@@ -73,7 +73,8 @@ def test_frozen_uses_running_statistics_in_training() -> None:
     in_training = network(IMAGE).logits
     assert torch.equal(in_training, network.eval()(IMAGE).logits)
     assert not torch.equal(in_training, tiny("train").train()(IMAGE).logits)
-    assert network.train().training and not any(layer.training for layer in batch_norms(network))
+    assert network.train().training
+    assert not any(layer.training for layer in batch_norms(network))
 
 
 @pytest.mark.parametrize("policy", POLICIES)

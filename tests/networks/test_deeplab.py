@@ -43,13 +43,15 @@ def test_every_backbone_predicts_trains_and_groups(name: str) -> None:
     prediction = network(IMAGE, domain="target")
     assert prediction.logits.shape == prediction.auxiliary_logits.shape == (2, 5, 64, 96)
     assert prediction.features.shape[:2] == (2, network.feature_channels)
-    assert isinstance(network.classes, int) and isinstance(network.load_report, str)
+    assert isinstance(network.classes, int)
+    assert isinstance(network.load_report, str)
     (prediction.logits.square().mean() + prediction.auxiliary_logits.square().mean()).backward()
     groups = network.parameter_groups()
     listed = [id(weight) for group in groups for weight in group["params"]]
     assert sorted(listed) == sorted(id(weight) for weight in network.parameters())
     assert [group["name"] for group in groups] == ["encoder", "heads"]
-    assert groups[0]["factor"] == 1 and groups[1]["factor"] == network.head_factor
+    assert groups[0]["factor"] == 1
+    assert groups[1]["factor"] == network.head_factor
     lacking = [key for key, w in network.named_parameters() if w.requires_grad and w.grad is None]
     assert lacking == []
 
@@ -60,20 +62,23 @@ def test_optimizers_of_the_files_can_be_built(name: str) -> None:
     network = make(name)
     groups = [{"params": group["params"]} for group in network.parameter_groups()]
     assert build(config.optimizer)(groups).param_groups[1]["lr"] == config.optimizer.lr
-    assert set(config.schedule) == {"power", "warm_up", "total"} and config.name == name
+    assert set(config.schedule) == {"power", "warm_up", "total"}
+    assert config.name == name
 
 
 def test_published_optimizers() -> None:
     for name, factor in (("deeplab_resnet101", 10), ("deeplab_vgg16", 1)):
         config = OmegaConf.load(conf_folder() / "backbone" / f"{name}.yaml")
-        assert config.head_factor == factor and config.optimizer._target_ == "torch.optim.SGD"
+        assert config.head_factor == factor
+        assert config.optimizer._target_ == "torch.optim.SGD"
         values = [config.optimizer[key] for key in ("lr", "momentum", "weight_decay")]
         assert values == [2.5e-4, 0.9, 5e-4]
         assert dict(config.schedule) == {"power": 0.9, "warm_up": 0, "total": 250_000}
-        assert config.aspp == "paper2" and list(config.dilations) == [6, 12, 18, 24]
+        assert config.aspp == "paper2"
+        assert list(config.dilations) == [6, 12, 18, 24]
 
 
-@pytest.mark.parametrize("aspp, used", [("paper2", (6, 12)), ("full4", (6, 12, 18, 24))])
+@pytest.mark.parametrize(("aspp", "used"), [("paper2", (6, 12)), ("full4", (6, 12, 18, 24))])
 def test_pyramid_is_the_sum_of_its_dilated_convolutions(aspp: str, used: tuple[int, ...]) -> None:
     torch.manual_seed(0)
     head = SummedPyramid(64, 19, aspp, [6, 12, 18, 24])
@@ -110,7 +115,8 @@ def test_auxiliary_loss_stops_at_its_stage() -> None:
     network(IMAGE).auxiliary_logits.square().mean().backward()
     body = network.encoder.body
     assert body.layer3[1].conv1.weight.grad is not None
-    assert body.layer4[0].conv1.weight.grad is None and network.head.branches[0].weight.grad is None
+    assert body.layer4[0].conv1.weight.grad is None
+    assert network.head.branches[0].weight.grad is None
 
 
 def test_align_corners_is_a_switch() -> None:
@@ -134,7 +140,8 @@ def test_skip_adds_scores_at_stride_4() -> None:
 
 def test_images_are_normalised_inside() -> None:
     network = make(mean=[0.1, 0.2, 0.3], std=[0.5, 1.0, 2.0])
-    expected = torch.stack([(IMAGE[:, i] - m) / s for i, m, s in ((0, 0.1, 0.5), (1, 0.2, 1.0), (2, 0.3, 2.0))], 1)  # fmt: skip  # noqa: E501
+    red, green, blue = IMAGE.unbind(1)
+    expected = torch.stack([(red - 0.1) / 0.5, green - 0.2, (blue - 0.3) / 2], 1)
     torch.testing.assert_close(encoder_input(network, IMAGE), expected)
     assert {"mean", "std"} <= set(network.state_dict())
 
@@ -149,7 +156,8 @@ def test_caffe_weights_see_blue_first() -> None:
 def test_lite0_gets_the_inputs_it_was_trained_on() -> None:
     grey = torch.full((1, 3, 64, 64), 200 / 255)
     expected = torch.full_like(grey, (200 - 127) / 128)
-    torch.testing.assert_close(encoder_input(make("small").eval(), grey), expected, rtol=1e-4, atol=0)
+    actual = encoder_input(make("small").eval(), grey)
+    torch.testing.assert_close(actual, expected, rtol=1e-4, atol=0)
 
 
 def test_memory_layout_changes_no_number() -> None:
@@ -171,7 +179,7 @@ def test_default_starts_from_imagenet_without_a_hub() -> None:
 def test_vgg_weights_of_torchvision_fit(tmp_path: Path) -> None:
     """Layout of torchvision's file: features.N.weight, and a classifier that is not used."""
     sizes = [(0, 64, 3), (2, 64, 64), (5, 128, 64), (7, 128, 128), (10, 256, 128), (12, 256, 256)]
-    sizes += [(14, 256, 256), (17, 512, 256), *((index, 512, 512) for index in (19, 21, 24, 26, 28))]
+    sizes += [(14, 256, 256), (17, 512, 256), *((i, 512, 512) for i in (19, 21, 24, 26, 28))]
     state = {f"features.{i}.weight": torch.full((o, n, 3, 3), i / 100) for i, o, n in sizes}
     state |= {f"features.{i}.bias": torch.zeros(o) for i, o, _ in sizes}
     torch.save(state | {"classifier.0.bias": torch.zeros(4096)}, tmp_path / "vgg16.pth")
@@ -192,7 +200,7 @@ def test_resnet_weights_of_torchvision_fit(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "changes, message",
+    ("changes", "message"),
     [
         ({"aspp": "paper3"}, "choose paper2 or full4"),
         ({"channel_order": "gbr"}, "choose rgb or bgr"),
@@ -211,4 +219,5 @@ def test_frozen_affine_is_the_default_of_the_papers_resnet() -> None:
     network = make("deeplab_resnet101")
     layers = [layer for layer in network.modules() if isinstance(layer, nn.BatchNorm2d)]
     assert network.batch_norm == "frozen_affine"
-    assert layers and not any(layer.weight.requires_grad for layer in layers)
+    assert layers
+    assert not any(layer.weight.requires_grad for layer in layers)

@@ -13,13 +13,16 @@ def depthwise(kernel: int, dilation: int, bias: bool = False) -> nn.Conv2d:
     return nn.Conv2d(6, 6, kernel, padding=margin, dilation=dilation, groups=6, bias=bias)
 
 
-@pytest.mark.parametrize("kernel, dilation, bias", [(3, 2, False), (5, 4, True), (5, 3, False)])
+@pytest.mark.parametrize(
+    ("kernel", "dilation", "bias"), [(3, 2, False), (5, 4, True), (5, 3, False)]
+)
 @pytest.mark.parametrize("size", [(16, 24), (7, 13), (3, 1)])
 def test_results_and_gradients_are_equal(
     kernel: int, dilation: int, bias: bool, size: tuple[int, int]
 ) -> None:
     plain, fast = depthwise(kernel, dilation, bias), depthwise(kernel, dilation, bias)
-    assert speed_up_dilated(fast) == 1 and type(fast) is DilatedDepthwise
+    assert speed_up_dilated(fast) == 1
+    assert type(fast) is DilatedDepthwise
     image = torch.randn(2, 6, *size)
     answers = []
     for layer in (plain, fast):

@@ -20,7 +20,8 @@ def test_layers_as_published() -> None:
     layers = list(published())
     convolutions = [layer for layer in layers if isinstance(layer, nn.Conv2d)]
     assert [layer.out_channels for layer in convolutions] == [64, 128, 256, 512, 1]
-    assert {(c.kernel_size, c.stride, c.padding) for c in convolutions} == {((4, 4), (2, 2), (1, 1))}
+    shapes = {(layer.kernel_size, layer.stride, layer.padding) for layer in convolutions}
+    assert shapes == {((4, 4), (2, 2), (1, 1))}
     others = [layer for layer in layers if not isinstance(layer, nn.Conv2d)]
     assert [type(layer) for layer in others] == [nn.LeakyReLU] * 4
     assert {layer.negative_slope for layer in others} == {0.2}
@@ -28,7 +29,7 @@ def test_layers_as_published() -> None:
 
 
 @pytest.mark.parametrize(
-    "size, expected",
+    ("size", "expected"),
     [((512, 1024), (16, 32)), ((720, 1280), (22, 40)), ((64, 64), (2, 2)), ((32, 63), (1, 1))],
 )
 def test_sizes(size: tuple[int, int], expected: tuple[int, int]) -> None:

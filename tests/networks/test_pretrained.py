@@ -71,7 +71,8 @@ def test_too_few_matches_are_an_error_and_change_nothing(tmp_path: Path) -> None
     network, state = encoder(), random_state(encoder())
     before = {key: value.clone() for key, value in network.state_dict().items()}
     del state["stem.0.weight"], state["stem.1.weight"]
-    with pytest.raises(WeightsError, match=r"weights.pth: 8 of 10 .* 2 missing \(stem.0.weight.*90%"):
+    complaint = r"weights.pth: 8 of 10 .* 2 missing \(stem.0.weight.*90%"
+    with pytest.raises(WeightsError, match=complaint):
         load_pretrained(network, "net", saved(state, tmp_path))
     after = network.state_dict()
     assert all(torch.equal(before[key], after[key]) for key in before)

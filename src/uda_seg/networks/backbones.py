@@ -4,6 +4,8 @@ All share a small interface: `channels` and `reductions`, one entry a stage from
 deep; `forward(image) -> list[Tensor]`, the stages' maps; `load(pretrained) -> str`.
 """
 
+from typing import Any
+
 import timm
 from torch import Tensor, nn
 
@@ -46,8 +48,8 @@ class TimmEncoder(nn.Module):
         return load_pretrained(self.body, self.name, pretrained)
 
 
-def _drop_unused_blocks(body: nn.Module) -> None:
-    """timm builds a ResNet only as deep as asked, but all of an EfficientNet or MobileNet."""
+def _drop_unused_blocks(body: Any) -> None:
+    """Cuts; timm builds a ResNet only as deep as asked, but all of an EfficientNet or MobileNet."""
     names = body.feature_info.module_name()
     if all(name.startswith("blocks.") for name in names):
         deepest = max(int(name.split(".")[1]) for name in names)
@@ -74,7 +76,7 @@ class ResNetEncoder(TimmEncoder):
         self.body.maxpool.ceil_mode = ceil_mode
 
 
-def _stride_on_first_convolution(stage: nn.Sequential) -> None:
+def _stride_on_first_convolution(stage: Any) -> None:
     """Moves a stage's stride from its first block's conv2 to conv1.
 
     Where dilation has replaced the stride, nothing strides, but conv2 now stands behind the
@@ -105,7 +107,9 @@ class VGGEncoder(nn.Module):
         if last_pools not in ("removed", "stride_one"):
             raise ConfigError(f"last_pools={last_pools!r}: choose removed or stride_one")
         self.name = name
-        body = timm.create_model(name, features_only=True, out_indices=(0, 1, 2, 3, 4))
+        # The classifier is thrown away; mlp_ratio keeps timm from building its 120 M weights.
+        options = {"features_only": True, "out_indices": (0, 1, 2, 3, 4), "mlp_ratio": 1 / 1024}
+        body = timm.create_model(name, **options)
         if any(isinstance(layer, nn.BatchNorm2d) for layer in body.modules()):
             raise ConfigError(f"backbone.encoder.name={name}: choose vgg16, without batch norm")
         pools = [key for key, module in body.items() if isinstance(module, nn.MaxPool2d)]

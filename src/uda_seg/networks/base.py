@@ -18,6 +18,8 @@ class SegmentationNetwork(nn.Module):
     `heads`. Everything that is no head counts as encoder.
     """
 
+    mean: Tensor
+    std: Tensor
     feature_channels: int
     """Channels of `Prediction.features`."""
     load_report: str = "no pretrained weights"
@@ -39,7 +41,8 @@ class SegmentationNetwork(nn.Module):
 
     def forward(self, image: Tensor, domain: str = "source") -> Prediction:
         """`image`: (B, 3, H, W) RGB in [0, 1]; `domain`: whose images these are, `source` or
-        `target`, for the batch-norm policy."""
+        `target`, for the batch-norm policy.
+        """
         with norms.statistics(self, self.batch_norm, domain):
             return self.predict((image - self.mean) / self.std)
 
@@ -67,7 +70,8 @@ class SegmentationNetwork(nn.Module):
         """Groups for an optimizer; `factor` multiplies its learning rate.
 
         Weights without gradients (frozen batch norm) are in as well: optimizers skip them, and
-        checkpoints keep their shape when the policy changes."""
+        checkpoints keep their shape when the policy changes.
+        """
         heads = [weight for head in self.heads() for weight in head.parameters()]
         known = {id(weight) for weight in heads}
         encoder = [weight for weight in self.parameters() if id(weight) not in known]

@@ -52,7 +52,8 @@ def fix_mode(network: nn.Module, policy: str) -> None:
 @contextmanager
 def statistics(network: nn.Module, policy: str, domain: str) -> Iterator[None]:
     """Training passes inside normalise with the batch's statistics as ever, but leave the
-    running ones (and their counter) alone when they belong to the other domain."""
+    running ones (and their counter) alone when they belong to the other domain.
+    """
     if domain not in DOMAINS:
         raise ValueError(f"domain is {domain!r}, but must be one of {', '.join(DOMAINS)}")
     if policy not in DOMAINS or policy == domain:

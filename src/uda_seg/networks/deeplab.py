@@ -30,7 +30,7 @@ class SummedPyramid(nn.Module):
             for dilation in used
         )
         for branch in self.branches:
-            nn.init.normal_(branch.weight, 0.0, 0.01)
+            nn.init.normal_(branch.get_parameter("weight"), 0.0, 0.01)
 
     def forward(self, features: Tensor) -> Tensor:
         first, *others = self.branches
@@ -44,8 +44,9 @@ class DeepLab(SegmentationNetwork):
     """An encoder of output stride 8 and summed pyramids on one or two of its stages.
 
     `encoder`: one of `backbones`; `pretrained`: see `load_pretrained`. `channel_order`: `bgr`
-    for Caffe's weights (`mean` and `std` stay R, G, B). `skip`: adds class scores read off the stage of stride 4, which small
-    things need (FCN, Long et al., 2015). `auxiliary_stage` counts from the deepest, -1.
+    for Caffe's weights (`mean` and `std` stay R, G, B). `skip`: adds class scores read off the
+    stage of stride 4, which small things need (FCN, Long et al., 2015). `auxiliary_stage`
+    counts from the deepest, -1.
     `align_corners`: bilinear upsampling as PyTorch 0.3 and the published results had it.
     `head_factor`: the heads' learning rate over the encoder's. `channels_last`: memory layout,
     for speed alone.

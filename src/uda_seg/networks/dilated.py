@@ -44,7 +44,8 @@ class DilatedDepthwise(nn.Conv2d):
 def speed_up_dilated(network: nn.Module) -> int:
     """Turns the convolutions in `network` that fit into `DilatedDepthwise`; returns how many.
 
-    The layers stay the same objects, so weights, names and optimizers are not touched."""
+    The layers stay the same objects, so weights, names and optimizers are not touched.
+    """
     fitting = [
         layer
         for layer in network.modules()

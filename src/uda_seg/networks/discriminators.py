@@ -1,5 +1,7 @@
 """Domain discriminators."""
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from uda_seg.errors import ConfigError
@@ -18,7 +20,7 @@ class FullyConvolutionalDiscriminator(nn.Sequential):
     def __init__(self, channels: int, width: int, slope: float) -> None:
         widths = [channels, width, 2 * width, 4 * width, 8 * width]
         layers: list[nn.Module] = []
-        for before, after in zip(widths[:-1], widths[1:], strict=True):
+        for before, after in pairwise(widths):
             layers += [nn.Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(slope, inplace=True)]
         super().__init__(*layers, nn.Conv2d(widths[-1], 1, 4, 2, 1))
 

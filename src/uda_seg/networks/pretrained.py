@@ -174,7 +174,7 @@ def _renamed(state: dict[str, Tensor], own: set[str]) -> dict[str, Tensor]:
 
 
 def _common_prefix(state: dict[str, Tensor], own: set[str]) -> str:
-    """What most keys carry in front of a name of ours: `module.`, `backbone.`, `Scale.`, …"""
+    """What most keys carry in front of a name of ours, as `module.`, `backbone.` or `Scale.`."""
     votes: Counter[str] = Counter()
     for key in state:
         parts = key.split(".")
@@ -189,7 +189,8 @@ def _from_efficientnet_pytorch(state: dict[str, Tensor]) -> dict[str, Tensor]:
 
     There the blocks are numbered through; timm counts them by stage. A stage begins where the
     width of the blocks' output changes, and its first block is the one that changes it (B0's
-    and lite0's widths differ from stage to stage)."""
+    and lite0's widths differ from stage to stage).
+    """
     widths = {
         int(match[1]): value.shape[0]
         for key, value in state.items()
