@@ -12,8 +12,9 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from uda_seg import run_folder
 from uda_seg.comparison import Job, Running, jobs, run_all
 from uda_seg.evaluation import scores
+from uda_seg.report.comparison import Row
 from uda_seg.report.page import write_page
-from uda_seg.report.table import Row, comparison_markdown, print_comparison, write_csv
+from uda_seg.report.table import comparison_markdown, print_comparison, write_csv
 
 log = logging.getLogger(__name__)
 
@@ -79,7 +80,11 @@ def _left(
     pending: Sequence[Job], state: dict[Path, dict[str, Any]], current: set[Path], at_once: int
 ) -> str:
     """Time left, from the mean time of a step so far; runs that have not begun count the same."""
-    speeds = [s["seconds"] / s["step"] for s in state.values() if s.get("step") and "seconds" in s]
+    speeds = [
+        said["seconds_left"] / (said["steps"] - said["step"])
+        for said in state.values()
+        if said.get("seconds_left") and said["step"] < said["steps"]
+    ]
     if not speeds:
         return ""
     steps = sum(
@@ -107,6 +112,9 @@ def report(comparison: dict[str, Any], wanted: Sequence[Job], folder: Path) -> f
     print_comparison(rows, **roles)
     run_folder.write_text(folder / "table.md", comparison_markdown(rows, **roles))
     write_csv(folder / "table.csv", rows, **roles)
-    write_page(folder / "index.html", comparison["title"], comparison["text"], rows, **roles)
+    write_page(
+        folder / "index.html", comparison["title"], comparison["text"], rows, **roles,
+        command=f"python -m uda_seg compare comparison={comparison['name']}",
+    )  # fmt: skip
     log.info("page: %s", folder / "index.html")
     return None

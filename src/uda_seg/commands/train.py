@@ -28,6 +28,7 @@ log = logging.getLogger(__name__)
 def run(config: DictConfig, folder: Path) -> float | None:
     """Returns the last mIoU in percent, which a search maximises."""
     run_folder.open_run(config, folder)
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its tips and greetings
     settings = config.trainer
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -176,7 +177,7 @@ def finish(
 ) -> float | None:
     """Scores and saves the last step, whatever the intervals were."""
     if not scoreboard.history or scoreboard.history[-1]["step"] != trainer.global_step:
-        trainer.validate(module, datamodule=pair, verbose=False)
+        trainer.validate(module, datamodule=pair, verbose=False, weights_only=True)
     trainer.save_checkpoint(folder / "checkpoints" / "last.ckpt")
     scoreboard.write(trainer, finished=True)
     if not trainer.is_global_zero:
