@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from uda_seg import help, run_folder
+from uda_seg import run_folder
 from uda_seg.composition import without_hydra
 from uda_seg.errors import ConfigError
 from uda_seg.overrides import check
@@ -150,11 +150,6 @@ def test_experiments_may_set_only_what_exists(tmp_path: Path) -> None:
     assert (config.seed, config.trainer.steps) == (3, 4)
 
 
-evaluates = pytest.mark.skipif(
-    "evaluate" not in help.verbs(), reason="there is no evaluate command"
-)
-
-
 @pytest.fixture
 def finished_run() -> Path:
     """The folder of a run, as far as a later command reads it."""
@@ -166,7 +161,6 @@ def finished_run() -> Path:
     return folder
 
 
-@evaluates
 def test_evaluate_knows_the_runs_own_target(finished_run: Path) -> None:
     given = ["target.rooot=/x", "target.size=big", f"checkpoint={finished_run}"]
     lines = complaints(*given, verb="evaluate")
@@ -176,7 +170,6 @@ def test_evaluate_knows_the_runs_own_target(finished_run: Path) -> None:
     assert "++target.root=/x" in checked.overrides
 
 
-@evaluates
 @pytest.mark.parametrize("override", ["target.root=/x", "target=camvid", "split=test"])
 def test_evaluation_has_a_complete_target(finished_run: Path, override: str) -> None:
     config = check("evaluate", [f"checkpoint={finished_run}", override]).config
@@ -188,13 +181,11 @@ def test_evaluation_has_a_complete_target(finished_run: Path, override: str) -> 
     assert (complete.target.size == [32, 48]) == (override != "target=camvid")
 
 
-@evaluates
 def test_evaluate_needs_a_checkpoint() -> None:
     assert complaints(verb="evaluate") == ["checkpoint: missing, add checkpoint=…"]
     assert "checkpoint=nowhere" in complaints("checkpoint=nowhere", verb="evaluate")[0]
 
 
-@evaluates
 def test_evaluation_reads_the_config_in_a_checkpoint_that_was_moved(finished_run: Path) -> None:
     stored = run_folder.stored_config(finished_run)
     torch.save({"hyper_parameters": {"config": stored}}, "moved.ckpt")

@@ -1,6 +1,7 @@
 """Runs a checked command line under Hydra: one folder a run, one outcome a job."""
 
 import importlib
+import logging
 import os
 import sys
 import traceback
@@ -69,7 +70,15 @@ class Job:
             os.environ[FOLDER_VARIABLE] = str(folder)
         command: Callable[..., float | None]
         command = importlib.import_module(f"uda_seg.commands.{self.verb}").run
+        _quieten_lightning()
         return command(config, folder)
+
+
+def _quieten_lightning() -> None:
+    """Importing lightning gave its loggers handlers of their own: every line came twice."""
+    for name in ("lightning", "lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).setLevel(logging.WARNING)
 
 
 def _to_log(folder: Path) -> None:
