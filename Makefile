@@ -10,7 +10,7 @@ INSTALLED := $(VENV)/.installed
 help:  ## this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
 
-install: $(INSTALLED)  ## create .venv with the tested versions (once; about 5 GB, some minutes)
+install: $(INSTALLED)  ## create .venv with the tested versions (once; about 6 GB, some minutes)
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || \

@@ -220,8 +220,13 @@ def test_panels_show_image_label_prediction_and_maps(tmp_path):
     expected = np.zeros((HEIGHT, WIDTH), np.uint8)
     expected[:, WIDTH // 2 :] = 1
     assert (prediction == colour(expected, CLASSES)).all()
-    name, images, step, keywords = logger.images[0]
-    assert (name, step, len(images)) == ("panel", 12, 3)
+    assert [(name, len(images)) for name, images, _, _ in logger.images[:2]] == [
+        ("panel", 1),
+        ("panel_masks", 2),
+    ]
+    assert (logger.images[0][1][0] == panel).all()
+    _, _, step, keywords = logger.images[1]
+    assert step == 12
     truth = keywords["masks"][1]["ground_truth"]["mask_data"]
     assert truth.shape == (HEIGHT, WIDTH)
     assert truth[0].tolist() == [255] * (WIDTH // 2) + [1] * (WIDTH // 2)

@@ -162,8 +162,8 @@ def test_jobs_of_a_sweep_form_a_group(tmp_path):
 
 
 def test_masks_name_what_is_ignored():
-    images, keywords = loggers.wandb_images(np.zeros((4, 4, 3), np.uint8), shown(), CLASSES)
-    assert len(images) == len(keywords["masks"]) == 2
-    mask = keywords["masks"][1]["ground_truth"]
+    masks = loggers.wandb_masks(shown()[0], CLASSES)
+    assert list(masks) == ["prediction", "ground_truth"]
+    mask = masks["ground_truth"]
     assert mask["class_labels"] == {0: "road", 1: "car", 255: "ignored"}
     assert mask["mask_data"].dtype == np.uint8

@@ -103,17 +103,16 @@ def log_panel(
     if isinstance(logger, TensorBoardLogger):
         logger.experiment.add_image(name, panel, step, dataformats="HWC")
     elif hasattr(logger, "show"):
-        images, keywords = wandb_images(panel, shown, classes)
-        logger.show(name, images, step, keywords)
+        logger.show(name, [panel], step, {})
+        masks = [wandb_masks(one, classes) for one in shown]
+        # A list of its own: W&B wants all pictures of a list to have one size.
+        logger.show(f"{name}_masks", [one.image for one in shown], step, {"masks": masks})
 
 
-def wandb_images(
-    panel: np.ndarray, shown: Sequence[Shown], classes: Sequence[str]
-) -> tuple[list[np.ndarray], dict[str, list[Any]]]:
-    """What `WandbLogger.log_image` takes: the panel, then every image with its masks."""
+def wandb_masks(shown: Shown, classes: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """What `wandb.Image` takes as masks."""
     names = {**dict(enumerate(classes)), IGNORE: "ignored"}
-    masks = [
-        {k: {"mask_data": m.astype(np.uint8), "class_labels": names} for k, m in one.masks.items()}
-        for one in shown
-    ]
-    return [panel, *(one.image for one in shown)], {"masks": [None, *masks]}
+    return {
+        kind: {"mask_data": mask.astype(np.uint8), "class_labels": names}
+        for kind, mask in shown.masks.items()
+    }

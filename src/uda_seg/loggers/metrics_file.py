@@ -21,7 +21,7 @@ class MetricsFile(Logger):
 
     @property
     def name(self) -> str:
-        return "csv"
+        return ""
 
     @property
     def version(self) -> str:
