@@ -73,17 +73,6 @@ class Adaptation(LightningModule):
         """(B, 3, H, W) in [0, 1] to logits (B, C, H, W)."""
         return self.inference(self.method.network, image)
 
-    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
-        """Images travel as bytes and become floats on the device."""
-        if isinstance(batch, Batch):
-            batch.source.image, batch.target.image = (
-                domain.image.float() / 255 for domain in (batch.source, batch.target)
-            )
-            batch.source.label = batch.source.label.long()
-        elif isinstance(batch, Evaluation):
-            batch.image = batch.image.float() / 255
-        return batch
-
     def training_step(self, batch: Batch, batch_idx: int) -> None:
         seed_step(self.seed, self.global_step, self.global_rank)
         optimizer = self.optimizers()

@@ -23,7 +23,8 @@ IDS = ["-".join([name, *(o.split("=")[1] for o in overrides)]) for name, overrid
 
 
 def method_config(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
-    config = compose("train", [f"method={name}", *TINY, *overrides])
+    narrow = ["method.critic.width=8"] if name == "adaptseg" else []
+    config = compose("train", [f"method={name}", *TINY, *narrow, *overrides])
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
     return plain["method"]

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,8 @@ def run(config: DictConfig, folder: Path) -> float | None:
     """Returns the last mIoU in percent, which a search maximises."""
     run_folder.open_run(config, folder)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its tips and greetings
+    # The state after the step is just what a resumed run needs.
+    warnings.filterwarnings("ignore", "Using ModelCheckpoint with manual optimization")
     settings = config.trainer
     if settings.threads:
         torch.set_num_threads(settings.threads)

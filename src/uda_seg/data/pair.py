@@ -232,6 +232,17 @@ class Pair(LightningDataModule):
             trainer.world_size,
         )
 
+    def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        """Images travel as bytes and become floats on the device."""
+        if isinstance(batch, Batch):
+            batch.source.image, batch.target.image = (
+                domain.image.float() / 255 for domain in (batch.source, batch.target)
+            )
+            batch.source.label = batch.source.label.long()
+        elif isinstance(batch, Evaluation):
+            batch.image = batch.image.float() / 255
+        return batch
+
     def panel_samples(self, count: int) -> list[tuple[Tensor, np.ndarray]]:
         """Evenly spread validation samples: image (3, H, W) float in [0, 1], label (h, w)."""
         dataset = open_split(self.target_config, self.target_config["val_split"])

@@ -31,7 +31,7 @@ SHORT = {
 """Column heads; other classes keep their name."""
 
 LEGEND = {
-    "mIoU": "mean over classes of hit / (labelled + predicted − hit), pixels of all images together; "
+    "mIoU": "mean over classes of hit / (labelled + predicted − hit) over all images together; "
     "± standard deviation over seeds",
     "mIoU 16/13": "without terrain, truck, train; and without wall, fence, pole",
     "mIoU 7": "over Cityscapes' categories, within which confusions are no mistake",
