@@ -1,0 +1,211 @@
+"""Score a checkpoint on a target's labels: table, `scores.json` and pictures in a folder."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from omegaconf import DictConfig, OmegaConf
+from rich.progress import track
+from torch import Tensor, nn
+
+from uda_seg import run_folder
+from uda_seg.config import build
+from uda_seg.data import pictures
+from uda_seg.data.labels import LabelSpace
+from uda_seg.data.pair import Evaluation, evaluation_loader, open_split
+from uda_seg.errors import ConfigError, WeightsError
+from uda_seg.evaluation import scores
+from uda_seg.evaluation.confusion import ConfusionMatrix
+from uda_seg.evaluation.inference import Inference
+from uda_seg.evaluation.selection import InformationMaximisation
+from uda_seg.report.table import print_run
+from uda_seg.trained_run import evaluation_config
+
+log = logging.getLogger(__name__)
+
+PREFIX = "method.network."
+"""Of the network's keys in a checkpoint."""
+
+
+def run(config: DictConfig, folder: Path) -> float | None:
+    """Returns the mIoU in percent."""
+    complete = evaluation_config(config)
+    run_folder.open_run(complete, folder)
+    plain: Any = OmegaConf.to_container(complete, resolve=True)
+    device = choose_device(plain["device"])
+    network, classes, step = load(Path(plain["checkpoint"]), plain["run"])
+    split = plain["split"] or plain["target"]["val_split"]
+    say_what_is_missing(plain["target"], split, classes)
+    confusion, label_free = score(network.to(device), classes, split, plain, folder)
+    scores.save(
+        folder / "scores.json",
+        {
+            **facts(plain, network, classes, split, step),
+            "selections": {
+                selection_of(Path(plain["checkpoint"])): {
+                    "step": step,
+                    "confusion": confusion.counts().tolist(),
+                    "information_maximisation": float(label_free.compute()),
+                    "mean_normalised_entropy": float(label_free.mean_normalised_entropy()),
+                }
+            },
+            "device": str(device),
+        },
+    )
+    result = scores.load(folder / "scores.json")
+    print_run(result)
+    log.info("scores and pictures: %s", folder)
+    return float(next(iter(result["selections"].values()))["miou"])
+
+
+def load(checkpoint: Path, run: Mapping[str, Any]) -> tuple[nn.Module, list[str], int]:
+    """The network in evaluation mode, the names of its classes, and the step it was trained to.
+
+    Raises:
+        WeightsError: the file is no checkpoint of this package, or does not fit the run's config.
+    """
+    try:
+        stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        classes, step = list(stored["hyper_parameters"]["classes"]), int(stored["global_step"])
+        state = stored["state_dict"]
+    except Exception as error:  # torch.load raises whatever the bytes lead it to
+        reason = str(error).partition("\n")[0]
+        raise WeightsError(f"{checkpoint}: is no checkpoint of a run ({reason})") from error
+    backbone = dict(run["backbone"])
+    if "pretrained" in backbone:
+        backbone["pretrained"] = "none"  # all weights come from the checkpoint
+    network = build(backbone, classes=len(classes))
+    try:
+        network.load_state_dict(
+            {k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)}
+        )
+    except RuntimeError as error:
+        raise WeightsError(f"{checkpoint}: does not fit the run's backbone: {error}") from error
+    return network.eval(), classes, step
+
+
+def score(
+    network: nn.Module, classes: list[str], split: str, config: Mapping[str, Any], folder: Path
+) -> tuple[ConfusionMatrix, InformationMaximisation]:
+    """Predicts every image of the split once, and draws some of them."""
+    loader = evaluation_loader(
+        config["target"],
+        LabelSpace(tuple(classes)),
+        split,
+        config["batch_size"],
+        config["workers"],
+    )
+    inference: Inference = build(config["inference"])
+    device = next(network.parameters()).device
+    confusion = ConfusionMatrix(len(classes)).to(device)
+    label_free = InformationMaximisation(len(classes)).to(device)
+    count = len(loader.dataset)  # type: ignore[arg-type]
+    panels = min(config["panels"], count)
+    drawn = [i * count // panels for i in range(panels)]
+    index = 0
+    batch: Evaluation
+    for batch in track(loader, "scoring", transient=True):
+        image = batch.image.to(device).float() / 255
+        logits = inference(network, image)
+        label_free.update(logits)
+        for one, label, picture in zip(logits, batch.label, batch.image, strict=True):
+            prediction = inference.predict(one[None], label.shape)[0]
+            confusion.update(prediction[None], label[None].to(device))
+            if index in drawn:
+                draw(folder, drawn.index(index), picture, label, prediction.cpu(), classes)
+            index += 1
+    return confusion, label_free
+
+
+def draw(
+    folder: Path, number: int, image: Tensor, label: Tensor, prediction: Tensor, classes: list[str]
+) -> None:
+    """pictures/NNN_{image,label,prediction}.png, all at the image's size.
+
+    Args:
+        folder: of the evaluation.
+        number: NNN.
+        image: (3, H, W) uint8.
+        label: (h, w) classes.
+        prediction: (h, w) classes.
+        classes: their names.
+    """
+    height, width = image.shape[1:]
+    for kind, picture in (
+        ("image", image.permute(1, 2, 0).numpy()),
+        ("label", pictures.colour(label.numpy(), classes)),
+        ("prediction", pictures.colour(prediction.numpy().astype(np.uint8), classes)),
+    ):
+        path = folder / "pictures" / f"{number:03}_{kind}.png"
+        pictures.save(path, pictures.resize(picture, height, width))
+
+
+def facts(
+    config: Mapping[str, Any], network: nn.Module, classes: list[str], split: str, step: int
+) -> dict[str, Any]:
+    """What `scores.json` says beside the scores: the run's own words, and what scored it."""
+    trained, method = config["run"], config["run"]["method"]
+    return {
+        "schema": scores.SCHEMA,
+        "run_name": trained["run_name"],
+        "method": {k: method[k] for k in ("name", "levels", "gan", "lambda_adv") if k in method},
+        "source": trained["source"]["name"],
+        "target": config["target"]["name"],
+        "trained_target": trained["target"]["name"],
+        "split": split,
+        "backbone": trained["backbone"]["name"],
+        "seed": trained["seed"],
+        "steps": step,
+        "batch_norm": network.batch_norm,
+        "classes": classes,
+        "inference": config["inference"],
+        "history": [],
+        "finished": True,
+        "config_hash": run_folder.config_hash(trained),
+        "git_commit": run_folder.git_commit(),
+        "versions": run_folder.versions(),
+    }
+
+
+def selection_of(checkpoint: Path) -> str:
+    """By the file's name, so that an oracle's choice stays marked as one."""
+    return checkpoint.stem if checkpoint.stem in scores.SELECTIONS else "last"
+
+
+def say_what_is_missing(target: Mapping[str, Any], split: str, classes: list[str]) -> None:
+    """Classes the network knows and the target does not label.
+
+    Raises:
+        ConfigError: the target labels none of them.
+    """
+    dataset = open_split(target, split)
+    table = LabelSpace(tuple(classes)).lookup(dataset.classes)
+    missing = [name for place, name in enumerate(classes) if place not in table]
+    if len(missing) == len(classes):
+        raise ConfigError(
+            f"target={target['name']}: labels none of this network's classes ({', '.join(classes)})"
+        )
+    if missing:
+        log.warning(
+            "%s does not label %s: their IoU is 0, and in the mean, wherever they are predicted",
+            target["name"],
+            ", ".join(missing),
+        )
+
+
+def choose_device(name: str) -> torch.device:
+    """`auto` is the best there is.
+
+    Raises:
+        ConfigError: the device is not there.
+    """
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.mps.is_available()}
+    if name == "auto":
+        name = next(kind for kind in ("cuda", "mps", "cpu") if there[kind])
+    if not there[name]:
+        found = ", ".join(kind for kind, here in there.items() if here)
+        raise ConfigError(f"device={name}: is not there; choose auto, or one of {found}")
+    return torch.device(name)

@@ -1,0 +1,106 @@
+"""The page: one file, nothing from outside, every row and picture in it."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+from PIL import Image
+from report.report_examples import ROLES, make_rows
+
+from uda_seg.data.pictures import palette, save
+from uda_seg.report.gallery import WIDEST, embed
+from uda_seg.report.page import write_page
+from uda_seg.report.table import comparison_markdown
+
+VOID = {"meta", "img", "link", "br"}
+
+
+class Checker(HTMLParser):
+    """Collects addresses and complains about tags that do not close in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.addresses: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag, attrs):
+        self.addresses += [value for name, value in attrs if name in ("src", "href") and value]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attrs):
+        pass
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data
+
+
+def page_of(tmp_path, rows, **extra) -> tuple[str, Checker]:
+    path = tmp_path / "page" / "index.html"
+    write_page(path, "A <title>", "What it is & why.", rows, **ROLES, **extra)
+    assert [file.name for file in path.parent.iterdir()] == ["index.html"]
+    text = path.read_text(encoding="utf-8")
+    checker = Checker()
+    checker.feed(text)
+    assert checker.open == []
+    return text, checker
+
+
+def test_page_is_one_file_with_all_rows(tmp_path):
+    rows = make_rows(tmp_path)
+    text, checker = page_of(tmp_path, rows, command="python -m uda_seg compare")
+    assert len(checker.addresses) == 2 * 6  # two scenes: image, label, four rows
+    assert all(address.startswith("data:image/png;base64,") for address in checker.addresses)
+    assert not re.search(r"https?://|url\(|<script|@import", text)
+    assert str(tmp_path) not in text
+    for row in rows:
+        assert row.label in checker.text
+    for part in ("A <title>", "python -m uda_seg compare", "0123456789-dirty", "torch 2.15"):
+        assert part in checker.text
+    assert "timm" not in checker.text
+    assert "nan" not in checker.text.lower().split()
+
+
+def test_page_and_table_say_the_same(tmp_path):
+    rows = make_rows(tmp_path)
+    _, checker = page_of(tmp_path, rows)
+    cells = comparison_markdown(rows, **ROLES).splitlines()[6].replace("*", "").split("|")[3:-1]
+    assert len(cells) == 7
+    for cell in cells:
+        assert cell.strip() in checker.text
+
+
+def test_page_without_pictures_and_history_leaves_them_out(tmp_path):
+    rows = make_rows(tmp_path)
+    for row in rows:
+        row.folders = [tmp_path / "nowhere"]
+        for run in row.runs:
+            run["history"] = []
+    _, checker = page_of(tmp_path, rows)
+    assert checker.addresses == []
+    assert "Before and after" not in checker.text
+    assert "Learning curves" not in checker.text
+    assert "Class by class" in checker.text
+
+
+def test_embedding_keeps_colours_and_shrinks_what_is_wide(tmp_path):
+    label = np.random.default_rng(0).integers(0, 19, (30, 40))
+    colours = palette([str(i) for i in range(19)])[label]
+    save(tmp_path / "000_label.png", colours)
+    save(tmp_path / "000_image.png", np.zeros((10, 4 * WIDEST, 3), np.uint8))
+
+    def opened(name: str) -> Image.Image:
+        code = embed(tmp_path / name).partition(",")[2]
+        return Image.open(io.BytesIO(base64.b64decode(code))).convert("RGB")
+
+    assert (np.asarray(opened("000_label.png")) == colours).all()
+    assert opened("000_image.png").size == (WIDEST, 2)
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG")
+    assert embed(tmp_path / "broken.png") is None
+    assert embed(tmp_path / "absent.png") is None
