@@ -153,9 +153,9 @@ def test_a_sweep_has_a_folder_for_each_job_and_outlives_a_failure(
 
     assert call(job, *SMALL, "-m", "method.lambda_adv=0.0005,0.001,0.004") == 2
     assert list(seen) == [0.0005, 0.001, 0.004]
-    assert [folder.name for folder in seen.values()][1] == "1_" + ",".join(
-        sorted([*SMALL, "method.lambda_adv=0.001"])
-    )
+    names = [folder.name for folder in seen.values()]
+    assert names == [f"{i}_method.lambda_adv={value}" for i, value in enumerate(seen)]
+    assert len({folder.parent for folder in seen.values()}) == 1
     assert "uda-seg: no luck" in capsys.readouterr().err
 
 

@@ -135,7 +135,14 @@ def _folder(checked: Checked, multirun: bool) -> list[str]:
     folder = Path(str(OmegaConf.select(config, key)))
     if "${now:" in node["dir"]:  # type: ignore[index,call-overload]
         folder = run_folder.reserve(folder)
-    return [f"{key}={_quoted(str(folder))}"]
+    return [f"{key}={_quoted(str(folder))}", *(_job_names(checked) if multirun else [])]
+
+
+def _job_names(checked: Checked) -> list[str]:
+    """Folders of jobs are named by what differs between them."""
+    key = "hydra.job.config.override_dirname.exclude_keys"
+    excluded = [*OmegaConf.select(checked.config, key), *checked.constant]
+    return [f"{key}=[{','.join(excluded)}]"]
 
 
 def _quoted(text: str) -> str:

@@ -31,10 +31,12 @@ class Checked:
     Attributes:
         config: what it composes to (the first job's in a sweep), with the `hydra` node.
         overrides: the overrides to hand to Hydra.
+        constant: keys that are given and have the same value in all jobs.
     """
 
     config: DictConfig
     overrides: list[str]
+    constant: list[str]
 
 
 def check(
@@ -57,7 +59,9 @@ def check(
     mistakes = [*line.mistakes, *(m for one in compositions for m in one.mistakes)]
     if mistakes:
         raise together(mistakes)
-    return Checked(compositions[0].config, line.for_hydra(compositions[0].stored_target))
+    constant = [o.key_or_group for o in [*line.groups, *line.values] if not o.is_sweep_override()]
+    overrides = line.for_hydra(compositions[0].stored_target)
+    return Checked(compositions[0].config, overrides, constant)
 
 
 @dataclass
