@@ -32,6 +32,8 @@ def run(config: DictConfig, folder: Path) -> float | None:
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its tips and greetings
     # The state after the step is just what a resumed run needs.
     warnings.filterwarnings("ignore", "Using ModelCheckpoint with manual optimization")
+    # Frozen batch norm is a policy here, not an oversight.
+    warnings.filterwarnings("ignore", "Found .* in eval mode at the start of training")
     settings = config.trainer
     if settings.threads:
         torch.set_num_threads(settings.threads)
