@@ -32,7 +32,12 @@ __all__ = [
 
 def print_run(scores: Mapping[str, Any], console: Console | None = None) -> None:
     """Per-class IoU of one run's selections side by side."""
-    (console or Console()).print(run_table(scores))
+    console = console or Console()
+    console.print(f"\n{scores['run_name']}: IoU on {scores['target']}, percent", style="bold")
+    console.print(run_table(scores))
+    for name, words in SELECTIONS.items():
+        if name in scores["selections"]:
+            console.print(f"{name}: {words}", style="dim", highlight=False)
 
 
 def run_table(scores: Mapping[str, Any]) -> Table:
@@ -40,10 +45,7 @@ def run_table(scores: Mapping[str, Any]) -> Table:
     there = scores["selections"]
     names = sorted(there, key=lambda name: [*SELECTIONS, name].index(name))
     chosen = {name: there[name] for name in names}
-    table = Table(
-        title=f"{scores['run_name']}: IoU on {scores['target']}, percent",
-        caption="\n".join(f"{n}: {words}" for n, words in SELECTIONS.items() if n in chosen),
-    )
+    table = Table()
     table.add_column("class")
     for name, selection in chosen.items():
         table.add_column(f"{name}\nstep {selection['step']}", justify="right")
@@ -86,7 +88,7 @@ def print_comparison(
         turned = list(zip(heads, *cells))
         wrapped = ["\n".join(textwrap.wrap(label, 13)) for label in turned[0]]
         table = _rich(wrapped, turned[1:], lambda i, j: (j - 1, heads[i + 1]) in bold)
-    table.title = caption(lines, selection)
+    console.print(f"\n{caption(lines, selection)}", style="bold", highlight=False)
     console.print(table)
     console.print("Bold: best without target labels. Percent.", style="dim")
     for name, meaning in legend(lines).items():
