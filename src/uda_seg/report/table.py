@@ -33,7 +33,9 @@ __all__ = [
 def print_run(scores: Mapping[str, Any], console: Console | None = None) -> None:
     """Per-class IoU of one run's selections side by side."""
     console = console or Console()
-    console.print(f"\n{scores['run_name']}: IoU on {scores['target']}, percent", style="bold")
+    console.print(
+        f"\n{scores['run_name']}: IoU on {scores['target']}, percent", style="bold", markup=False
+    )
     console.print(run_table(scores))
     for name, words in SELECTIONS.items():
         if name in scores["selections"]:
@@ -88,7 +90,7 @@ def print_comparison(
         turned = list(zip(heads, *cells))
         wrapped = ["\n".join(textwrap.wrap(label, 13)) for label in turned[0]]
         table = _rich(wrapped, turned[1:], lambda i, j: (j - 1, heads[i + 1]) in bold)
-    console.print(f"\n{caption(lines, selection)}", style="bold", highlight=False)
+    console.print(f"\n{caption(lines, selection)}", style="bold", markup=False)
     console.print(table)
     console.print("Bold: best without target labels. Percent.", style="dim")
     for name, meaning in legend(lines).items():
