@@ -80,7 +80,9 @@ def write_camvid(root: Path, count: int = 3, size: tuple[int, int] = (48, 64)) -
             label = random.integers(0, 12, (size[0] // 8, size[1] // 8)).repeat(8, 0).repeat(8, 1)
             image = random.integers(0, 256, (*size, 3))
             Image.fromarray(image.astype(np.uint8)).save(root / split / f"{number:03}.png")
-            Image.fromarray(label.astype(np.uint8)).save(root / f"{split}annot" / f"{number:03}.png")
+            Image.fromarray(label.astype(np.uint8)).save(
+                root / f"{split}annot" / f"{number:03}.png"
+            )
     return root
 
 

@@ -1,11 +1,11 @@
 """The only training loop: steps any `Method` under Lightning, and scores its network.
 
-    for each batch                      # one batch is one step, whatever the number of players
-        seed every random number by (seed, step, rank)
-        for each piece of the batch     # gradient accumulation
-            for each yield of method.losses(piece)
-                back-propagate weight * loss, summed
-        clip, step all players, advance the schedule, method.after_step()
+for each batch                      # one batch is one step, whatever the number of players
+    seed every random number by (seed, step, rank)
+    for each piece of the batch     # gradient accumulation
+        for each yield of method.losses(piece)
+            back-propagate weight * loss, summed
+    clip, step all players, advance the schedule, method.after_step()
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -61,7 +61,7 @@ class Adaptation(LightningModule):
         self.last_losses: dict[str, Tensor] = {}
         """Unweighted losses of the latest step, by name."""
         self.confusion = ConfusionMatrix(len(classes))
-        self.label_free = InformationMaximisation()
+        self.label_free = InformationMaximisation(len(classes))
         players = set(method.players())
         if set(optimizers) != players:
             raise ConfigError(
@@ -111,7 +111,7 @@ class Adaptation(LightningModule):
                 f"it has {', '.join(sorted(seen))}"
             )
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> Any:
         players = self.method.players()
         optimizer = JointOptimizer(
             {p: make_optimizer(players[p], f) for p, f in self.optimizer_factories.items()}

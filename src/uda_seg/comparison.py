@@ -79,7 +79,7 @@ class Running:
         )
 
     def progress(self) -> dict[str, Any]:
-        """What the run last said of itself: step, seconds_left, …"""
+        """What the run last said of itself: step, seconds_left and so on."""
         return _read(self.job.folder / "progress.json")
 
     def ended(self) -> bool:

@@ -62,9 +62,10 @@ def make_optimizer(player: nn.Module, factory: OptimizerFactory) -> Optimizer:
 
     A group's "factor" multiplies the learning rate.
     """
-    if not hasattr(player, "parameter_groups"):
+    own_groups: Any = getattr(player, "parameter_groups", None)
+    if own_groups is None:
         return factory([p for p in player.parameters() if p.requires_grad])
-    optimizer = factory(player.parameter_groups())
+    optimizer = factory(own_groups())
     for group in optimizer.param_groups:
         group["lr"] *= group.pop("factor", 1.0)
     return optimizer

@@ -78,7 +78,12 @@ class Scoreboard(Callback):
         if not trainer.is_global_zero or not self.selections:
             return
         here = self._since_start()
-        done = 2 * self.facts["batch_size"] * trainer.world_size * (trainer.global_step - self.first_step)
+        done = (
+            2
+            * self.facts["batch_size"]
+            * trainer.world_size
+            * (trainer.global_step - self.first_step)
+        )
         scores.save(
             self.path,
             {

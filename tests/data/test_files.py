@@ -72,7 +72,9 @@ def test_an_empty_folder_is_named(tmp_path: Path) -> None:
 
 def test_a_label_of_another_size_is_refused(camvid: Path) -> None:
     Image.new("L", (10, 10)).save(camvid / "trainannot/000.png")
-    with pytest.raises(DataError, match=r"000.png: is 10x10 pixels, but its image 000.png is 64x48"):
+    with pytest.raises(
+        DataError, match=r"000.png: is 10x10 pixels, but its image 000.png is 64x48"
+    ):
         CamVid(str(camvid), "train").read(0, {"label"})
 
 

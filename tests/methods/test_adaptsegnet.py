@@ -62,7 +62,9 @@ def published(network: Any, critics: list[Any], batches: list[Batch], gan: str) 
         target = network(batch.target.image)
         fooled = [
             domain_loss(critic(logits.softmax(1)), 0.0)
-            for critic, logits in zip(critics, (target.logits, target.auxiliary_logits), strict=True)
+            for critic, logits in zip(
+                critics, (target.logits, target.auxiliary_logits), strict=True
+            )
         ]
         (0.01 * fooled[0] + 0.002 * fooled[1]).backward()
         for critic in critics:
@@ -107,7 +109,9 @@ def test_same_parameters_as_the_published_algorithm(network: Any, gan: str) -> N
     published(reference.network, critics, deepcopy(batches), gan)
     train(method, batches)
     for name, ours in method.state_dict().items():
-        torch.testing.assert_close(ours, reference.state_dict()[name], rtol=1e-5, atol=1e-7, msg=name)
+        torch.testing.assert_close(
+            ours, reference.state_dict()[name], rtol=1e-5, atol=1e-7, msg=name
+        )
     for name, parameter in method.named_parameters():
         assert not torch.equal(parameter, start[name]), f"{name} has not moved"
 
@@ -127,7 +131,7 @@ def test_with_its_weights_at_zero_it_is_the_control(network: Any) -> None:
 @pytest.mark.parametrize("levels", ["feature", "single", "multi"])
 def test_fooling_leaves_the_critic_alone_and_judging_the_network(network: Any, levels: str) -> None:
     method = make(("adaptseg", (f"method.levels={levels}",)), network)
-    supervision, fooling, judging = method.losses(make_batch())
+    _, fooling, judging = method.losses(make_batch())
     sum(fooling.values()).backward(retain_graph=True)
     assert all(p.grad is None for p in method.adversaries.parameters())
     assert any(p.grad is not None for p in network.parameters())

@@ -68,7 +68,9 @@ def test_losses_are_finite_and_the_same_again(variant: Any, network: Any) -> Non
     method = make(variant, network)
 
     def values() -> list[float]:
-        return [float(loss.detach()) for part in method.losses(make_batch()) for loss in part.values()]
+        return [
+            float(loss.detach()) for part in method.losses(make_batch()) for loss in part.values()
+        ]
 
     first = values()
     assert all(torch.tensor(first).isfinite())

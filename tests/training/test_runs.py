@@ -56,7 +56,7 @@ def test_a_killed_run_goes_on_bit_for_bit(camvid: Path, tmp_path: Path) -> None:
     steps = ["trainer.steps=12", "trainer.validate_every=4", "trainer.checkpoint_every=5"]
     straight = run(tmp_path / "straight", overrides(camvid, *steps))
     folder = tmp_path / "killed"
-    with pytest.raises(KeyboardInterruptForTest), killed_at(6):
+    with pytest.raises(KilledError), KilledAt(6):
         run(folder, overrides(camvid, *steps))
     stored = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
     assert stored["global_step"] == 5
@@ -69,11 +69,11 @@ def test_a_killed_run_goes_on_bit_for_bit(camvid: Path, tmp_path: Path) -> None:
         same(scores[0][key], scores[1][key], key)
 
 
-class KeyboardInterruptForTest(Exception):
+class KilledError(Exception):
     """Stands for a kill: nothing of the run's own clean-up may be needed."""
 
 
-class killed_at:
+class KilledAt:
     """Makes the training step of a given number die."""
 
     def __init__(self, step: int) -> None:
@@ -85,7 +85,7 @@ class killed_at:
 
         def dies(module: Any, batch: Any, batch_idx: int) -> None:
             if module.global_step == step:
-                raise KeyboardInterruptForTest
+                raise KilledError
             original(module, batch, batch_idx)
 
         train.Adaptation.training_step = dies

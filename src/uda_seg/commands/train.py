@@ -1,7 +1,6 @@
 """Train a method on a source and a target, score it, and keep the scores."""
 
 import logging
-import os
 import warnings
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from hydra.utils import get_class
 from lightning import Trainer
 from omegaconf import DictConfig, OmegaConf
 
-from uda_seg import run_folder
+from uda_seg import loggers, run_folder
 from uda_seg.adaptation import Adaptation
 from uda_seg.callbacks import FiniteLosses, Panels, ProgressLine
 from uda_seg.config import build
@@ -38,8 +37,7 @@ def run(config: DictConfig, folder: Path) -> float | None:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     torch.manual_seed(config.seed)
-    plain = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(plain, dict)
+    plain: Any = OmegaConf.to_container(config, resolve=True)
     pair = make_pair(plain)
     method = make_method(plain, len(pair.space))
     started_from = start(method.network, config.initial)
@@ -49,13 +47,18 @@ def run(config: DictConfig, folder: Path) -> float | None:
     resume = run_folder.checkpoint_to_resume(config)
     if resume is not None:
         log.info("continuing from %s", resume)
-    os.environ["UDA_SEG_RUN_FOLDER"] = str(folder)
-    trainer.fit(module, datamodule=pair, ckpt_path=resume, weights_only=True)
-    return finish(trainer, module, pair, scoreboard, folder)
+    try:
+        trainer.fit(module, datamodule=pair, ckpt_path=resume, weights_only=True)
+        miou = finish(trainer, module, pair, scoreboard, folder)
+    except BaseException:
+        loggers.finish(trainer.loggers, failed=True)
+        raise
+    loggers.finish(trainer.loggers)
+    return miou
 
 
 def make_pair(config: dict[str, Any]) -> Pair:
-    method_class = get_class(config["method"]["_target_"])
+    method_class: type[Method] = get_class(config["method"]["_target_"])
     return Pair(
         config["source"],
         config["target"],
@@ -138,11 +141,11 @@ def facts(config: dict[str, Any], module: Adaptation, started_from: str | None) 
 
 def make_trainer(config: dict[str, Any], folder: Path, scoreboard: Scoreboard) -> Trainer:
     settings = config["trainer"]
-    loggers = [
+    chosen = [
         build(node, folder=folder, run_name=config["run_name"], config=config)
         for node in (config["logger"] or {}).values()
     ]
-    loggers = [logger for logger in loggers if logger is not None]
+    chosen = [logger for logger in chosen if logger is not None]
     callbacks = [
         scoreboard,
         ProgressLine(folder, show=settings["progress"], every=settings["log_every"]),
@@ -163,12 +166,14 @@ def make_trainer(config: dict[str, Any], folder: Path, scoreboard: Scoreboard) -
             check_val_every_n_epoch=None,
             log_every_n_steps=settings["log_every"],
             num_sanity_val_steps=0,
-            deterministic="warn" if settings["deterministic"] == "warn" else settings["deterministic"],
+            deterministic="warn"
+            if settings["deterministic"] == "warn"
+            else settings["deterministic"],
             use_distributed_sampler=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             default_root_dir=folder,
-            logger=loggers or False,
+            logger=chosen or False,
             callbacks=callbacks,
         )
     except (RuntimeError, ValueError) as error:  # Lightning's words for a device that is not there

@@ -1,6 +1,7 @@
 """CamVid in its wide-spread 11-class form (Brostow et al., 2009; split and classes of SegNet).
 
-Layout: `{train,val,test}/NAME.png` with `{train,val,test}annot/NAME.png`, index PNGs 0..10, 11 void.
+Layout: `{train,val,test}/NAME.png` with `{train,val,test}annot/NAME.png`; those are index PNGs, 0
+to 10, and 11 for void.
 """
 
 from uda_seg.data.base import FileDataset, Files, folder_of

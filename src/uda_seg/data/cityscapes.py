@@ -1,6 +1,7 @@
 """Cityscapes (Cordts et al., CVPR 2016), fine annotations.
 
-Layout: `leftImg8bit/SPLIT/CITY/NAME_leftImg8bit.png` and `gtFine/SPLIT/CITY/NAME_gtFine_labelIds.png`.
+Layout: `leftImg8bit/SPLIT/CITY/NAME_leftImg8bit.png` and, for labels,
+`gtFine/SPLIT/CITY/NAME_gtFine_labelIds.png`.
 """
 
 from pathlib import Path

@@ -81,7 +81,9 @@ def common(source: Iterable[str], target: Iterable[str]) -> LabelSpace:
     return LabelSpace(tuple(sorted(both, key=_order)))
 
 
-def label_space(choice: list[str] | None, source: Iterable[str], target: Iterable[str]) -> LabelSpace:
+def label_space(
+    choice: list[str] | None, source: Iterable[str], target: Iterable[str]
+) -> LabelSpace:
     """The common classes, or those of them that `label_space=[…]` lists, in its order."""
     shared = common(source, target)
     if choice is None:

@@ -55,6 +55,7 @@ class Domain:
         if "label" in self.fields:
             masks["label"] = encode(sample.label, self.table)
         if "depth" in self.fields:
+            assert sample.depth is not None
             masks["depth"] = sample.depth
         item = self.transform(sample.image, generator(self.seed, self.stream, position), **masks)
         return {name: to_tensor(array) for name, array in item.items()}
@@ -260,5 +261,3 @@ def _check_needs(needs: Collection[str], source: Dataset) -> None:
             f"method: needs source.depth, which {type(source).__name__} does not have; "
             "choose a source with depth, such as source=toytown"
         )
-
-

@@ -80,7 +80,9 @@ class Transform:
             resized = targets(image=image, **named)
             image, named = resized["image"], {name: resized[name] for name in named}
         # The full image's corners travel along: where they end up tells where the crop lies.
-        out = self.compose(image=image, keypoints=np.float32([(0, 0), (width, height)]), **named)
+        out = self.compose(
+            image=image, keypoints=np.array([(0, 0), (width, height)], np.float32), **named
+        )
         result = {name: out["mask" if name == "label" else name] for name in masks}
         result["window"] = _window(out["keypoints"], *out["image"].shape[:2])
         if "depth" in result:
@@ -93,7 +95,7 @@ class Transform:
         self, size: tuple[int, ...], random_numbers: np.random.Generator
     ) -> tuple[int, int]:
         height, width = self.size or size
-        factor = random_numbers.uniform(*self.scale) if self.scale else 1.0
+        factor = random_numbers.uniform(self.scale[0], self.scale[1]) if self.scale else 1.0
         return round(height * factor), round(width * factor)
 
 

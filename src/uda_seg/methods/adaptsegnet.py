@@ -7,7 +7,8 @@ Faithful to: the authors' published loop (`train_gta2cityscapes_multi.py` at com
 step order and constants; `tests/methods/test_adaptsegnet.py` holds it to that.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -16,6 +17,7 @@ from torch import Tensor, nn
 from uda_seg.batch import Batch, Target
 from uda_seg.methods.base import Losses, Method
 from uda_seg.methods.source_only import supervision
+from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.prediction import Prediction
 from uda_seg.parts.adversary import Adversary
 
@@ -34,7 +36,7 @@ class AdaptSegNet(Method):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: SegmentationNetwork,
         weights: Mapping[str, float | None],
         levels: str,
         gan: str,
@@ -44,10 +46,13 @@ class AdaptSegNet(Method):
         if levels not in LEVELS:
             raise ValueError(f"levels: {levels!r} is unknown; choose from {', '.join(LEVELS)}")
         self.levels = levels
-        self.adversaries = nn.ModuleDict()
-        for level in LEVELS[levels]:
-            channels = network.feature_channels if level == "feature" else network.classes
-            self.adversaries[level] = Adversary(critic(int(channels)), gan)
+        channels = {"feature": network.feature_channels}
+        self.adversaries = nn.ModuleDict(
+            {
+                level: Adversary(critic(channels.get(level, network.classes)), gan)
+                for level in LEVELS[levels]
+            }
+        )
 
     def players(self) -> dict[str, nn.Module]:
         return {"network": self.network, "discriminator": self.adversaries}
@@ -58,11 +63,14 @@ class AdaptSegNet(Method):
         target = self.network(batch.target.image, "target")
         yield {
             f"adversarial_{level}": adversary.fool(self.view(target, level))
-            for level, adversary in self.adversaries.items()
+            for level, adversary in self._adversaries()
         }
         with torch.no_grad():
             views = {k: (self.view(source, k), self.view(target, k)) for k in self.adversaries}
-        yield {f"critic_{k}": a.judge(*views[k]) for k, a in self.adversaries.items()}
+        yield {f"critic_{k}": a.judge(*views[k]) for k, a in self._adversaries()}
+
+    def _adversaries(self) -> Iterable[tuple[str, Adversary]]:
+        return cast(Iterable[tuple[str, Adversary]], self.adversaries.items())
 
     def view(self, prediction: Prediction, level: str) -> Tensor:
         """What the critic of a level looks at: (B, classes or features, H, W)."""
@@ -81,5 +89,5 @@ class AdaptSegNet(Method):
         prediction = self.network(target.image, "target")
         return {
             f"discriminator_{level}": adversary.fakeness(self.view(prediction, level))
-            for level, adversary in self.adversaries.items()
+            for level, adversary in self._adversaries()
         }

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from torch import Tensor, nn
 
 from uda_seg.batch import Batch, Target
+from uda_seg.networks.base import SegmentationNetwork
 
 Losses = dict[str, Tensor]
 
@@ -28,7 +29,7 @@ class Method(nn.Module, ABC):
     supervised_by: str = "source"
     """The domain whose labels it trains on. Only the oracle says "target"."""
 
-    def __init__(self, network: nn.Module, weights: Mapping[str, float | None]) -> None:
+    def __init__(self, network: SegmentationNetwork, weights: Mapping[str, float | None]) -> None:
         super().__init__()
         self.network = network
         self.weights = {name: weight for name, weight in weights.items() if weight is not None}

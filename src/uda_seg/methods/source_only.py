@@ -3,11 +3,11 @@
 from collections.abc import Iterator, Mapping
 
 import torch
-from torch import nn
 
 from uda_seg.batch import Batch, Source
 from uda_seg.losses import cross_entropy
 from uda_seg.methods.base import Losses, Method
+from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.prediction import Prediction
 
 
@@ -28,7 +28,7 @@ class SourceOnly(Method):
     """
 
     def __init__(
-        self, network: nn.Module, weights: Mapping[str, float | None], levels: str
+        self, network: SegmentationNetwork, weights: Mapping[str, float | None], levels: str
     ) -> None:
         super().__init__(network, weights)
         self.levels = levels
