@@ -33,7 +33,7 @@ def test_every_row_runs_for_every_seed_and_says_what_it_starts_from(tmp_path: Pa
     assert follower.after == wanted[3].folder == tmp_path / "start" / "seed7"
     assert follower.overrides == (
         "backbone=tiny", "method=adaptseg", "trainer.steps=3", "trainer=cpu", "seed=7",
-        f"initial={tmp_path / 'start' / 'seed7'}",
+        f"initial='{tmp_path / 'start' / 'seed7'}'",
     )  # fmt: skip
 
 
@@ -62,7 +62,7 @@ def test_an_interrupted_run_is_resumed_and_a_changed_one_begun_anew(tmp_path: Pa
     finish(job)
     (job.folder / "checkpoints").mkdir()
     (job.folder / "checkpoints" / "last.ckpt").touch()
-    assert f"resume={job.folder}" in job.command()
+    assert f"resume='{job.folder}'" in job.command()
     assert not any(word.startswith("resume=") for word in changed.command())
 
 

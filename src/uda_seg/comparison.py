@@ -48,10 +48,10 @@ class Job:
     def command(self) -> list[str]:
         """Continues the run if there is a checkpoint of the same command."""
         line = [sys.executable, "-m", "uda_seg", "train", *self.overrides]
-        line += [f"hydra.run.dir={self.folder}", "trainer.progress=false"]
+        line += [_setting("hydra.run.dir", self.folder), "trainer.progress=false"]
         same = _read(self.folder / "job.json").get("overrides") == list(self.overrides)
         if same and (self.folder / "checkpoints" / "last.ckpt").is_file():
-            line.append(f"resume={self.folder}")
+            line.append(_setting("resume", self.folder))
         return line
 
 
@@ -128,7 +128,7 @@ def _job(
     overrides = [*comparison["common"], *entry["overrides"], f"trainer.steps={entry['steps']}"]
     overrides += [*extra, f"seed={seed}"]
     if start is not None:
-        overrides.append(f"initial={start}")
+        overrides.append(_setting("initial", start))
     here = folder.absolute() / row / f"seed{seed}"
     return Job(row, seed, entry["steps"], here, tuple(overrides), start)
 
@@ -153,6 +153,12 @@ def run_all(pending: Sequence[Job], at_once: int, threads: int) -> Iterator[list
         for one in running:
             if one.process.poll() is None:
                 one.stop()
+
+
+def _setting(key: str, path: Path) -> str:
+    """key='path', quoted for Hydra's grammar: folders may have any name."""
+    quoted = str(path).replace("'", "\\'")
+    return f"{key}='{quoted}'"
 
 
 def _read(path: Path) -> dict[str, Any]:
