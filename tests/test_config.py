@@ -76,8 +76,9 @@ def test_every_file_agrees_with_its_constructor(group: str, name: str) -> None:
     tree = composed("train", **(SMALL | {group: name}))
     wanted = tree if group == "experiment" else {group: tree[group]}
     for path, node in targets(wanted, ""):
-        outermost = path.count(".") == (2 if group == "logger" else 1)
-        from_code = FROM_CODE.get(group, set()) if outermost else set()
+        room = path.split(".")[1]
+        outermost = path.count(".") == (2 if room == "logger" else 1)
+        from_code = FROM_CODE.get(room, set()) if outermost else set()
         assert list(disagreements(node, from_code)) == [], path
 
 
