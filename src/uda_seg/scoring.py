@@ -57,8 +57,8 @@ class Scoreboard(Callback):
         matrix = pl_module.confusion.compute().cpu().numpy()
         criterion = float(pl_module.label_free.compute())
         miou = float(scores_of.miou(matrix))
-        pl_module.log("target/miou", miou, rank_zero_only=True)
-        pl_module.log(f"target/{CRITERION}", criterion, rank_zero_only=True)
+        pl_module.log("target/miou", miou, sync_dist=True)
+        pl_module.log(f"target/{CRITERION}", criterion, sync_dist=True)
         if self.history and self.history[-1]["step"] == trainer.global_step:
             return
         entry = {"step": trainer.global_step, "confusion": matrix.tolist(), CRITERION: criterion}
