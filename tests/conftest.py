@@ -70,14 +70,20 @@ def compose(verb: str, overrides: list[str]) -> DictConfig:
     return config
 
 
-def write_camvid(root: Path, count: int = 3, size: tuple[int, int] = (48, 64)) -> Path:
+def write_camvid(
+    root: Path, count: int = 3, size: tuple[int, int] = (48, 64), void: bool = True
+) -> Path:
     """CamVid's layout: {train,val}/NNN.png and {train,val}annot/NNN.png."""
     random = np.random.default_rng(0)
     for split in ("train", "val"):
         for kind in (split, f"{split}annot"):
             (root / kind).mkdir(parents=True, exist_ok=True)
         for number in range(count):
-            label = random.integers(0, 12, (size[0] // 8, size[1] // 8)).repeat(8, 0).repeat(8, 1)
+            label = (
+                random.integers(0, 11 + void, (size[0] // 8, size[1] // 8))
+                .repeat(8, 0)
+                .repeat(8, 1)
+            )
             image = random.integers(0, 256, (*size, 3))
             Image.fromarray(image.astype(np.uint8)).save(root / split / f"{number:03}.png")
             Image.fromarray(label.astype(np.uint8)).save(

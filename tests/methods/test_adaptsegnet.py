@@ -16,7 +16,10 @@ from uda_seg.evaluation.inference import Inference
 from uda_seg.methods.source_only import AdaptiveBatchNorm
 from uda_seg.optimization import polynomial
 
-pytestmark = pytest.mark.filterwarnings("ignore:You defined a `validation_step`")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:You defined a `validation_step`"),
+    pytest.mark.filterwarnings("ignore:Found .* in eval mode"),  # frozen batch norm
+]
 
 STEPS, TOTAL = 5, 8
 WEIGHTS = {"segmentation": 1.0, "segmentation_auxiliary": 0.1, "adversarial_main": 0.01,
@@ -81,7 +84,8 @@ def train(method: Any, batches: list[Batch], **changes: Any) -> None:
     """Our loop, by Lightning, on given batches."""
     from lightning import Trainer
 
-    factories = {p: sgd() if p == "network" else adam() for p in method.players()}
+    judge = changes.pop("judge", adam())
+    factories = {p: sgd() if p == "network" else judge for p in method.players()}
     settings = {"seed": 0, "accumulate": 1, "clip_norm": None} | changes
     schedule = partial(polynomial, total=TOTAL, power=0.9, warm_up=0)
     module = Adaptation(method, factories, schedule, list("abcd"), whole(), **settings)
@@ -149,8 +153,9 @@ def test_accumulated_pieces_are_one_batch(network: Any) -> None:
     batches = [make_batch(size=4, seed=step) for step in range(2)]
     for batch in batches:
         batch.source.label.clamp_(max=3)
-    train(one, deepcopy(batches))
-    train(two, batches, accumulate=2)
+    # Adam would blow rounding up where a gradient is next to nothing.
+    train(one, deepcopy(batches), judge=sgd())
+    train(two, batches, accumulate=2, judge=sgd())
     for name, ours in one.state_dict().items():
         torch.testing.assert_close(ours, two.state_dict()[name], rtol=1e-4, atol=1e-6, msg=name)
 

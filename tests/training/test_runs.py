@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import compose
+from conftest import compose, write_camvid
 from omegaconf import OmegaConf
 
 from uda_seg.commands import train
@@ -138,8 +138,14 @@ def test_the_number_of_workers_changes_nothing(camvid: Path, tmp_path: Path) -> 
 
 @pytest.mark.slow
 def test_two_processes_equal_one(camvid: Path, tmp_path: Path) -> None:
-    """gloo on the CPU; frozen batch norm, whose statistics would differ between half batches."""
+    """On gloo, where nothing depends on how a batch is cut.
+
+    Batch statistics do, so batch norm is frozen; the mean over counted pixels does, so all count;
+    and Adam would blow rounding up where a gradient is next to nothing, but for a larger eps.
+    """
+    write_camvid(camvid, void=False)
     common = ["backbone.batch_norm=frozen", "trainer.steps=4", "trainer.validate_every=4"]
+    common += ["+method.optimizers.discriminator.eps=1e-4"]
     one = run(tmp_path / "one", overrides(camvid, *common, "trainer.batch_size=4"))
     folder = tmp_path / "two"
     command = [sys.executable, "-m", "uda_seg", *overrides(camvid, *common)]
