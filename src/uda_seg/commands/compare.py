@@ -18,6 +18,9 @@ from uda_seg.report.table import comparison_markdown, print_comparison, write_cs
 
 log = logging.getLogger(__name__)
 
+FIRST = 20
+"""Steps before a run's speed says something: the first ones draw images and warm caches."""
+
 
 def run(config: DictConfig, folder: Path) -> float | None:
     plain = OmegaConf.to_container(config, resolve=True)
@@ -83,7 +86,7 @@ def _left(
     speeds = [
         said["seconds_left"] / (said["steps"] - said["step"])
         for said in state.values()
-        if said.get("seconds_left") and said["step"] < said["steps"]
+        if said.get("seconds_left") and FIRST <= said["step"] < said["steps"]
     ]
     if not speeds:
         return ""
