@@ -86,11 +86,20 @@ def test_a_run_waits_for_the_one_it_starts_from(
     assert any("next" in rows for rows in together)
 
 
+def test_the_costliest_run_begins_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scripted(monkeypatch, "import time; time.sleep(0.4)")
+    rows = {name: row | {"after": None} for name, row in COMPARISON["rows"].items()}
+    rows["next"]["cost"] = 2.5
+    wanted = jobs(COMPARISON | {"rows": rows}, [0], [], tmp_path)
+    begun = [running[0].job.row for running in run_all(wanted, 1, 1) if running]
+    assert list(dict.fromkeys(begun)) == ["next", "other", "start"]
+
+
 def test_a_failing_run_ends_the_comparison_with_its_last_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scripted(monkeypatch, "import sys; print('no such luck'); sys.exit(2)")
-    with pytest.raises(UserError, match=r"start, seed 0: ended with exit code 2.*\n.*no such luck"):
+    with pytest.raises(UserError, match=r"other, seed 0: ended with exit code 2.*\n.*no such luck"):
         list(run_all(jobs(COMPARISON, [0], [], tmp_path), 1, 1))
 
 

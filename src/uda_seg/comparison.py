@@ -29,6 +29,7 @@ class Job:
         folder: of the run.
         overrides: of the train command, without folder and resume.
         after: folder of the run whose network it starts from, or None.
+        cost: how long it takes, in steps of a plain run.
     """
 
     row: str
@@ -37,6 +38,7 @@ class Job:
     folder: Path
     overrides: tuple[str, ...]
     after: Path | None
+    cost: float
 
     @property
     def done(self) -> bool:
@@ -130,20 +132,23 @@ def _job(
     if start is not None:
         overrides.append(_setting("initial", start))
     here = folder.absolute() / row / f"seed{seed}"
-    return Job(row, seed, entry["steps"], here, tuple(overrides), start)
+    cost = entry["steps"] * entry.get("cost", 1.0)
+    return Job(row, seed, entry["steps"], here, tuple(overrides), start, cost)
 
 
 def run_all(pending: Sequence[Job], at_once: int, threads: int) -> Iterator[list[Running]]:
     """Runs jobs, `at_once` at a time; yields the running ones a few times a second.
 
-    A job that starts from another run's network waits for that run.
+    A job that starts from another run's network waits for that run. Of those that are ready the
+    costliest begins first, so that none is left over for one core at the end.
     """
     waiting, running = list(pending), list[Running]()
     try:
         while waiting or running:
             running = [one for one in running if not one.ended()]
             busy = {one.job.folder for one in running} | {job.folder for job in waiting}
-            for job in [job for job in waiting if job.after not in busy]:
+            ready = [job for job in waiting if job.after not in busy]
+            for job in sorted(ready, key=lambda job: -job.cost):
                 if len(running) < at_once:
                     waiting.remove(job)
                     running.append(Running(job, threads))
