@@ -19,7 +19,7 @@ def main() -> None:
         code = _main(sys.argv[1:])
     except UserError as error:
         print(f"uda-seg: {error}", file=sys.stderr)
-        code = 2
+        code = error.exit_code
     except KeyboardInterrupt:
         code = _interrupted()
     except SystemExit as stop:
@@ -34,11 +34,9 @@ def _main(arguments: list[str]) -> int:
     words = list(arguments)
     verb = "train"
     if words and not words[0].startswith(("-", "+", "~")) and "=" not in words[0]:
-        verb = words.pop(0)
-        if verb not in help.verbs():
-            raise help.unknown_verb(verb)
+        verb = help.verb_of(words)
     if "--help" in words or "-h" in words:
-        print(help.of_verb(verb) if arguments[0] == verb else help.overview())
+        print(help.overview() if words == arguments else help.of_verb(verb))
         return 0
     if "--version" in words:
         print(f"uda-seg {__version__}")
@@ -94,8 +92,7 @@ def _flags(options: argparse.Namespace) -> list[str]:
 
 def _interrupted() -> int:
     words = [word for word in sys.argv[1:] if not word.startswith("resume=")]
-    verb = words[0] if words and words[0] in help.verbs() else "train"
-    if verb == "train":
+    if not words or words[0] == "train" or "=" in words[0] or words[0].startswith("-"):
         words.append("resume=auto")
     line = shlex.join(["python", "-m", "uda_seg", *words])
     print(f"\nuda-seg: stopped; go on with: {line}", file=sys.stderr)

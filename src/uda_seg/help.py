@@ -35,6 +35,30 @@ def verbs() -> dict[str, str]:
     return {name: found[name] for name in sorted(found, key=lambda name: (name != "train", name))}
 
 
+def verb_of(words: list[str]) -> str:
+    """Takes the verb off the front of a command line: one word, or two, such as `data check`.
+
+    Raises:
+        ConfigError: there is no such verb.
+    """
+    first = words.pop(0)
+    if first in verbs():
+        return first
+    two = [name for name in verbs() if name.startswith(f"{first}_")]
+    if not two:
+        raise _unknown_verb(first)
+    if words and f"{first}_{words[0]}" in two:
+        return f"{first}_{words.pop(0)}"
+    known = "".join(f"\n  {spoken(name)}: {verbs()[name]}" for name in two)
+    given = f"{first} {words[0]}" if words else first
+    raise ConfigError(f"{given}: {first} needs a second word, one of:{known}")
+
+
+def spoken(verb: str) -> str:
+    """As it is written on the command line."""
+    return verb.replace("_", " ")
+
+
 def choices(folders: list[Path]) -> dict[str, list[str]]:
     """Groups and what there is to choose: the file names below the config folders."""
     found: dict[str, set[str]] = {}
@@ -55,7 +79,7 @@ def groups_of(verb: str) -> dict[str, str | None]:
 
 def overview() -> str:
     width = max(map(len, verbs()))
-    commands = "\n".join(f"  {name:<{width}}  {text}" for name, text in verbs().items())
+    commands = "\n".join(f"  {spoken(name):<{width}}  {text}" for name, text in verbs().items())
     return (
         "usage: python -m uda_seg [VERB] [key=value ...]        (or: uda-seg ...)\n\n"
         f"verbs (train when left out):\n{commands}\n\n"
@@ -69,7 +93,7 @@ def overview() -> str:
 
 def of_verb(verb: str) -> str:
     parts = [
-        f"usage: python -m uda_seg {verb} [key=value ...]\n\n{verbs()[verb]}",
+        f"usage: python -m uda_seg {spoken(verb)} [key=value ...]\n\n{verbs()[verb]}",
         f"keys:\n{_keys(conf_folder() / f'{verb}.yaml')}",
     ]
     if groups_of(verb):
@@ -80,9 +104,10 @@ def of_verb(verb: str) -> str:
     return "\n\n".join([*parts, f"options:\n{OPTIONS}"])
 
 
-def unknown_verb(word: str) -> ConfigError:
+def _unknown_verb(word: str) -> ConfigError:
+    known = [spoken(name) for name in verbs()]
     return ConfigError(
-        f"{word}: unknown verb, {suggest(word, verbs())}choose from {', '.join(verbs())}, "
+        f"{word}: unknown verb, {suggest(word, known)}choose from {', '.join(known)}, "
         "and write settings as key=value; --help shows both"
     )
 

@@ -49,7 +49,7 @@ class Job:
         except UserError as error:
             _to_log(folder)
             print(f"uda-seg: {error}", file=sys.stderr, flush=True)
-            code = 2
+            code = error.exit_code
         except Exception:
             _to_log(folder)
             traceback.print_exc()

@@ -5,7 +5,8 @@ import pytest
 
 from uda_seg.batch import IGNORE
 from uda_seg.data.camvid import CLASSES as CAMVID
-from uda_seg.data.labels import CITYSCAPES, LabelSpace, common, label_space
+from uda_seg.data.classes import CITYSCAPES
+from uda_seg.data.labels import LabelSpace, common, label_space
 from uda_seg.errors import ConfigError
 
 SYNTHIA = (

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from uda_seg.data.camvid import CLASSES, CamVid
-from uda_seg.data.labels import CITYSCAPES, common
+from uda_seg.data.classes import CITYSCAPES
+from uda_seg.data.labels import common
 from uda_seg.data.pair import EvaluationSet
 from uda_seg.networks.pretrained import load_pretrained
 
@@ -41,7 +42,7 @@ def test_camvids_sky_is_above_its_road() -> None:
     """Ids and names belong together: sky and road lie where they lie in a street."""
     dataset = CamVid(str(there("camvid")), "val")
     space = common(CITYSCAPES, dataset.classes.values())
-    pictures = EvaluationSet(dataset, [90, 120], space.lookup(dataset.classes))
+    pictures = EvaluationSet(dataset, [90, 120], space)
     labels = np.stack([pictures[i][1].numpy() for i in range(0, len(dataset), 10)])
     rows = {
         name: np.nonzero(labels == space.classes.index(name))[1].mean() for name in space.classes

@@ -1,14 +1,17 @@
 """A dataset: what lies on disk, read as it lies there, and what its raw ids are called."""
 
+import hashlib
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
+from uda_seg.data.files import folder_of, pictures_in, read_ids, read_rgb
 from uda_seg.errors import DataError
+
+__all__ = ["FIELDS", "Dataset", "FileDataset", "Files", "Sample", "folder_of", "pictures_in"]
 
 FIELDS = frozenset({"image", "label", "depth"})
 
@@ -27,12 +30,21 @@ class Sample:
 class Dataset(ABC):
     """Indexed samples with raw labels.
 
-    A new dataset subclasses this (or `FileDataset`) in one small file and names its ids once, in
-    `classes`; mapping to an experiment's classes happens on the fly.
+    A new dataset subclasses this (or `FileDataset`) in one small file and names its ids once;
+    mapping to an experiment's classes happens on the fly.
+
+    Attributes:
+        classes: name of every raw id that counts; Cityscapes' names where the class exists there.
+        void: name of every raw id that does not count. An id in neither is a mistake in the data.
+        own_names: the dataset's own word for an id, where `classes` has another.
+        has_labels: False for pictures alone, which can be a target, but no source.
+        has_depth: whether "depth" can be read.
     """
 
     classes: Mapping[int, str]
-    """Name of every raw id that counts; Cityscapes' names where the class exists there."""
+    void: Mapping[int, str] = {}
+    own_names: Mapping[int, str] = {}
+    has_labels: bool = True
     has_depth: bool = False
 
     @abstractmethod
@@ -51,6 +63,14 @@ class Dataset(ABC):
         """What messages and pictures call a sample."""
         return f"{type(self).__name__}[{index}]"
 
+    def identity(self, index: int) -> str | None:
+        """Changes whenever the sample on disk does; None: nothing made from it may be kept."""
+        return None
+
+    def missing(self, fields: Collection[str]) -> Iterator[str]:
+        """What a listing alone tells to be missing, one message a file."""
+        yield from ()
+
 
 @dataclass
 class Files:
@@ -62,7 +82,12 @@ class Files:
 
 
 class FileDataset(Dataset):
-    """Samples that lie in files; a subclass lists them and names its classes."""
+    """Samples that lie in files; a subclass lists them and names its classes.
+
+    Args:
+        root: all files lie below it.
+        files: one entry a sample.
+    """
 
     def __init__(self, root: str, files: list[Files]) -> None:
         self.root = Path(root)
@@ -73,81 +98,83 @@ class FileDataset(Dataset):
             )
         self.files = files
 
+    @classmethod
+    def write_sample(cls, root: Path, split: str, number: int, sample: Sample) -> None:
+        """Lays a drawn sample on disk just as this dataset would have it: for `data draw`.
+
+        Args:
+            root: what the dataset's `root` will be; folders are made as needed.
+            split: one of the dataset's.
+            number: tells samples of a split apart.
+            sample: its label holds Cityscapes' 19 train ids and 255; depth is in metres.
+        """
+        raise NotImplementedError(f"{cls.__name__} cannot be drawn")
+
     def __len__(self) -> int:
         return len(self.files)
 
     def name(self, index: int) -> str:
         return str(self.files[index].image.relative_to(self.root))
 
+    def identity(self, index: int) -> str:
+        """Of names, sizes and dates: files are not opened for it."""
+        files, parts = self.files[index], []
+        for path in (files.image, files.label, files.depth):
+            if path is not None and path.is_file():
+                stat = path.stat()
+                parts.append(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}")
+        return hashlib.sha256("\n".join([type(self).__name__, *parts]).encode()).hexdigest()
+
+    def missing(self, fields: Collection[str]) -> Iterator[str]:
+        for files in self.files:
+            for field in ("label", "depth"):
+                if field in fields:
+                    path = getattr(files, field)
+                    if path is None or not path.is_file():
+                        yield self._absent(files, field)
+
     def read(self, index: int, fields: Collection[str]) -> Sample:
         files = self.files[index]
         sample = Sample(image=self.read_image(files.image), name=self.name(index))
         if "label" in fields:
-            sample.label = self.read_label(self._present(files.label, files, "label"))
-            if sample.label.shape != sample.image.shape[:2]:
-                raise DataError(
-                    f"{files.label}: is {sample.label.shape[1]}x{sample.label.shape[0]} pixels, "
-                    f"but its image {files.image.name} is "
-                    f"{sample.image.shape[1]}x{sample.image.shape[0]}; take both from one release"
-                )
+            path = self._present(files, "label")
+            sample.label = self.read_label(path)
+            self._same_size(path, sample.label, files, sample.image)
         if "depth" in fields:
-            sample.depth = self.read_depth(self._present(files.depth, files, "depth"))
+            path = self._present(files, "depth")
+            sample.depth = self.read_depth(path)
+            self._same_size(path, sample.depth, files, sample.image)
         return sample
 
     def read_image(self, path: Path) -> np.ndarray:
         """(H, W, 3) uint8 RGB."""
-        return cv2.cvtColor(_decode(path, cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+        return read_rgb(path)
 
     def read_label(self, path: Path) -> np.ndarray:
         """(H, W) raw ids; a palette PNG gives its indices."""
-        label = read_indices(path)
-        if label.ndim != 2:
-            raise DataError(f"{path}: has {label.shape[2]} channels; an index PNG has one")
-        return label
+        return read_ids(path)
 
     def read_depth(self, path: Path) -> np.ndarray:
-        """(H, W) float32 metres."""
+        """(H, W) float32 metres; 0 where it is not known."""
         raise NotImplementedError(f"{type(self).__name__} has no depth")
 
-    @staticmethod
-    def _present(path: Path | None, files: Files, field: str) -> Path:
+    def _present(self, files: Files, field: str) -> Path:
+        path = getattr(files, field)
         if path is None or not path.is_file():
-            raise DataError(f"{files.image}: has no {field}" + (f" at {path}" if path else ""))
+            raise DataError(self._absent(files, field))
         return path
 
+    @staticmethod
+    def _absent(files: Files, field: str) -> str:
+        path = getattr(files, field)
+        where = f" at {path}; unpack the {field}s beside the images" if path else ""
+        return f"{files.image}: has no {field}{where}"
 
-def _decode(path: Path, flags: int) -> np.ndarray:
-    try:
-        code = np.fromfile(path, np.uint8)  # cv2.imread cannot open every non-ASCII path
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror})") from error
-    picture = cv2.imdecode(code, flags) if code.size else None
-    if picture is None:
-        raise DataError(f"{path}: is not a whole image file; unpack it again")
-    return picture
-
-
-def read_indices(path: Path) -> np.ndarray:
-    """(H, W) ids of an index PNG, palette or grey (OpenCV would turn a palette into colours)."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as picture:
-            return np.asarray(picture)
-    except (OSError, UnidentifiedImageError, SyntaxError) as error:
-        raise DataError(f"{path}: is not a whole image file ({error}); unpack it again") from error
-
-
-def folder_of(root: str, *choices: str) -> Path:
-    """The first of the folders under `root` that exists.
-
-    Raises:
-        DataError: when none does; says where it looked and which key to set.
-    """
-    for choice in choices:
-        if (Path(root) / choice).is_dir():
-            return Path(root) / choice
-    raise DataError(
-        f"{Path(root).resolve()}: none of the folders {', '.join(choices)} is there; "
-        "set source.root=, target.root=, data_root= or UDA_SEG_DATA to where the dataset lies"
-    )
+    @staticmethod
+    def _same_size(path: Path, array: np.ndarray, files: Files, image: np.ndarray) -> None:
+        if array.shape != image.shape[:2]:
+            raise DataError(
+                f"{path}: is {array.shape[1]}x{array.shape[0]} pixels, "
+                f"but its image {files.image.name} is {image.shape[1]}x{image.shape[0]}; "
+                "take both from one release"
+            )

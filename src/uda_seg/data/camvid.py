@@ -29,6 +29,7 @@ class CamVid(FileDataset):
     """
 
     classes = CLASSES
+    void = {11: "void"}
 
     def __init__(self, root: str, split: str) -> None:
         images = folder_of(root, split)

@@ -7,7 +7,7 @@ Layout: `leftImg8bit/SPLIT/CITY/NAME_leftImg8bit.png` and, for labels,
 from pathlib import Path
 
 from uda_seg.data.base import FileDataset, Files, folder_of
-from uda_seg.data.labels import CITYSCAPES_IDS
+from uda_seg.data.classes import CITYSCAPES_IDS, CITYSCAPES_VOID
 
 
 class Cityscapes(FileDataset):
@@ -18,6 +18,7 @@ class Cityscapes(FileDataset):
     """
 
     classes = CITYSCAPES_IDS
+    void = CITYSCAPES_VOID
 
     def __init__(self, root: str, split: str) -> None:
         images = sorted(folder_of(root, f"leftImg8bit/{split}").glob("*/*_leftImg8bit.png"))

@@ -4,7 +4,7 @@ Labels are palette PNGs with Cityscapes' ids; images of several sizes occur.
 """
 
 from uda_seg.data.base import FileDataset, Files, folder_of
-from uda_seg.data.labels import CITYSCAPES_IDS
+from uda_seg.data.classes import CITYSCAPES_IDS, CITYSCAPES_VOID
 
 
 class GTA5(FileDataset):
@@ -15,6 +15,7 @@ class GTA5(FileDataset):
     """
 
     classes = CITYSCAPES_IDS
+    void = CITYSCAPES_VOID
 
     def __init__(self, root: str, split: str) -> None:
         images = folder_of(root, "images")

@@ -1,4 +1,4 @@
-"""Class names, palettes' order, and the classes two datasets have in common."""
+"""The classes two datasets have in common, and raw ids turned into them."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,38 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from uda_seg.batch import IGNORE
-from uda_seg.errors import ConfigError
+from uda_seg.data.base import Dataset
+from uda_seg.data.classes import CITYSCAPES, MERGES, SPACES, canonical
+from uda_seg.errors import ConfigError, DataError
+from uda_seg.mistakes import suggest
 
-CITYSCAPES = (
-    "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign",
-    "vegetation", "terrain", "sky", "person", "rider", "car", "truck", "bus", "train",
-    "motorcycle", "bicycle",
-)  # fmt: skip
-"""The 19 train ids, in their order."""
-
-CITYSCAPES_IDS = {
-    7: "road", 8: "sidewalk", 11: "building", 12: "wall", 13: "fence", 17: "pole",
-    19: "traffic light", 20: "traffic sign", 21: "vegetation", 22: "terrain", 23: "sky",
-    24: "person", 25: "rider", 26: "car", 27: "truck", 28: "bus", 31: "train", 32: "motorcycle",
-    33: "bicycle",
-}  # fmt: skip
-"""Cityscapes' `labelIds` that count; GTA5 uses the same."""
-
-ALIASES = {
-    "pedestrian": "person",
-    "pavement": "sidewalk",
-    "tree": "vegetation",
-    "van": "car",
-    "light": "traffic light",
-    "sign": "traffic sign",
-    "sign symbol": "traffic sign",
-    "column pole": "pole",
-    "motorbike": "motorcycle",
-}
-"""Other datasets' words for Cityscapes' classes."""
-
-MERGES = {"bicyclist": ("rider", "bicycle")}
-"""Coarser classes, and the finer ones that make them up: CamVid labels rider and bicycle as one."""
+UNNAMED = 254
+"""In an encoder's table: a raw id that the dataset has no name for."""
 
 
 @dataclass(frozen=True)
@@ -49,22 +24,54 @@ class LabelSpace:
     def __len__(self) -> int:
         return len(self.classes)
 
+    def place(self, name: str) -> int:
+        """A dataset's word for a class to its id here; IGNORE where it does not count."""
+        name = canonical(name)
+        if name not in self.classes:
+            name = next((m for m in MERGES if m in self.classes and name in MERGES[m]), name)
+        return self.classes.index(name) if name in self.classes else IGNORE
+
     def lookup(self, raw: Mapping[int, str]) -> np.ndarray:
         """(256,) uint8: raw id -> id here, IGNORE where the class does not count."""
         table = np.full(256, IGNORE, np.uint8)
         for identifier, name in raw.items():
-            name = canonical(name)
-            if name not in self.classes:
-                name = next((m for m in MERGES if m in self.classes and name in MERGES[m]), name)
-            if name in self.classes:
-                table[identifier] = self.classes.index(name)
+            table[identifier] = self.place(name)
         return table
 
 
-def canonical(name: str) -> str:
-    """The one name a class goes by here."""
-    name = name.strip().lower().replace("_", " ")
-    return ALIASES.get(name, name)
+class Encoder:
+    """Raw labels of a dataset to an experiment's classes, on the fly."""
+
+    def __init__(self, space: LabelSpace, dataset: Dataset) -> None:
+        self.dataset = type(dataset).__name__
+        self.table = np.full(256, UNNAMED, np.uint8)
+        if not dataset.has_labels:
+            self.table[:] = IGNORE
+        known = space.lookup(dataset.classes)
+        for identifier in (*dataset.classes, *dataset.void):
+            self.table[identifier] = known[identifier]
+
+    def __call__(self, label: np.ndarray, name: str) -> np.ndarray:
+        """
+        Args:
+            label: (H, W) raw ids.
+            name: of the sample, for the message.
+
+        Returns:
+            (H, W) uint8 classes, IGNORE where none of them is.
+
+        Raises:
+            DataError: there is an id that the dataset has no name for.
+        """
+        encoded = self.table[np.minimum(label, 255)]
+        if (encoded == UNNAMED).any():
+            strangers = np.unique(label[encoded == UNNAMED])
+            raise DataError(
+                f"{name}: the label holds ids {', '.join(map(str, strangers[:8]))}, for which "
+                f"{self.dataset} has no name; is it another encoding (train ids, level-1 ids, "
+                "colours) or another dataset's file?"
+            )
+        return encoded
 
 
 def common(source: Iterable[str], target: Iterable[str]) -> LabelSpace:
@@ -82,20 +89,36 @@ def common(source: Iterable[str], target: Iterable[str]) -> LabelSpace:
 
 
 def label_space(
-    choice: list[str] | None, source: Iterable[str], target: Iterable[str]
+    choice: str | list[str] | None, source: Iterable[str], target: Iterable[str]
 ) -> LabelSpace:
-    """The common classes, or those of them that `label_space=[…]` lists, in its order."""
+    """
+    Args:
+        choice: None for all common classes, the name of a space of `classes.SPACES`, or a list of
+            names, whose order is kept. Coarser classes that both sides can be merged into will do.
+        source: names of the source's classes.
+        target: names of the target's classes.
+
+    Raises:
+        ConfigError: something is chosen that is not common.
+    """
+    source, target = list(source), list(target)
     shared = common(source, target)
     if choice is None:
         return shared
-    wanted = tuple(canonical(name) for name in choice)
-    unknown = [name for name in wanted if name not in shared.classes]
-    if unknown:
+    if isinstance(choice, str):
+        if choice not in SPACES:
+            hint = f"{suggest(choice, SPACES)}choose from {', '.join(SPACES)}"
+            raise ConfigError(f"label_space={choice}: unknown, {hint}, or list classes: [road,sky]")
+        choice = list(SPACES[choice])
+    wanted = LabelSpace(tuple(canonical(name) for name in choice))
+    reached = [{wanted.place(name) for name in names} for names in (source, target)]
+    missing = [n for i, n in enumerate(wanted.classes) if not all(i in side for side in reached)]
+    if missing:
         raise ConfigError(
-            f"label_space: {', '.join(unknown)} not common to source and target; "
+            f"label_space: {', '.join(missing)} not common to source and target; "
             f"choose from {', '.join(shared.classes)}"
         )
-    return LabelSpace(wanted)
+    return wanted
 
 
 def _merge(names: set[str], merged: str, parts: tuple[str, ...]) -> set[str]:

@@ -15,7 +15,7 @@ from uda_seg.batch import Batch, Source, Target
 from uda_seg.config import build
 from uda_seg.data import transforms
 from uda_seg.data.base import Dataset
-from uda_seg.data.labels import LabelSpace, label_space
+from uda_seg.data.labels import Encoder, LabelSpace, label_space
 from uda_seg.data.sampling import EveryNth, StepSampler, generator, sample_index
 from uda_seg.errors import ConfigError
 
@@ -40,12 +40,12 @@ class Domain:
         self,
         dataset: Dataset,
         transform: transforms.Transform,
-        table: np.ndarray,
+        encode: Encoder,
         fields: Collection[str],
         stream: str,
         seed: int,
     ) -> None:
-        self.dataset, self.transform, self.table = dataset, transform, table
+        self.dataset, self.transform, self.encode = dataset, transform, encode
         self.fields, self.stream, self.seed = frozenset(fields), stream, seed
 
     def __getitem__(self, position: int) -> dict[str, Tensor]:
@@ -53,7 +53,8 @@ class Domain:
         sample = self.dataset.read(index, self.fields)
         masks = {}
         if "label" in self.fields:
-            masks["label"] = encode(sample.label, self.table)
+            assert sample.label is not None
+            masks["label"] = self.encode(sample.label, sample.name)
         if "depth" in self.fields:
             assert sample.depth is not None
             masks["depth"] = sample.depth
@@ -74,8 +75,8 @@ class TrainingPairs(TorchDataset):
 class EvaluationSet(TorchDataset):
     """A split with its labels, resized as the network wants its images."""
 
-    def __init__(self, dataset: Dataset, size: list[int] | None, table: np.ndarray) -> None:
-        self.dataset, self.table = dataset, table
+    def __init__(self, dataset: Dataset, size: list[int] | None, space: LabelSpace) -> None:
+        self.dataset, self.encode = dataset, Encoder(space, dataset)
         self.resize = transforms.resize(size) if size else None
 
     def __len__(self) -> int:
@@ -84,14 +85,9 @@ class EvaluationSet(TorchDataset):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, str]:
         sample = self.dataset.read(index, {"image", "label"})
         image = self.resize(image=sample.image)["image"] if self.resize else sample.image
-        label = encode(sample.label, self.table)
+        assert sample.label is not None
+        label = self.encode(sample.label, sample.name)
         return to_tensor(image), torch.from_numpy(label), sample.name
-
-
-def encode(label: np.ndarray | None, table: np.ndarray) -> np.ndarray:
-    """(H, W) uint8 classes of the experiment for raw ids; ids above 255 do not count."""
-    assert label is not None
-    return table[np.minimum(label, 255)]
 
 
 def to_tensor(array: np.ndarray) -> Tensor:
@@ -137,7 +133,7 @@ def evaluation_loader(
 ) -> DataLoader:
     """Batches of `Evaluation`; a rank gets its share, none padded."""
     dataset = open_split(domain, split)
-    pictures = EvaluationSet(dataset, domain.get("size"), space.lookup(dataset.classes))
+    pictures = EvaluationSet(dataset, domain.get("size"), space)
     return DataLoader(
         pictures,
         batch_size,
@@ -196,7 +192,7 @@ class Pair(LightningDataModule):
         return Domain(
             dataset,
             transforms.from_config(config.get("size"), config["augment"]),
-            self.space.lookup(dataset.classes),
+            Encoder(self.space, dataset),
             fields | (extra & {"depth"}),
             stream,
             seed,
@@ -247,9 +243,7 @@ class Pair(LightningDataModule):
     def panel_samples(self, count: int) -> list[tuple[Tensor, np.ndarray]]:
         """Evenly spread validation samples: image (3, H, W) float in [0, 1], label (h, w)."""
         dataset = open_split(self.target_config, self.target_config["val_split"])
-        pictures = EvaluationSet(
-            dataset, self.target_config.get("size"), self.space.lookup(dataset.classes)
-        )
+        pictures = EvaluationSet(dataset, self.target_config.get("size"), self.space)
         count = min(count, len(pictures))
         chosen = [pictures[i * len(pictures) // count] for i in range(count)]
         return [(image.float() / 255, label.numpy()) for image, label, _ in chosen]

@@ -7,7 +7,7 @@ import numpy as np
 
 from uda_seg.data.base import Dataset, Sample
 from uda_seg.data.toytown import traffic
-from uda_seg.data.toytown.palette import CLASSES, DOMAINS
+from uda_seg.data.toytown.palette import CLASSES, DOMAINS, VOID
 from uda_seg.data.toytown.render import Picture, render
 from uda_seg.data.toytown.street import Street
 from uda_seg.errors import ConfigError
@@ -74,6 +74,7 @@ class ToyTown(Dataset):
     """
 
     classes = dict(enumerate(CLASSES))
+    void = {VOID: "unlabeled"}
     has_depth = True
 
     def __init__(
