@@ -134,6 +134,46 @@ def test_only_protocols_that_apply_are_given():
     assert protocols(np.eye(6, dtype=int), eleven) == {}
 
 
+def test_camvids_protocol_merges_rider_and_bicycle_first():
+    """A rider taken for a bicycle is right there, and a truck taken for a car is still wrong."""
+    classes = ["rider", "bicycle", "car", "truck", *set(SUBSETS["miou_11"]) - {"bicyclist", "car"}]
+    matrix = np.diag(np.full(len(classes), 10))
+    matrix[0, 1] = 30  # riders predicted as bicycles
+    matrix[3, 2] = 10  # trucks predicted as cars
+    found = protocols(matrix, classes, ["miou_11"])
+    assert found == {"miou_11": pytest.approx((10 * 100 + 50) / 11)}
+
+
+def test_levels_of_idd_merge_all_finer_classes():
+    matrix = np.random.default_rng(0).integers(0, 50, (19, 19))
+    groups = [[CITYSCAPES.index(n) for n in names if n in CITYSCAPES] for names in (
+        ["road"], ["sidewalk", "terrain"], ["person", "rider"],
+        ["car", "truck", "bus", "train", "motorcycle", "bicycle"],
+        ["wall", "fence", "pole", "traffic light", "traffic sign"],
+        ["building", "vegetation"], ["sky"],
+    )]  # fmt: skip
+    merged = np.zeros((7, 7), int)
+    for i, rows in enumerate(groups):
+        for j, columns in enumerate(groups):
+            merged[i, j] = sum(int(matrix[r, c]) for r in rows for c in columns)
+    assert protocols(matrix, CITYSCAPES, ["miou_idd_7"]) == {
+        "miou_idd_7": pytest.approx(miou(merged))
+    }
+    seven = ["drivable", "non-drivable", "living things", "vehicles", "roadside objects"]
+    seven += ["far objects", "sky"]
+    small = matrix[:7, :7]
+    assert protocols(small, seven, ["miou_idd_7"]) == {"miou_idd_7": pytest.approx(miou(small))}
+
+
+def test_ten_classes_of_kitti_are_a_subset():
+    matrix = np.random.default_rng(1).integers(0, 50, (19, 19))
+    each = dict(zip(CITYSCAPES, iou(matrix)))
+    ten = [each[name] for name in SUBSETS["miou_10"]]
+    found = protocols(matrix, CITYSCAPES, ["miou_19", "miou_10"])
+    assert found["miou_10"] == pytest.approx(np.mean(ten))
+    assert len(ten) == 10
+
+
 def test_wrong_classes_and_sizes_are_refused():
     metric = ConfusionMatrix(3)
     label = torch.zeros(1, 2, 2, dtype=torch.long)

@@ -14,12 +14,14 @@ from torch import Tensor, nn
 from uda_seg import run_folder
 from uda_seg.config import build
 from uda_seg.data import pictures
+from uda_seg.data.evaluation_set import Evaluation
 from uda_seg.data.labels import LabelSpace
-from uda_seg.data.pair import Evaluation, evaluation_loader, open_split
+from uda_seg.data.pair import evaluation_loader, open_split
 from uda_seg.errors import ConfigError, WeightsError
 from uda_seg.evaluation import scores
 from uda_seg.evaluation.confusion import ConfusionMatrix
 from uda_seg.evaluation.inference import Inference
+from uda_seg.evaluation.measures import customary
 from uda_seg.evaluation.selection import InformationMaximisation
 from uda_seg.report.table import print_run
 from uda_seg.trained_run import evaluation_config
@@ -161,6 +163,7 @@ def facts(
         "steps": step,
         "batch_norm": network.batch_norm,
         "classes": classes,
+        "protocols": customary(config["target"]),
         "inference": config["inference"],
         "history": [],
         "finished": True,

@@ -15,8 +15,10 @@ from uda_seg.adaptation import Adaptation
 from uda_seg.callbacks import FiniteLosses, Panels, ProgressLine
 from uda_seg.config import build
 from uda_seg.data.pair import Pair
+from uda_seg.data.streams import BadImages
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation import scores
+from uda_seg.evaluation.measures import customary
 from uda_seg.methods.base import Method
 from uda_seg.optimization import polynomial
 from uda_seg.report.table import print_run
@@ -38,7 +40,7 @@ def run(config: DictConfig, folder: Path) -> float | None:
         torch.set_num_threads(settings.threads)
     torch.manual_seed(config.seed)
     plain: Any = OmegaConf.to_container(config, resolve=True)
-    pair = make_pair(plain)
+    pair = make_pair(plain, folder)
     method = make_method(plain, len(pair.space))
     started_from = start(method.network, config.initial)
     module = make_adaptation(plain, method, list(pair.space.classes))
@@ -57,7 +59,7 @@ def run(config: DictConfig, folder: Path) -> float | None:
     return miou
 
 
-def make_pair(config: dict[str, Any]) -> Pair:
+def make_pair(config: dict[str, Any], folder: Path) -> Pair:
     method_class: type[Method] = get_class(config["method"]["_target_"])
     return Pair(
         config["source"],
@@ -68,6 +70,7 @@ def make_pair(config: dict[str, Any]) -> Pair:
         config["trainer"]["batch_size"],
         config["trainer"]["workers"],
         config["seed"],
+        BadImages(config["on_bad_image"] == "skip", folder / "bad_images.txt"),
     )
 
 
@@ -131,6 +134,7 @@ def facts(config: dict[str, Any], module: Adaptation, started_from: str | None) 
         "seed": config["seed"],
         "batch_norm": network.batch_norm,
         "classes": module.classes,
+        "protocols": customary(config["target"]),
         "batch_size": settings["batch_size"],
         "started_from": started_from,
         "config_hash": run_folder.config_hash(config),
@@ -189,10 +193,15 @@ def finish(
     if not scoreboard.history or scoreboard.history[-1]["step"] != trainer.global_step:
         trainer.validate(module, datamodule=pair, verbose=False, weights_only=True)
     trainer.save_checkpoint(folder / "checkpoints" / "last.ckpt")
+    skipped = pair.bad_images.skipped()
+    scoreboard.facts["skipped_samples"] = len(skipped)
     scoreboard.write(trainer, finished=True)
     if not trainer.is_global_zero:
         return None
     result = scores.load(folder / "scores.json")
     print_run(result)
+    if skipped:
+        where = pair.bad_images.record
+        log.warning("%d samples could not be read and were skipped: %s", len(skipped), where)
     log.info("scores, checkpoints and log: %s", folder)
     return float(result["selections"]["last"]["miou"])

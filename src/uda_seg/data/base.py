@@ -1,6 +1,7 @@
 """A dataset: what lies on disk, read as it lies there, and what its raw ids are called."""
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
@@ -126,12 +127,14 @@ class FileDataset(Dataset):
         return hashlib.sha256("\n".join([type(self).__name__, *parts]).encode()).hexdigest()
 
     def missing(self, fields: Collection[str]) -> Iterator[str]:
+        listed: dict[Path, set[str]] = {}  # one listing a folder: asking file by file is slow
         for files in self.files:
-            for field in ("label", "depth"):
-                if field in fields:
-                    path = getattr(files, field)
-                    if path is None or not path.is_file():
-                        yield self._absent(files, field)
+            for field in sorted({"label", "depth"} & set(fields)):
+                path = getattr(files, field)
+                if path is not None and path.parent not in listed:
+                    listed[path.parent] = _names(path.parent)
+                if path is None or path.name not in listed[path.parent]:
+                    yield self._absent(files, field)
 
     def read(self, index: int, fields: Collection[str]) -> Sample:
         files = self.files[index]
@@ -178,3 +181,12 @@ class FileDataset(Dataset):
                 f"but its image {files.image.name} is {image.shape[1]}x{image.shape[0]}; "
                 "take both from one release"
             )
+
+
+def _names(folder: Path) -> set[str]:
+    try:
+        return set(os.listdir(folder))
+    except FileNotFoundError:
+        return set()
+    except OSError as error:
+        raise DataError(f"{folder}: cannot be listed ({error.strerror})") from error

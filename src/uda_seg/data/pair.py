@@ -1,7 +1,8 @@
 """Source and target together: the batches a run trains on and the images it is scored on."""
 
+import logging
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -9,112 +10,25 @@ import torch
 from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as TorchDataset
 
-from uda_seg.batch import Batch, Source, Target
+from uda_seg.batch import Batch
 from uda_seg.config import build
 from uda_seg.data import transforms
 from uda_seg.data.base import Dataset
+from uda_seg.data.evaluation_set import Evaluation, EvaluationSet, collate_evaluation
 from uda_seg.data.labels import Encoder, LabelSpace, label_space
-from uda_seg.data.sampling import EveryNth, StepSampler, generator, sample_index
-from uda_seg.errors import ConfigError
+from uda_seg.data.sampling import EveryNth, StepSampler
+from uda_seg.data.streams import BadImages, Domain, Loader, TrainingPairs, collate_pairs
+from uda_seg.errors import ConfigError, DataError
+
+log = logging.getLogger(__name__)
 
 Config = Mapping[str, Any]
 
-
-@dataclass
-class Evaluation:
-    """Images to be scored, with labels at their own resolution."""
-
-    image: Tensor
-    """(B, 3, H, W) uint8 RGB."""
-    label: list[Tensor]
-    """B times (h, w) uint8."""
-    name: list[str]
-
-
-class Domain:
-    """The endless stream of one domain's training samples."""
-
-    def __init__(
-        self,
-        dataset: Dataset,
-        transform: transforms.Transform,
-        encode: Encoder,
-        fields: Collection[str],
-        stream: str,
-        seed: int,
-    ) -> None:
-        self.dataset, self.transform, self.encode = dataset, transform, encode
-        self.fields, self.stream, self.seed = frozenset(fields), stream, seed
-
-    def __getitem__(self, position: int) -> dict[str, Tensor]:
-        index = sample_index(position, len(self.dataset), self.seed, self.stream)
-        sample = self.dataset.read(index, self.fields)
-        masks = {}
-        if "label" in self.fields:
-            assert sample.label is not None
-            masks["label"] = self.encode(sample.label, sample.name)
-        if "depth" in self.fields:
-            assert sample.depth is not None
-            masks["depth"] = sample.depth
-        item = self.transform(sample.image, generator(self.seed, self.stream, position), **masks)
-        return {name: to_tensor(array) for name, array in item.items()}
-
-
-class TrainingPairs(TorchDataset):
-    """What lies at one place of both streams."""
-
-    def __init__(self, source: Domain, target: Domain) -> None:
-        self.source, self.target = source, target
-
-    def __getitem__(self, position: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        return self.source[position], self.target[position]
-
-
-class EvaluationSet(TorchDataset):
-    """A split with its labels, resized as the network wants its images."""
-
-    def __init__(self, dataset: Dataset, size: list[int] | None, space: LabelSpace) -> None:
-        self.dataset, self.encode = dataset, Encoder(space, dataset)
-        self.resize = transforms.resize(size) if size else None
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, str]:
-        sample = self.dataset.read(index, {"image", "label"})
-        image = self.resize(image=sample.image)["image"] if self.resize else sample.image
-        assert sample.label is not None
-        label = self.encode(sample.label, sample.name)
-        return to_tensor(image), torch.from_numpy(label), sample.name
-
-
-def to_tensor(array: np.ndarray) -> Tensor:
-    """Images to (3, H, W) uint8, labels stay (H, W) uint8, depth becomes (1, H, W)."""
-    if array.ndim == 3:
-        array = array.transpose(2, 0, 1)
-    elif array.ndim == 2 and array.dtype == np.float32:
-        array = array[None]
-    return torch.from_numpy(np.ascontiguousarray(array))
-
-
-def collate_pairs(items: list[tuple[dict[str, Tensor], dict[str, Tensor]]]) -> Batch:
-    def stacked(side: int) -> dict[str, Tensor]:
-        try:
-            return {k: torch.stack([item[side][k] for item in items]) for k in items[0][side]}
-        except RuntimeError as error:
-            raise ConfigError(
-                f"{('source', 'target')[side]}: images of one batch differ in size; set "
-                f"{('source', 'target')[side]}.size=[h,w] or .augment.crop=[h,w]"
-            ) from error
-
-    return Batch(Source(**stacked(0)), Target(**stacked(1)))
-
-
-def collate_evaluation(items: list[tuple[Tensor, Tensor, str]]) -> Evaluation:
-    images, labels, names = zip(*items, strict=True)
-    return Evaluation(torch.stack(images), list(labels), list(names))
+LOOKED_AT = 4
+"""Samples of a split that are opened before training begins."""
+SHOWN = 3
+"""Missing files that are named one by one."""
 
 
 def open_split(domain: Config, split: str) -> Dataset:
@@ -132,13 +46,12 @@ def evaluation_loader(
     world: int = 1,
 ) -> DataLoader:
     """Batches of `Evaluation`; a rank gets its share, none padded."""
-    dataset = open_split(domain, split)
-    pictures = EvaluationSet(dataset, domain.get("size"), space)
-    return DataLoader(
+    pictures = EvaluationSet(open_split(domain, split), domain.get("size"), space)
+    return Loader(
         pictures,
-        batch_size,
+        collate_evaluation,
+        batch_size=batch_size,
         sampler=EveryNth(len(pictures), rank, world),
-        collate_fn=collate_evaluation,
         num_workers=workers,
     )
 
@@ -151,10 +64,15 @@ class Pair(LightningDataModule):
         supervised_by: "source", or "target" for the oracle: then, and only then, the target's
             training labels are opened, and its images stand where the source's do.
         needs: optional fields the method reads, such as "source.depth".
-        classes: chosen label space, or None for all common classes.
+        classes: chosen label space, by name or as a list; None for all common classes.
         batch_size: samples a step and process.
         workers: processes that read; 0 reads in this one.
         seed: of the stream of samples.
+        bad_images: what happens when a training sample cannot be read.
+
+    Raises:
+        ConfigError: the two do not go together, or lack what the method needs.
+        DataError: files are missing, or the first look at some samples finds a mistake.
     """
 
     def __init__(
@@ -163,21 +81,27 @@ class Pair(LightningDataModule):
         target: Config,
         supervised_by: str,
         needs: Collection[str],
-        classes: list[str] | None,
+        classes: str | list[str] | None,
         batch_size: int,
         workers: int,
         seed: int,
+        bad_images: BadImages,
     ) -> None:
         super().__init__()
         self.target_config, self.batch_size, self.workers = target, batch_size, workers
+        self.bad_images = bad_images
         source_set = open_split(source, source["train_split"])
         target_set = open_split(target, target["train_split"])
-        self.space = label_space(classes, source_set.classes.values(), target_set.classes.values())
+        self.space = space_of(classes, source_set, target_set)
         if supervised_by == "target":
             source, source_set = target, target_set
+        _check_supervision(supervised_by, source, source_set)
         _check_needs(needs, source_set)
         self.source = self._domain(source, source_set, "source", {"image", "label"}, needs, seed)
         self.target = self._domain(target, target_set, "target", {"image"}, needs, seed)
+        for domain in (self.source, self.target):
+            first_look(domain.dataset, domain.fields, domain.encode, bad_images)
+        self._first_look_at_validation()
 
     def _domain(
         self,
@@ -196,20 +120,33 @@ class Pair(LightningDataModule):
             fields | (extra & {"depth"}),
             stream,
             seed,
+            self.bad_images,
         )
+
+    def _first_look_at_validation(self) -> None:
+        """Samples to be scored are never skipped: the score would be another one."""
+        dataset = open_split(self.target_config, self.target_config["val_split"])
+        fields = {"image", "label"} if dataset.has_labels else {"image"}
+        first_look(dataset, fields, Encoder(self.space, dataset), BadImages(False, None))
+        if not dataset.has_labels:
+            log.warning(
+                "target=%s has no labels: nothing is scored, and only the label-free choice of a "
+                "checkpoint is made; score it with: evaluate checkpoint=… target=…",
+                self.target_config["name"],
+            )
 
     def train_dataloader(self) -> DataLoader:
         trainer = self.trainer
         assert trainer is not None
-        return DataLoader(
+        return Loader(
             TrainingPairs(self.source, self.target),
+            collate_pairs,
             batch_sampler=StepSampler(
                 self.batch_size,
                 lambda: trainer.global_step,
                 trainer.global_rank,
                 trainer.world_size,
             ),
-            collate_fn=collate_pairs,
             num_workers=self.workers,
             pin_memory=torch.cuda.is_available(),
             prefetch_factor=4 if self.workers else None,
@@ -244,9 +181,57 @@ class Pair(LightningDataModule):
         """Evenly spread validation samples: image (3, H, W) float in [0, 1], label (h, w)."""
         dataset = open_split(self.target_config, self.target_config["val_split"])
         pictures = EvaluationSet(dataset, self.target_config.get("size"), self.space)
-        count = min(count, len(pictures))
-        chosen = [pictures[i * len(pictures) // count] for i in range(count)]
+        chosen = [pictures[index] for index in spread(len(pictures), count)]
         return [(image.float() / 255, label.numpy()) for image, label, _ in chosen]
+
+
+def space_of(choice: str | list[str] | None, source: Dataset, target: Dataset) -> LabelSpace:
+    """The classes of an experiment; a target that names none takes the source's."""
+    theirs = target.classes or source.classes
+    return label_space(choice, source.classes.values(), theirs.values())
+
+
+def first_look(
+    dataset: Dataset, fields: Collection[str], encode: Encoder, bad_images: BadImages
+) -> None:
+    """Finds what can be known before training, without reading the dataset as a whole.
+
+    Missing files are listed, and a few samples are opened. `data check` opens all of them.
+
+    Raises:
+        DataError: something is wrong, and is not to be skipped.
+    """
+    missing = list(dataset.missing(fields))
+    if missing and not bad_images.skip:
+        more = f"\n  and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        lines = "\n  ".join(islice(missing, SHOWN))
+        cure = "\n  mend the dataset, or leave such samples out: on_bad_image=skip"
+        raise DataError(
+            f"{len(missing)} of {len(dataset)} samples lack a file:\n  {lines}{more}{cure}"
+        )
+    for index in spread(len(dataset), LOOKED_AT):
+        try:
+            sample = dataset.read(index, fields)
+            if sample.label is not None:
+                encode(sample.label, sample.name)
+        except DataError:
+            if not bad_images.skip:
+                raise
+
+
+def spread(length: int, count: int) -> list[int]:
+    """At most `count` indices, evenly spread over 0 .. length - 1."""
+    count = min(count, length)
+    return [i * length // count for i in range(count)]
+
+
+def _check_supervision(supervised_by: str, config: Config, dataset: Dataset) -> None:
+    if not dataset.has_labels:
+        raise ConfigError(
+            f"{supervised_by}={config['name']}: has no labels at split "
+            f"{config['train_split']}, which this method learns from; choose another "
+            f"{supervised_by}" + ("" if supervised_by == "source" else " or method")
+        )
 
 
 def _check_needs(needs: Collection[str], source: Dataset) -> None:

@@ -8,37 +8,32 @@ Convention (AdaptSegNet's `compute_iou.py`, Cityscapes' own scripts): IoU = diag
 leaves the mean; a class that is never labelled but predicted somewhere is 0 and lowers it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-SUBSETS = {
-    "miou_19": (
-        "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign",
-        "vegetation", "terrain", "sky", "person", "rider", "car", "truck", "bus", "train",
-        "motorcycle", "bicycle",
-    ),
-    "miou_16": (
-        "road", "sidewalk", "building", "wall", "fence", "pole", "traffic light", "traffic sign",
-        "vegetation", "sky", "person", "rider", "car", "bus", "motorcycle", "bicycle",
-    ),
-    "miou_13": (
-        "road", "sidewalk", "building", "traffic light", "traffic sign", "vegetation", "sky",
-        "person", "rider", "car", "bus", "motorcycle", "bicycle",
-    ),
-}  # fmt: skip
-"""GTA5's classes, SYNTHIA's (no terrain, truck, train), and those without wall, fence and pole."""
+from uda_seg.data.classes import CATEGORIES, IDD_LEVEL_1, MERGES, SPACES
+from uda_seg.errors import ConfigError
 
-CATEGORIES = {
-    "flat": ("road", "sidewalk"),
-    "construction": ("building", "wall", "fence"),
-    "object": ("pole", "traffic light", "traffic sign"),
-    "nature": ("vegetation", "terrain"),
-    "sky": ("sky",),
-    "human": ("person", "rider"),
-    "vehicle": ("car", "truck", "bus", "train", "motorcycle", "bicycle"),
+SUBSETS = {
+    "miou_19": SPACES["cityscapes_19"],
+    "miou_16": SPACES["synthia_16"],
+    "miou_13": SPACES["synthia_13"],
+    "miou_11": SPACES["camvid_11"],
+    "miou_10": SPACES["kitti_10"],
 }
-"""Cityscapes' seven categories: confusions within one are no mistake."""
+"""GTA5's classes, SYNTHIA's (no terrain, truck, train), those without wall, fence, pole; CamVid's
+(rider and bicycle are one), and those that Virtual KITTI shares with KITTI."""
+
+GROUPS = {
+    "miou_7": CATEGORIES,
+    "miou_idd_7": {name: MERGES.get(name, (name,)) for name in IDD_LEVEL_1},
+}
+"""Cityscapes' categories, and level 1 of the India Driving Dataset: finer classes are merged."""
+
+DEFAULT = ("miou_19", "miou_16", "miou_13", "miou_7")
+"""Reported for a target that does not say which protocols are customary for it."""
 
 
 def iou(confusion: np.ndarray) -> np.ndarray:
@@ -65,27 +60,57 @@ def mean_accuracy(confusion: np.ndarray) -> float:
     return mean(_percent(np.diag(counts), counts.sum(1)))
 
 
-def protocols(confusion: np.ndarray, classes: Sequence[str]) -> dict[str, float]:
-    """Every protocol that the classes allow, with its mIoU in percent.
+def protocols(
+    confusion: np.ndarray, classes: Sequence[str], wanted: Sequence[str] = DEFAULT
+) -> dict[str, float]:
+    """Those of the wanted protocols that the classes allow, with their mIoU in percent.
 
-    `miou_19`, `miou_16`, `miou_13` average the classes' IoU over a subset: pixels that are mistaken
-    for, or labelled as, a class outside it still count as errors, as with the field's evaluator.
-    `miou_7` merges classes into Cityscapes' categories first.
+    All derive from one matrix. A protocol's classes are first merged from finer ones where need be
+    (CamVid's bicyclist from rider and bicycle). Then IoU is averaged over them: pixels that are
+    mistaken for, or labelled as, a class outside the protocol still count as errors, as with the
+    field's evaluator. `miou_7` needs that all classes belong to one of the categories.
+
+    Args:
+        confusion: (C, C) counts.
+        classes: C names.
+        wanted: keys of `SUBSETS` and `GROUPS`.
     """
     counts = checked(confusion)
     if len(counts) != len(classes):
         raise ValueError(f"a {counts.shape} matrix does not go with {len(classes)} classes")
-    places = {name: place for place, name in enumerate(classes)}
-    each = iou(counts)
-    found = {
-        protocol: mean(each[[places[name] for name in names]])
-        for protocol, names in SUBSETS.items()
-        if places.keys() >= set(names)
-    }
-    groups = [[places[n] for n in names if n in places] for names in CATEGORIES.values()]
-    if all(groups) and sum(map(len, groups)) == len(classes):
-        found["miou_7"] = miou(_merged(counts, groups))
+    found = {}
+    for protocol in wanted:
+        groups = _places(protocol, classes)
+        outside = [[place] for place in range(len(classes)) if not any(place in g for g in groups)]
+        if all(groups) and not (protocol == "miou_7" and outside):
+            found[protocol] = mean(iou(_merged(counts, [*groups, *outside]))[: len(groups)])
     return found
+
+
+def customary(target: Mapping[str, Any]) -> list[str]:
+    """The protocols that a `target:` config asks for.
+
+    Raises:
+        ConfigError: one of them does not exist.
+    """
+    wanted = list(target.get("protocols") or DEFAULT)
+    known = [*SUBSETS, *GROUPS]
+    for name in wanted:
+        if name not in known:
+            raise ConfigError(f"target.protocols: {name} unknown; choose from {', '.join(known)}")
+    return wanted
+
+
+def _places(protocol: str, classes: Sequence[str]) -> list[list[int]]:
+    """For every class of a protocol, where it or its parts stand among `classes`."""
+    if protocol in GROUPS:
+        parts: Mapping[str, Sequence[str]] = GROUPS[protocol]
+    else:
+        parts = {name: MERGES.get(name, ()) for name in SUBSETS[protocol]}
+    return [
+        [place for place, one in enumerate(classes) if one == name or one in parts[name]]
+        for name in parts
+    ]
 
 
 def mean(values: np.ndarray) -> float:

@@ -1,7 +1,7 @@
 """`scores.json`: the numbers of a run that outlive it, and all that reports read.
 
     {"schema": 1, "run_name", "method": {"name", …}, "source", "target", "backbone", "seed",
-     "steps", "batch_norm", "classes": [names], "finished", …,
+     "steps", "batch_norm", "classes": [names], "protocols": [keys of `measures`], "finished", …,
      "selections": {"last": {"step", "confusion": [[int]], "miou", "iou": {class: percent}}, …},
      "history": [{"step", "miou", "information_maximisation", "loss": {name: value}}]}
 
@@ -79,11 +79,12 @@ def load(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read as JSON ({error})") from error
     derived = _derive(path, scores)
+    wanted = derived.get("protocols", measures.DEFAULT)
     for selection in derived["selections"].values():
         counts = selection["confusion"] = np.asarray(selection["confusion"], np.int64)
         selection["accuracy"] = measures.accuracy(counts)
         selection["mean_accuracy"] = measures.mean_accuracy(counts)
-        selection["protocols"] = measures.protocols(counts, derived["classes"])
+        selection["protocols"] = measures.protocols(counts, derived["classes"], wanted)
     return derived | {"folder": path.parent}
 
 

@@ -14,7 +14,15 @@ from uda_seg.evaluation.scores import select
 
 ROLES = ("baseline", "control", "oracle")
 
-PROTOCOLS = {"miou_19": "mIoU 19", "miou_16": "mIoU 16", "miou_13": "mIoU 13", "miou_7": "mIoU 7"}
+PROTOCOLS = {
+    "miou_19": "mIoU 19",
+    "miou_16": "mIoU 16",
+    "miou_13": "mIoU 13",
+    "miou_11": "mIoU 11",
+    "miou_10": "mIoU 10",
+    "miou_7": "mIoU 7",
+    "miou_idd_7": "mIoU IDD 7",
+}
 
 SHORT = {
     "sidewalk": "side",
@@ -34,6 +42,9 @@ LEGEND = {
     "mIoU": "mean over classes of hit / (labelled + predicted − hit) over all images together; "
     "± standard deviation over seeds",
     "mIoU 16/13": "without terrain, truck, train; and without wall, fence, pole",
+    "mIoU 11": "CamVid's classes, rider and bicycle as one",
+    "mIoU 10": "the classes that Virtual KITTI and KITTI share",
+    "mIoU IDD 7": "level 1 of the India Driving Dataset, finer classes merged",
     "mIoU 7": "over Cityscapes' categories, within which confusions are no mistake",
     "over baseline": "gain over the same network without adaptation, seed by seed",
     "over control": "gain over the control, in which target images move batch-norm statistics "

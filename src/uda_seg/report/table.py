@@ -186,7 +186,7 @@ def number(value: float) -> str:
 
 def _subset(protocol: str, classes: Sequence[str]) -> bool:
     """Whether a protocol says more than the mean over all classes."""
-    return protocol != f"miou_{len(classes)}"
+    return protocol.rpartition("_")[2] != str(len(classes))
 
 
 def best(lines: Sequence[Line], short: bool = True) -> set[tuple[int, str]]:

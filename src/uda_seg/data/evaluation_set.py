@@ -1,0 +1,63 @@
+"""A split as a network is scored on it: images as it wants them, labels at their own resolution."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset as TorchDataset
+
+from uda_seg.batch import IGNORE
+from uda_seg.data import transforms
+from uda_seg.data.base import Dataset
+from uda_seg.data.labels import Encoder, LabelSpace
+from uda_seg.data.streams import to_tensor
+from uda_seg.errors import ConfigError
+
+
+@dataclass
+class Evaluation:
+    """Images to be scored, with labels at their own resolution."""
+
+    image: Tensor
+    """(B, 3, H, W) uint8 RGB."""
+    label: list[Tensor]
+    """B times (h, w) uint8; all IGNORE where the dataset has no labels."""
+    name: list[str]
+
+
+class EvaluationSet(TorchDataset):
+    """
+    Args:
+        dataset: the split; without labels, nothing of it counts.
+        size: (height, width) of the images; None keeps theirs.
+        space: classes of the labels.
+    """
+
+    def __init__(self, dataset: Dataset, size: list[int] | None, space: LabelSpace) -> None:
+        self.dataset, self.encode = dataset, Encoder(space, dataset)
+        self.resize = transforms.resize(size) if size else None
+        self.fields = {"image", "label"} if dataset.has_labels else {"image"}
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, str]:
+        sample = self.dataset.read(index, self.fields)
+        image = self.resize(image=sample.image)["image"] if self.resize else sample.image
+        if sample.label is None:
+            label = np.full(sample.image.shape[:2], IGNORE, np.uint8)
+        else:
+            label = self.encode(sample.label, sample.name)
+        return to_tensor(image), torch.from_numpy(label), sample.name
+
+
+def collate_evaluation(items: list[tuple[Tensor, Tensor, str]]) -> Evaluation:
+    images, labels, names = zip(*items, strict=True)
+    try:
+        return Evaluation(torch.stack(images), list(labels), list(names))
+    except RuntimeError as error:
+        raise ConfigError(
+            "target: images of one batch differ in size; set target.size=[h,w], or score them one "
+            "by one: trainer.batch_size=1, or batch_size=1 of evaluate"
+        ) from error

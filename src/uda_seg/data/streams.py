@@ -1,0 +1,182 @@
+"""The endless stream of one domain's training samples, and how samples become batches."""
+
+import logging
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from uda_seg.batch import Batch, Source, Target
+from uda_seg.data import transforms
+from uda_seg.data.base import Dataset
+from uda_seg.data.labels import Encoder
+from uda_seg.data.sampling import generator, sample_index
+from uda_seg.errors import ConfigError, DataError
+
+log = logging.getLogger(__name__)
+
+MOST_IN_A_ROW = 10
+"""Bad samples after which `on_bad_image=skip` gives up: the dataset is not there."""
+
+
+class BadImages:
+    """What happens to training samples that cannot be read.
+
+    Args:
+        skip: take the next sample of the stream instead, rather than stop the run.
+        record: file to which each of them adds a line, from whichever process reads it.
+    """
+
+    def __init__(self, skip: bool, record: Path | None) -> None:
+        self.skip, self.record = skip, record
+
+    def met(self, error: DataError) -> None:
+        """Raises the error, or notes it down."""
+        if not self.skip:
+            raise error
+        log.warning("skipped: %s", error)
+        if self.record is not None:
+            with open(self.record, "a", encoding="utf-8") as file:
+                file.write(" ".join(str(error).split()) + "\n")  # one write: processes do not mix
+
+    def skipped(self) -> list[str]:
+        """What was skipped so far in this run, each sample once."""
+        if self.record is None or not self.record.is_file():
+            return []
+        return sorted(set(self.record.read_text(encoding="utf-8").splitlines()))
+
+
+class Domain:
+    """
+    Args:
+        dataset: a training split.
+        transform: geometry and colour.
+        encode: raw labels to classes.
+        fields: what is read: "image", "label", "depth".
+        stream: "source" or "target", which keeps their random numbers apart.
+        seed: of order and augmentation.
+        bad_images: what happens when a sample cannot be read.
+    """
+
+    def __init__(
+        self,
+        dataset: Dataset,
+        transform: transforms.Transform,
+        encode: Encoder,
+        fields: Collection[str],
+        stream: str,
+        seed: int,
+        bad_images: BadImages,
+    ) -> None:
+        self.dataset, self.transform, self.encode = dataset, transform, encode
+        self.fields, self.stream, self.seed = frozenset(fields), stream, seed
+        self.bad_images = bad_images
+
+    def __getitem__(self, position: int) -> dict[str, Tensor]:
+        """The sample at a place of the stream, or the next that can be read.
+
+        Raises:
+            DataError: it cannot be read, and is not to be skipped.
+        """
+        for place in range(position, position + MOST_IN_A_ROW):
+            index = sample_index(place, len(self.dataset), self.seed, self.stream)
+            try:
+                return self._sample(index, position)
+            except DataError as error:
+                self.bad_images.met(error)
+        raise DataError(
+            f"{self.stream}: {MOST_IN_A_ROW} samples in a row cannot be read; "
+            f"look at them with: python -m uda_seg data check {self.stream}=…"
+        )
+
+    def _sample(self, index: int, position: int) -> dict[str, Tensor]:
+        sample = self.dataset.read(index, self.fields)
+        masks = {}
+        if "label" in self.fields:
+            assert sample.label is not None
+            masks["label"] = self.encode(sample.label, sample.name)
+        if "depth" in self.fields:
+            assert sample.depth is not None
+            masks["depth"] = sample.depth
+        item = self.transform(sample.image, generator(self.seed, self.stream, position), **masks)
+        return {name: to_tensor(array) for name, array in item.items()}
+
+
+class TrainingPairs(TorchDataset):
+    """What lies at one place of both streams."""
+
+    def __init__(self, source: Domain, target: Domain) -> None:
+        self.source, self.target = source, target
+
+    def __getitem__(self, position: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        return self.source[position], self.target[position]
+
+
+class Careful(TorchDataset):
+    """Hands a mistake in the data over as a value.
+
+    Raised in a worker process, it would reach the user inside two tracebacks.
+    """
+
+    def __init__(self, dataset: Any) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> Any:
+        try:
+            return self.dataset[index]
+        except DataError as error:
+            return error
+
+
+class Loader(DataLoader):
+    """A `DataLoader` whose workers' `DataError` is raised here, as itself."""
+
+    def __init__(self, dataset: Any, collate_fn: Callable[[list], Any], **options: Any) -> None:
+        super().__init__(Careful(dataset), collate_fn=Collate(collate_fn), **options)
+
+    def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
+        for batch in super().__iter__():
+            if isinstance(batch, DataError):
+                raise batch
+            yield batch
+
+
+class Collate:
+    """Another way to make a batch, which lets a mistake through (a class, so that it pickles)."""
+
+    def __init__(self, collate: Callable[[list], Any]) -> None:
+        self.collate = collate
+
+    def __call__(self, items: list[Any]) -> Any:
+        mistakes = [item for item in items if isinstance(item, DataError)]
+        return mistakes[0] if mistakes else self.collate(items)
+
+
+def to_tensor(array: np.ndarray) -> Tensor:
+    """Images to (3, H, W) uint8, labels stay (H, W) uint8, depth becomes (1, H, W)."""
+    if array.ndim == 3:
+        array = array.transpose(2, 0, 1)
+    elif array.ndim == 2 and array.dtype == np.float32:
+        array = array[None]
+    return torch.from_numpy(np.ascontiguousarray(array))
+
+
+def collate_pairs(items: list[tuple[dict[str, Tensor], dict[str, Tensor]]]) -> Batch:
+    def stacked(side: int) -> dict[str, Tensor]:
+        try:
+            return {k: torch.stack([item[side][k] for item in items]) for k in items[0][side]}
+        except RuntimeError as error:
+            raise ConfigError(
+                f"{('source', 'target')[side]}: images of one batch differ in size; set "
+                f"{('source', 'target')[side]}.size=[h,w] or .augment.crop=[h,w]"
+            ) from error
+
+    return Batch(Source(**stacked(0)), Target(**stacked(1)))
