@@ -79,11 +79,20 @@ def protocols(
     if len(counts) != len(classes):
         raise ValueError(f"a {counts.shape} matrix does not go with {len(classes)} classes")
     found = {}
+    for protocol in possible(wanted, classes):
+        groups = _places(protocol, classes)
+        merged = _merged(counts, [*groups, *_outside(groups, classes)])
+        found[protocol] = mean(iou(merged)[: len(groups)])
+    return found
+
+
+def possible(wanted: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """Those of the protocols that these classes allow."""
+    found = []
     for protocol in wanted:
         groups = _places(protocol, classes)
-        outside = [[place] for place in range(len(classes)) if not any(place in g for g in groups)]
-        if all(groups) and not (protocol == "miou_7" and outside):
-            found[protocol] = mean(iou(_merged(counts, [*groups, *outside]))[: len(groups)])
+        if all(groups) and not (protocol == "miou_7" and _outside(groups, classes)):
+            found.append(protocol)
     return found
 
 
@@ -127,6 +136,10 @@ def checked(confusion: np.ndarray) -> np.ndarray:
     if (counts < 0).any():
         raise ValueError("a confusion matrix has counts below zero")
     return counts.astype(np.int64)
+
+
+def _outside(groups: Sequence[Sequence[int]], classes: Sequence[str]) -> list[list[int]]:
+    return [[place] for place in range(len(classes)) if not any(place in g for g in groups)]
 
 
 def _merged(counts: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:

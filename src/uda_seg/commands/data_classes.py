@@ -1,0 +1,83 @@
+"""Print what the classes of a source and a target become, and what is dropped."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.table import Table
+
+from uda_seg.batch import IGNORE
+from uda_seg.config import locate
+from uda_seg.data.base import Dataset
+from uda_seg.data.labels import LabelSpace, label_space
+from uda_seg.data.pair import open_split
+from uda_seg.evaluation.measures import customary, possible
+from uda_seg.report.comparison import PROTOCOLS
+
+
+@dataclass
+class Words:
+    """What a dataset calls its ids."""
+
+    classes: Mapping[int, str]
+    void: Mapping[int, str]
+    own: Mapping[int, str]
+
+    def of(self, identifier: int) -> str:
+        return f"{identifier} {self.own.get(identifier, self.classes[identifier])}"
+
+
+def run(config: DictConfig, folder: Path) -> float | None:
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    source, target = words_of(plain["source"]), words_of(plain["target"])
+    theirs = target.classes or source.classes
+    space = label_space(plain["label_space"], source.classes.values(), theirs.values())
+    console = Console()
+    names = plain["source"]["name"], plain["target"]["name"]
+    console.print(f"\n{names[0]} → {names[1]}: {len(space)} classes", style="bold", markup=False)
+    console.print(mapping(space, source, target, names))
+    for name, words in zip(names, (source, target), strict=True):
+        console.print(f"dropped from {name}: {_listed(dropped(space, words))}", markup=False)
+        console.print(f"void in {name}: {_listed(words.void.values())}", style="dim", markup=False)
+    if not target.classes:
+        console.print(f"{names[1]} has no labels: nothing can be scored on it", style="dim")
+    asked = possible(customary(plain["target"]), space.classes)
+    heads = dict.fromkeys([f"mIoU {len(space)}", *(PROTOCOLS[key] for key in asked)])
+    console.print(f"reported, from one confusion matrix: {_listed(heads)}")
+    return None
+
+
+def words_of(domain: Mapping[str, Any]) -> Words:
+    """From the dataset's class where that knows them, so that no file needs to be there."""
+    dataset: type[Dataset] | Dataset = locate(domain["_target_"])  # type: ignore[assignment]
+    if not isinstance(getattr(dataset, "classes", None), Mapping):
+        dataset = open_split(domain, domain["train_split"])
+    return Words(dataset.classes, dataset.void, dataset.own_names)
+
+
+def mapping(space: LabelSpace, source: Words, target: Words, names: Sequence[str]) -> Table:
+    """A row a class: its id and name here, and what both sides call it."""
+    table = Table()
+    for head in ("id", "class", *names):
+        table.add_column(head, overflow="fold")
+    for place, name in enumerate(space.classes):
+        sides = [_listed(members(space, words, place)) for words in (source, target)]
+        table.add_row(str(place), name, *sides)
+    return table
+
+
+def members(space: LabelSpace, words: Words, place: int) -> list[str]:
+    """A dataset's ids that become a class."""
+    return [words.of(i) for i, name in sorted(words.classes.items()) if space.place(name) == place]
+
+
+def dropped(space: LabelSpace, words: Words) -> list[str]:
+    """A dataset's ids that count in the dataset, but not in this pair."""
+    return members(space, words, IGNORE)
+
+
+def _listed(words: Any) -> str:
+    return ", ".join(words) or "–"

@@ -1,0 +1,104 @@
+"""Draw ToyTown to disk, in the layout and encoding of a dataset."""
+
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from rich.progress import track
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as TorchDataset
+
+from uda_seg.config import conf_folder, locate
+from uda_seg.data.base import FileDataset, Sample
+from uda_seg.data.toytown import ToyTown
+from uda_seg.errors import ConfigError, DataError
+from uda_seg.mistakes import suggest
+
+
+def run(config: DictConfig, folder: Path) -> float | None:
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    group, node = find_layout(plain["layout"])
+    root = Path(plain["root"])
+    draw(node, root, plain)
+    name = plain["layout"]
+    print(
+        f"{root}: look at it with: python -m uda_seg data check {group}={name} {group}.root={root}"
+    )
+    return None
+
+
+def draw(node: Mapping[str, Any], root: Path, settings: Mapping[str, Any]) -> None:
+    """Writes all splits beside the folder, and moves them there when they are whole.
+
+    Args:
+        node: the config of a dataset in files.
+        root: must not exist, or be empty.
+        settings: domain, length, size, seed, workers as in `conf/data_draw.yaml`.
+
+    Raises:
+        DataError: there is something in the way.
+    """
+    if root.exists() and (not root.is_dir() or any(root.iterdir())):
+        raise DataError(f"{root}: is not empty; give another root=, or remove it first")
+    unfinished = root.with_name(f"{root.name}.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    dataset: type[FileDataset] = locate(node["_target_"])  # type: ignore[assignment]
+    for (split, town), length in zip(splits_of(node).items(), settings["length"]):
+        drawn = Drawing(settings["domain"], town, length, settings["size"], settings["seed"])
+        loader = DataLoader(
+            drawn, batch_size=None, num_workers=settings["workers"], prefetch_factor=None
+        )
+        for number, sample in enumerate(track(loader, f"{split} split", len(drawn))):
+            dataset.write_sample(unfinished, split, number, sample)
+    if root.exists():
+        root.rmdir()
+    os.replace(unfinished, root)
+
+
+def splits_of(node: Mapping[str, Any]) -> dict[str, str]:
+    """The dataset's name of a split to ToyTown's; one where it has no split of its own."""
+    train, val = node["train_split"], node["val_split"]
+    return {train: "train"} if val == train else {train: "train", val: "val"}
+
+
+class Drawing(TorchDataset):
+    """Scenes of ToyTown with all their fields."""
+
+    def __init__(self, domain: str, split: str, length: int, size: list[int], seed: int) -> None:
+        self.town = ToyTown(domain, split, {split: length}, size, seed)
+
+    def __len__(self) -> int:
+        return len(self.town)
+
+    def __getitem__(self, index: int) -> Sample:
+        return self.town.read(index, {"image", "label", "depth"})
+
+
+def find_layout(name: str) -> tuple[str, dict[str, Any]]:
+    """The group and config of a dataset that can be drawn.
+
+    Raises:
+        ConfigError: there is none of that name; tells which there are.
+    """
+    known = layouts()
+    if name not in known:
+        hint = f"{suggest(name, known)}choose from {', '.join(known)}"
+        raise ConfigError(f"layout={name}: unknown, {hint}")
+    return known[name]
+
+
+def layouts() -> dict[str, tuple[str, dict[str, Any]]]:
+    """Name to group and config of every dataset in files that knows how it is written."""
+    found = {}
+    for path in sorted(conf_folder().glob("*/*.yaml"), key=lambda p: (p.stem, p.parent.name)):
+        if path.parent.name in ("source", "target"):
+            node: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
+            dataset: Any = locate(node["_target_"]) if "_target_" in node else object
+            write = getattr(dataset, "write_sample", None)
+            base: Any = FileDataset.write_sample
+            if path.stem not in found and write and write.__func__ is not base.__func__:
+                found[path.stem] = (path.parent.name, node)
+    return found
