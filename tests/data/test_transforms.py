@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from uda_seg.batch import IGNORE
-from uda_seg.data.transforms import Transform
+from uda_seg.data.transforms import Transform, resized, resized_mask
 
 
 def ramp(height: int, width: int) -> np.ndarray:
@@ -62,3 +63,32 @@ def test_chance_comes_from_the_given_numbers_alone() -> None:
     )
     assert np.array_equal(once, again)
     assert not np.array_equal(once, other)
+
+
+@pytest.mark.parametrize("size", [(33, 71), (48, 80), (97, 131), (60, 40)])
+def test_images_and_labels_are_resized_as_pillow_does(size: tuple[int, int]) -> None:
+    random = np.random.default_rng(0)
+    image = random.integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    label = random.integers(0, 256, (60, 80), dtype=np.uint8)
+    pillow = Image.fromarray(image).resize(size[::-1], Image.Resampling.BICUBIC)
+    difference = np.abs(resized(image, size).astype(int) - np.asarray(pillow))
+    assert difference.max() <= 1
+    pillow = Image.fromarray(label).resize(size[::-1], Image.Resampling.NEAREST)
+    np.testing.assert_array_equal(resized_mask(label, size), np.asarray(pillow))
+
+
+def test_any_layout_of_an_image_gives_the_same_bits() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (60, 80, 3), dtype=np.uint8)
+    planes = np.ascontiguousarray(image.transpose(2, 0, 1)).transpose(1, 2, 0)
+    turned = np.ascontiguousarray(image[..., ::-1])[..., ::-1]
+    fixed = image.copy()
+    fixed.flags.writeable = False
+    for transform in (
+        Transform([30, 40], None, None, False, 0.0),
+        Transform([60, 80], [0.5, 1.5], [24, 24], True, 0.3),
+    ):
+        expected = transform(image, np.random.default_rng(0))
+        for other in (planes, turned, fixed):
+            out = transform(other, np.random.default_rng(0))
+            np.testing.assert_array_equal(out["image"], expected["image"])
+            np.testing.assert_array_equal(out["window"], expected["window"])

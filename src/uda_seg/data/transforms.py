@@ -1,12 +1,15 @@
-"""Geometry and colour of training samples: the one place that knows albumentations.
+"""Geometry and colour of samples: the one place that resizes, and that knows albumentations.
 
-2.0.8 is its last MIT release. It asks the network for a newer version when it is imported, unless
-told not to.
+Training, scoring and the cache share one definition of a smaller picture: Pillow's bicubic filter,
+with which the published preprocessing resizes; a label takes the nearest pixel's id.
+
+Of albumentations 2.0.8 is the last MIT release. It asks the network for a newer version when it is
+imported, unless told not to.
 """
 
 import os
 import random
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -15,10 +18,16 @@ os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 
 import albumentations as A
 import cv2
+import torch
+import torch.nn.functional as F
 
 from uda_seg.batch import IGNORE
 
 Item = dict[str, np.ndarray]
+Size = list[int] | tuple[int, ...]
+
+RESAMPLING = "bicubic antialiased, nearest by centres"
+"""Tells resized results apart that are kept on disk: to be changed with the arithmetic below."""
 
 
 class Transform:
@@ -51,11 +60,13 @@ class Transform:
         if colour:
             change = (1 - colour, 1 + colour)
             steps.append(A.ColorJitter(change, change, change, hue=(0, 0), p=0.8))
-        self.compose = A.Compose(
-            steps,
-            keypoint_params=A.KeypointParams("xy", remove_invisible=False),
-            additional_targets={"depth": "mask"},
-        )
+        self.compose: A.Compose | None = None
+        if steps:
+            self.compose = A.Compose(
+                steps,
+                keypoint_params=A.KeypointParams("xy", remove_invisible=False),
+                additional_targets={"depth": "mask"},
+            )
 
     def __call__(
         self, image: np.ndarray, random_numbers: np.random.Generator, **masks: np.ndarray
@@ -71,14 +82,16 @@ class Transform:
             shares of the full image; left > right where it is mirrored.
         """
         seed = int(random_numbers.integers(2**31))
+        # One resampling for size and scale; A.RandomScale would round what its keypoints do not.
+        height, width = self._scaled_size(image.shape[:2], random_numbers)
+        image = resized(image, (height, width))
+        masks = {name: resized_mask(mask, (height, width)) for name, mask in masks.items()}
+        if self.compose is None:
+            return {"image": image, **masks, "window": np.array([0, 0, 1, 1], np.float32)}
         self.compose.set_random_state(random_numbers, random.Random(seed))
         named = {"mask" if name == "label" else name: mask for name, mask in masks.items()}
-        height, width = self._scaled_size(image.shape[:2], random_numbers)
-        if (height, width) != image.shape[:2]:
-            # One resampling for both; A.RandomScale would round sizes that its keypoints do not.
-            targets = A.Compose([resize((height, width))], additional_targets={"depth": "mask"})
-            resized = targets(image=image, **named)
-            image, named = resized["image"], {name: resized[name] for name in named}
+        if not image.flags.c_contiguous:
+            image = cv2.merge([image[..., channel] for channel in range(3)])  # as OpenCV wants it
         # The full image's corners travel along: where they end up tells where the crop lies.
         out = self.compose(
             image=image, keypoints=np.array([(0, 0), (width, height)], np.float32), **named
@@ -99,11 +112,37 @@ class Transform:
         return round(height * factor), round(width * factor)
 
 
-def resize(size: list[int] | tuple[int, int]) -> A.Resize:
-    """To (height, width): area-averaged when shrinking, cubic when growing; labels nearest."""
-    return A.Resize(
-        size[0], size[1], interpolation=cv2.INTER_CUBIC, area_for_downscale="image", p=1.0
-    )
+def resized(image: np.ndarray, size: Size) -> np.ndarray:
+    """(H, W, 3) uint8 to (height, width, 3), with Pillow's bicubic filter (to one grey level).
+
+    Its channels lie in memory one after the other, as networks want them: `to_tensor` copies
+    nothing.
+    """
+    if image.shape[:2] == tuple(size):
+        return image
+    if min(image.strides) < 0 or not image.flags.writeable:  # torch takes neither
+        image = image.copy()
+    planes = torch.from_numpy(image).permute(2, 0, 1)[None]
+    small = F.interpolate(planes, (size[0], size[1]), mode="bicubic", antialias=True)
+    return small[0].permute(1, 2, 0).numpy()
+
+
+def resized_mask(mask: np.ndarray, size: Size) -> np.ndarray:
+    """(H, W) ids or metres to (height, width): the pixel nearest to each new pixel's centre."""
+    if mask.shape == tuple(size):
+        return mask
+    # INTER_NEAREST takes upper left corners: half a pixel off from the image.
+    return cv2.resize(mask, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
+
+
+def resize(size: Size) -> Callable[..., Item]:
+    """Of an `image=` and masks under any names, to (height, width)."""
+
+    def apply(image: np.ndarray, **masks: np.ndarray) -> Item:
+        small = {name: resized_mask(mask, size) for name, mask in masks.items()}
+        return {"image": resized(image, size), **small}
+
+    return apply
 
 
 def from_config(size: list[int] | None, augment: Mapping[str, Any]) -> Transform:

@@ -1,0 +1,219 @@
+"""Samples kept as they are after decoding and resizing: reading one again costs milliseconds.
+
+An entry's address follows from everything it depends on: the dataset's class, the sample's files
+(names, sizes, dates), what of it is kept, at which size, resized how. So an entry is never stale,
+and never changes. What is kept are raw ids; they become an experiment's classes after.
+"""
+
+import hashlib
+import inspect
+import logging
+import struct
+import sys
+import zlib
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from uda_seg.data import base, transforms
+from uda_seg.data.base import Dataset, Sample
+from uda_seg.data.stores import Address, Disk, Memory, Store
+from uda_seg.errors import ConfigError
+
+log = logging.getLogger(__name__)
+
+FORMAT = 1
+"""Part of every address: to be raised when `data/files.py` decodes to other pixels than before."""
+KINDS = ("image", "label", "depth", "superpixels", "features")
+"""What can be kept of a sample; the first three are read from files, the others worked out."""
+
+
+def cached(
+    dataset: Dataset, size: list[int] | None, cache: str, root: str, own_labels: bool = False
+) -> Dataset:
+    """The dataset behind a cache, or itself when there is none or nothing of it may be kept.
+
+    Args:
+        dataset: what is read.
+        size: (height, width) of the images; None keeps theirs.
+        cache: "none", "disk" or "ram".
+        root: folder for "disk"; `~` is the home folder.
+        own_labels: labels keep their own resolution, as scoring wants them.
+    """
+    if cache == "none" or not len(dataset) or dataset.identity(0) is None:
+        return dataset
+    if cache == "ram":
+        return Cached(dataset, size, _memory(dataset, size), own_labels)
+    folder = Path(root).expanduser().absolute()
+    lies = getattr(dataset, "root", None)
+    if lies is not None and folder.resolve().is_relative_to(Path(lies).resolve()):
+        raise ConfigError(
+            f"cache_root={root}: lies inside the dataset's folder {lies}, where its files could be "
+            "taken for the dataset's; choose another"
+        )
+    return Cached(dataset, size, Disk(folder), own_labels)
+
+
+class Cached(Dataset):
+    """A dataset whose images, labels and depth are resized once and then kept.
+
+    Labels and depth take the nearest pixel, images `transforms.resized`: a `Transform` of this size
+    without a random scale gives the same bits with and without. (With one, the image is resized a
+    second time.) An id the dataset has no name for is only met when it survives the resizing.
+
+    Args:
+        dataset: what is read.
+        size: (height, width), or None to keep the decoded images at their own size.
+        store: where results are kept.
+        own_labels: labels keep their own resolution, as scoring wants them.
+    """
+
+    def __init__(
+        self, dataset: Dataset, size: list[int] | None, store: Store, own_labels: bool
+    ) -> None:
+        self.dataset, self.store, self.own_labels = dataset, store, own_labels
+        self.size = (int(size[0]), int(size[1])) if size else None
+        self.classes, self.void, self.own_names = dataset.classes, dataset.void, dataset.own_names
+        self.has_labels, self.has_depth = dataset.has_labels, dataset.has_depth
+        self.code = _code(type(dataset))
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def name(self, index: int) -> str:
+        return self.dataset.name(index)
+
+    def identity(self, index: int) -> str | None:
+        return self.dataset.identity(index)
+
+    def missing(self, fields: Collection[str]) -> Iterator[str]:
+        return self.dataset.missing(fields)
+
+    def read(self, index: int, fields: Collection[str]) -> Sample:
+        """As `Dataset.read`, but at `size`; files are opened only for what is not kept yet.
+
+        Raises:
+            DataError: a file is broken, or the store cannot keep anything.
+        """
+        identity = self.dataset.identity(index)
+        if identity is None:
+            return self.dataset.read(index, fields)
+        wanted = ["image", *(field for field in ("label", "depth") if field in fields)]
+        addresses = {kind: self.address(index, identity, kind) for kind in wanted}
+        found = {kind: self._load(address) for kind, address in addresses.items()}
+        lacking = {kind for kind, array in found.items() if array is None}
+        if lacking:
+            sample = self.dataset.read(index, lacking)
+            for kind in lacking:
+                found[kind] = array = self._fitted(kind, getattr(sample, kind))
+                self.store.save(addresses[kind], pack(array, kind == "label"))
+        image = found.pop("image")
+        assert image is not None
+        return Sample(image.transpose(1, 2, 0), name=self.name(index), **found)
+
+    def keep(
+        self, index: int, kind: str, method: str, make: Callable[[], np.ndarray]
+    ) -> np.ndarray:
+        """Any other result of a sample: worked out once, then read.
+
+        Args:
+            index: of the sample.
+            kind: one of KINDS.
+            method: everything but the sample that the result depends on, in words.
+            make: works it out: at most four dimensions; whole numbers are compressed.
+        """
+        identity = self.dataset.identity(index)
+        if identity is None:
+            return make()
+        address = self.address(index, identity, kind, method)
+        found = self._load(address)
+        if found is None:
+            found = make()
+            self.store.save(address, pack(found, found.dtype.kind in "iub"))
+        return found
+
+    def address(self, index: int, identity: str, kind: str, method: str = "") -> Address:
+        cls = type(self.dataset)
+        size = None if kind == "label" and self.own_labels else self.size
+        at = f"{size[1]}x{size[0]}" if size else "own_size"
+        parts = [f"{FORMAT}", f"{cls.__module__}.{cls.__qualname__}", identity, kind, at, method]
+        parts += [transforms.RESAMPLING if size else "", "" if kind == "image" else self.code]
+        digest = hashlib.sha256("\n".join(parts).encode()).digest()
+        return Address(index, kind, f"{cls.__name__}/{kind}_{at}", digest)
+
+    def _load(self, address: Address) -> np.ndarray | None:
+        entry = self.store.load(address)
+        if entry is None:
+            return None
+        array = unpack(entry)
+        if array is None:
+            log.warning("cache: the entry of %s is damaged: made anew", self.name(address.index))
+        return array
+
+    def _fitted(self, kind: str, array: np.ndarray) -> np.ndarray:
+        """At its size; an image as (3, H, W), which spares a turn every time it is read."""
+        if kind == "image":
+            image = transforms.resized(array, self.size) if self.size else array
+            return np.ascontiguousarray(image.transpose(2, 0, 1))
+        if self.size is None or (kind == "label" and self.own_labels):
+            return array
+        return transforms.resized_mask(array, self.size)
+
+
+_HEADER = struct.Struct("<8s4s4s4IQQ16x")
+"""Magic, dtype, packing, shape, bytes that follow, their checksum: 64 bytes."""
+_MAGIC = b"UDA_SEG\x01"
+
+
+def pack(array: np.ndarray, compress: bool) -> list[np.ndarray]:
+    """Header and body, (n,) uint8 each, of an array of up to four dimensions."""
+    plain = np.ascontiguousarray(array)
+    body = plain.reshape(-1).view(np.uint8)
+    if compress:
+        body = np.frombuffer(zlib.compress(body.data, 1), np.uint8)
+    shape = (*array.shape, *[0] * (4 - array.ndim))
+    packing = b"zlib" if compress else b"none"
+    kind = array.dtype.str.encode()
+    header = _HEADER.pack(_MAGIC, kind, packing, *shape, len(body), _checksum(body))
+    return [np.frombuffer(header, np.uint8), body]
+
+
+def unpack(entry: np.ndarray) -> np.ndarray | None:
+    """The array of an entry (n,) uint8, the caller's own; None when it is not whole."""
+    if len(entry) < _HEADER.size:
+        return None
+    magic, kind, packing, *shape, length, checksum = _HEADER.unpack_from(entry.data)
+    body = entry[_HEADER.size :]
+    if magic != _MAGIC or len(body) != length or _checksum(body) != checksum:
+        return None
+    try:
+        if packing == b"zlib":
+            body = np.frombuffer(bytearray(zlib.decompress(body.data)), np.uint8)
+        return body.view(kind.rstrip(b"\0").decode()).reshape([n for n in shape if n])
+    except (zlib.error, ValueError, TypeError):
+        return None
+
+
+def _checksum(body: np.ndarray) -> int:
+    """Sum of 8-byte words: in a tenth of a CRC's time, finds what is missing or became zeros."""
+    whole = len(body) // 8 * 8
+    words = int(body[:whole].view(np.uint64).sum(dtype=np.uint64))
+    return (words + int.from_bytes(body[whole:].tobytes(), "little") + len(body)) % (1 << 64)
+
+
+def _code(cls: type) -> str:
+    """Of the modules that say how a dataset's labels and depth are read, such as colour tables."""
+    modules = {one.__module__ for one in cls.__mro__} - {base.__name__, "abc", "builtins"}
+    try:
+        texts = [inspect.getsource(sys.modules[module]) for module in sorted(modules)]
+    except OSError:  # a class typed into a console
+        texts = []
+    return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def _memory(dataset: Dataset, size: list[int] | None) -> Memory:
+    """Room for all images for sure; for labels and depth too when there is as much."""
+    height, width = size or dataset.read(0, set()).image.shape[:2]
+    pixels = len(dataset) * height * width
+    return Memory(len(dataset), KINDS, need=3 * pixels, most=12 * pixels)
