@@ -113,7 +113,7 @@ class Transform:
 
 
 def resized(image: np.ndarray, size: Size) -> np.ndarray:
-    """(H, W, 3) uint8 to (height, width, 3), with Pillow's bicubic filter (to one grey level).
+    """(H, W, 3) uint8 to (height, width, 3), with Pillow's bicubic filter.
 
     Its channels lie in memory one after the other, as networks want them: `to_tensor` copies
     nothing.
