@@ -10,6 +10,11 @@ from uda_seg.data.classes import CITYSCAPES
 from uda_seg.data.labels import LabelSpace, common
 
 VOID = 255
+JPEG = [
+    *(cv2.IMWRITE_JPEG_QUALITY, 100),
+    *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
+]
+"""No colour is shared by neighbouring pixels, so that small pictures stay what they are."""
 
 
 def save_image(path: Path, image: np.ndarray) -> None:
@@ -54,6 +59,6 @@ def raw_ids(label: np.ndarray, classes: Mapping[int, str], void: int) -> np.ndar
 
 def _save(path: Path, array: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    options = [cv2.IMWRITE_JPEG_QUALITY, 100] if path.suffix.lower() in (".jpg", ".jpeg") else []
+    options = JPEG if path.suffix.lower() in (".jpg", ".jpeg") else []
     code = cv2.imencode(path.suffix, np.ascontiguousarray(array), options)[1]
     path.write_bytes(code.tobytes())
