@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from uda_seg.data.base import Sample
-from uda_seg.data.camvid import BLEMISHED, COLOURS, VOID, CamVid, CamVid32, split_of
+from uda_seg.data.camvid import BLEMISHED, COLOURS, VOID, WORDS, CamVid, CamVid32, split_of
 from uda_seg.data.classes import SPACES
 from uda_seg.data.kitti import KITTI
 from uda_seg.data.writing import save_channels, save_ids, save_image
@@ -31,6 +31,27 @@ def test_kittis_cropped_images_are_refused(tmp_path: Path) -> None:
     assert dataset.has_labels
     with pytest.raises(DataError, match=r"semantic.*is 17x9 pixels, but its image .* is 16x8"):
         dataset.read(0, {"label"})
+
+
+LABEL_COLORS = """
+64 128 64 Animal, 192 0 128 Archway, 0 128 192 Bicyclist, 0 128 64 Bridge, 128 0 0 Building,
+64 0 128 Car, 64 0 192 CartLuggagePram, 192 128 64 Child, 192 192 128 Column_Pole, 64 64 128 Fence,
+128 0 192 LaneMkgsDriv, 192 0 64 LaneMkgsNonDriv, 128 128 64 Misc_Text, 192 0 192 MotorcycleScooter,
+128 64 64 OtherMoving, 64 192 128 ParkingBlock, 64 64 0 Pedestrian, 128 64 128 Road,
+128 128 192 RoadShoulder, 0 0 192 Sidewalk, 192 128 128 SignSymbol, 128 128 128 Sky,
+64 128 192 SUVPickupTruck, 0 0 64 TrafficCone, 0 64 64 TrafficLight, 192 64 128 Train,
+128 128 0 Tree, 192 128 192 Truck_Bus, 64 0 64 Tunnel, 192 192 0 VegetationMisc, 0 0 0 Void,
+64 192 0 Wall
+"""
+"""The dataset's label_colors.txt."""
+
+
+def test_camvids_colours_are_those_of_its_list() -> None:
+    ours = {word: rgb for words in WORDS.values() for word, rgb in words.items()} | {
+        "Void": COLOURS[VOID]
+    }
+    rows = [row.split() for row in LABEL_COLORS.replace("\n", " ").split(",")]
+    assert ours == {word: (int(r), int(g), int(b)) for r, g, b, word in rows}
 
 
 def test_camvids_words_are_32_and_group_to_the_eleven_classes() -> None:

@@ -162,11 +162,16 @@ def write_virtual_kitti(
 def test_virtual_kitti_names_colours_scene_by_scene(tmp_path: Path) -> None:
     write_virtual_kitti(tmp_path, "Sky 1 2 3\nVan:7 4 5 6\n")
     write_virtual_kitti(tmp_path, "Tree 1 2 3\nCar:12 4 5 6\n", "0002")
-    dataset = VirtualKITTI(str(tmp_path), "clone")
-    labels = [dataset.read(index, {"label"}).label for index in range(2)]
+    write_virtual_kitti(tmp_path, "Road 1 2 3\nTruck:3 4 5 6\n", variation="fog")
+    dataset = VirtualKITTI(str(tmp_path), "all")
+    labels = [dataset.read(index, {"label"}).label for index in range(3)]
     rows = [[dataset.own_names.get(int(i), (dataset.classes | dataset.void)[int(i)])
              for i in label[[0, 4, 6], 0]] for label in labels if label is not None]  # fmt: skip
-    assert rows == [["sky", "van", "undefined"], ["tree", "car", "undefined"]]
+    assert rows == [
+        ["sky", "van", "undefined"],
+        ["road", "truck", "undefined"],
+        ["tree", "car", "undefined"],
+    ]
 
 
 @pytest.mark.parametrize(
