@@ -51,7 +51,7 @@ class Composition:
             self.config = self._composed([*groups, *hydra])
             self.base = self._without_experiment()
         except (HydraException, OmegaConfBaseException) as error:
-            self.mistakes.append(" ".join(str(error).split("\n")[:2]))
+            self.mistakes.append(" ".join(str(error).strip().split("\n")[:2]) or repr(error))
             self.config = OmegaConf.create()
         self.stored_target = (
             "checkpoint" in self.base.keys()  # noqa: SIM118 (??? counts)

@@ -1,10 +1,12 @@
 """What a mistake in the data does to a run: told before training where it can be known."""
 
 import json
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from conftest import compose
 from PIL import Image
 
@@ -121,3 +123,28 @@ def test_pictures_without_labels_are_a_target(
     assert len(scores["classes"]) == 11  # the source's
     assert (folder / "checkpoints" / "label_free.ckpt").is_file()
     assert "nothing is scored" in caplog.text
+
+
+@pytest.mark.parametrize("cache", ["disk", "ram"])
+def test_a_cache_changes_no_bit_of_a_run(camvid: Path, tmp_path: Path, cache: str) -> None:
+    def weights(name: str, *more: str) -> dict[str, torch.Tensor]:
+        folder = run(camvid, "trainer.steps=4", *more).rename(tmp_path / name)
+        return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+
+    settings = [f"cache={cache}", f"cache_root={tmp_path / 'kept'}"]
+    runs = [weights("plain"), weights("cached", *settings)]
+    assert (tmp_path / "kept").exists() == (cache == "disk")
+    if cache == "disk":
+        spoil(camvid)
+        runs.append(weights("again", *settings))
+    for other in runs[1:]:
+        for name, tensor in runs[0].items():
+            assert torch.equal(tensor, other[name]), name
+
+
+def spoil(folder: Path) -> None:
+    """Nobody can read the files any more, though their sizes and dates are the same."""
+    for path in folder.rglob("*.png"):
+        before = path.stat()
+        path.write_bytes(b"x" * before.st_size)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from uda_seg import run_folder
 from uda_seg.config import build
 from uda_seg.data import pictures
-from uda_seg.data.evaluation_set import Evaluation
+from uda_seg.data.evaluation_set import Evaluation, EvaluationSet
 from uda_seg.data.labels import LabelSpace
 from uda_seg.data.pair import evaluation_loader, open_split
 from uda_seg.errors import ConfigError, WeightsError
@@ -93,18 +93,14 @@ def score(
     network: nn.Module, classes: list[str], split: str, config: Mapping[str, Any], folder: Path
 ) -> tuple[ConfusionMatrix, InformationMaximisation]:
     """Predicts every image of the split once, and draws some of them."""
-    loader = evaluation_loader(
-        config["target"],
-        LabelSpace(tuple(classes)),
-        split,
-        config["batch_size"],
-        config["workers"],
-    )
+    target, space = config["target"], LabelSpace(tuple(classes))
+    scored = EvaluationSet(open_split(target, split), target.get("size"), space)
+    loader = evaluation_loader(scored, config["batch_size"], config["workers"])
     inference: Inference = build(config["inference"])
     device = next(network.parameters()).device
     confusion = ConfusionMatrix(len(classes)).to(device)
     label_free = InformationMaximisation(len(classes)).to(device)
-    count = len(loader.dataset)  # type: ignore[arg-type]
+    count = len(scored)
     panels = min(config["panels"], count)
     drawn = [i * count // panels for i in range(panels)]
     index = 0

@@ -71,6 +71,8 @@ def make_pair(config: dict[str, Any], folder: Path) -> Pair:
         config["trainer"]["workers"],
         config["seed"],
         BadImages(config["on_bad_image"] == "skip", folder / "bad_images.txt"),
+        config["cache"],
+        config["cache_root"],
     )
 
 

@@ -43,7 +43,7 @@ class Encoder:
     """Raw labels of a dataset to an experiment's classes, on the fly."""
 
     def __init__(self, space: LabelSpace, dataset: Dataset) -> None:
-        self.dataset = type(dataset).__name__
+        self.dataset = type(getattr(dataset, "dataset", dataset)).__name__  # behind its cache
         self.table = np.full(256, UNNAMED, np.uint8)
         if not dataset.has_labels:
             self.table[:] = IGNORE

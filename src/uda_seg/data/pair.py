@@ -15,6 +15,7 @@ from uda_seg.batch import Batch
 from uda_seg.config import build
 from uda_seg.data import transforms
 from uda_seg.data.base import Dataset
+from uda_seg.data.cache import cached
 from uda_seg.data.evaluation_set import Evaluation, EvaluationSet, collate_evaluation
 from uda_seg.data.labels import Encoder, LabelSpace, label_space
 from uda_seg.data.sampling import EveryNth, StepSampler
@@ -37,16 +38,9 @@ def open_split(domain: Config, split: str) -> Dataset:
 
 
 def evaluation_loader(
-    domain: Config,
-    space: LabelSpace,
-    split: str,
-    batch_size: int,
-    workers: int,
-    rank: int = 0,
-    world: int = 1,
+    pictures: EvaluationSet, batch_size: int, workers: int, rank: int = 0, world: int = 1
 ) -> DataLoader:
     """Batches of `Evaluation`; a rank gets its share, none padded."""
-    pictures = EvaluationSet(open_split(domain, split), domain.get("size"), space)
     return Loader(
         pictures,
         collate_evaluation,
@@ -69,6 +63,8 @@ class Pair(LightningDataModule):
         workers: processes that read; 0 reads in this one.
         seed: of the stream of samples.
         bad_images: what happens when a training sample cannot be read.
+        cache: "none", "disk" or "ram": where decoded, resized samples are kept.
+        cache_root: folder of "disk".
 
     Raises:
         ConfigError: the two do not go together, or lack what the method needs.
@@ -86,8 +82,11 @@ class Pair(LightningDataModule):
         workers: int,
         seed: int,
         bad_images: BadImages,
+        cache: str,
+        cache_root: str,
     ) -> None:
         super().__init__()
+        self.cache, self.cache_root = cache, cache_root
         self.target_config, self.batch_size, self.workers = target, batch_size, workers
         self.bad_images = bad_images
         source_set = open_split(source, source["train_split"])
@@ -101,7 +100,7 @@ class Pair(LightningDataModule):
         self.target = self._domain(target, target_set, "target", {"image"}, needs, seed)
         for domain in (self.source, self.target):
             first_look(domain.dataset, domain.fields, domain.encode, bad_images)
-        self._first_look_at_validation()
+        self._open_validation()
 
     def _domain(
         self,
@@ -114,7 +113,7 @@ class Pair(LightningDataModule):
     ) -> Domain:
         extra = {need.split(".")[1] for need in needs if need.startswith(f"{stream}.")}
         return Domain(
-            dataset,
+            cached(dataset, config.get("size"), self.cache, self.cache_root),
             transforms.from_config(config.get("size"), config["augment"]),
             Encoder(self.space, dataset),
             fields | (extra & {"depth"}),
@@ -123,9 +122,12 @@ class Pair(LightningDataModule):
             self.bad_images,
         )
 
-    def _first_look_at_validation(self) -> None:
+    def _open_validation(self) -> None:
         """Samples to be scored are never skipped: the score would be another one."""
+        size = self.target_config.get("size")
         dataset = open_split(self.target_config, self.target_config["val_split"])
+        dataset = cached(dataset, size, self.cache, self.cache_root, own_labels=True)
+        self.pictures = EvaluationSet(dataset, size, self.space)
         fields = {"image", "label"} if dataset.has_labels else {"image"}
         first_look(dataset, fields, Encoder(self.space, dataset), BadImages(False, None))
         if not dataset.has_labels:
@@ -157,9 +159,7 @@ class Pair(LightningDataModule):
         trainer = self.trainer
         assert trainer is not None
         return evaluation_loader(
-            self.target_config,
-            self.space,
-            self.target_config["val_split"],
+            self.pictures,
             self.batch_size,
             self.workers,
             trainer.global_rank,
@@ -179,9 +179,7 @@ class Pair(LightningDataModule):
 
     def panel_samples(self, count: int) -> list[tuple[Tensor, np.ndarray]]:
         """Evenly spread validation samples: image (3, H, W) float in [0, 1], label (h, w)."""
-        dataset = open_split(self.target_config, self.target_config["val_split"])
-        pictures = EvaluationSet(dataset, self.target_config.get("size"), self.space)
-        chosen = [pictures[index] for index in spread(len(pictures), count)]
+        chosen = [self.pictures[index] for index in spread(len(self.pictures), count)]
         return [(image.float() / 255, label.numpy()) for image, label, _ in chosen]
 
 
