@@ -1,0 +1,163 @@
+"""Look at source and target before training, and find what would break a run."""
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from uda_seg import run_folder
+from uda_seg.data import pictures
+from uda_seg.data.base import Dataset
+from uda_seg.data.class_overlap import names_of
+from uda_seg.data.contact_sheet import Shown, contact_sheet
+from uda_seg.data.labels import LabelSpace
+from uda_seg.data.pair import spread
+from uda_seg.data.pair_check import conclude
+from uda_seg.data.split_check import SplitCheck, chosen, look, open_check
+from uda_seg.errors import CheckError
+from uda_seg.report import data_check as report
+
+log = logging.getLogger(__name__)
+
+BAR_SECONDS = 0.2
+"""Between two drawings of the bars."""
+
+
+def run(config: DictConfig, folder: Path) -> float | None:
+    """
+    Raises:
+        CheckError: something would break training; all of it is printed and written before.
+    """
+    run_folder.open_run(config, folder)
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    checks = open_all(plain)
+    with one_thread():
+        look_at_all(checks, plain)
+        found = conclude(checks, plain)
+        draw(checks, found, plain["pictures"], folder)
+    tell(found, folder)
+    return None
+
+
+def open_all(config: Mapping[str, Any]) -> list[SplitCheck]:
+    """Training and validation split of both sides; the target's training labels stay closed."""
+    checks = []
+    for domain in ("source", "target"):
+        side = config[domain]
+        label = {"image", "label"}
+        depth = {"depth"} if domain == "source" and config["depth"] else set()
+        training = (label | depth) if domain == "source" else {"image"}
+        if side["train_split"] == side["val_split"]:
+            checks.append(open_check(domain, side, side["train_split"], label | depth, True))
+        else:
+            checks.append(open_check(domain, side, side["train_split"], training, True))
+            read = domain == "target"  # the source's is offered, but no run reads it
+            checks.append(open_check(domain, side, side["val_split"], label, read))
+    return checks
+
+
+def look_at_all(checks: Sequence[SplitCheck], config: Mapping[str, Any]) -> None:
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
+    )  # fmt: skip
+    console, drawn = Console(stderr=True), [0.0]
+    # Drawn from here, not by a thread: processes are forked meanwhile.
+    with Progress(*columns, console=console, auto_refresh=False) as bars:
+        for check in checks:
+            indices = chosen(check, config["limit"])
+            if check.dataset is None:
+                continue
+            task = bars.add_task(f"{check.domain} {check.name} {check.split}", total=len(indices))
+
+            def told(task: TaskID = task) -> None:
+                bars.advance(task)
+                if time.monotonic() > drawn[0] + BAR_SECONDS:
+                    drawn[0] = time.monotonic()
+                    bars.refresh()
+
+            look(check, indices, config["workers"], config["cache_root"], config["refresh"], told)
+    for check in checks:
+        if check.remembered:
+            log.info(
+                "%s %s %s: class statistics and findings of %d samples are kept from an earlier "
+                "check, as their files have not changed (refresh=true opens them again)",
+                check.domain, check.name, check.split, check.remembered,
+            )  # fmt: skip
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """OpenCV in one thread, so that a process is a core, and one that is forked cannot wait for
+    threads that it does not have.
+    """
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
+
+
+def draw(checks: Sequence[SplitCheck], found: Mapping[str, Any], count: int, folder: Path) -> None:
+    """classes.svg, and source.png and target.png: a few samples of each split with their labels."""
+    if any(found["amounts"].values()):
+        run_folder.write_text(folder / "classes.svg", report.chart(found))
+    for domain in ("source", "target") if count else ():
+        own = [(c, c.dataset) for c in checks if c.domain == domain and c.dataset is not None]
+        every = [name for _, dataset in own for name in names_of(dataset, LabelSpace(())).values()]
+        space = LabelSpace(tuple(found["classes"] or dict.fromkeys(every)))
+        groups = [(heading(c), samples(c, dataset, space, count)) for c, dataset in own]
+        if any(group for _, group in groups):
+            title = f"{domain}: {found[domain]}"
+            pictures.save(folder / f"{domain}.png", contact_sheet(title, groups, space.classes))
+
+
+def heading(check: SplitCheck) -> str:
+    return check.split if "label" in check.fields else f"{check.split} (labels are not opened)"
+
+
+def samples(check: SplitCheck, dataset: Dataset, space: LabelSpace, count: int) -> list[Shown]:
+    """Evenly spread over those that can be read; ids without a name stay bare."""
+    shown = []
+    good = [finding.index for finding in check.findings if finding.problem is None]
+    table = space.lookup(dataset.classes)
+    for place in spread(len(good), count):
+        sample = dataset.read(good[place], check.fields - {"depth"})
+        label = None if sample.label is None else table[np.minimum(sample.label, 255)]
+        shown.append(Shown(sample.name, sample.image, label))
+    return shown
+
+
+def tell(found: Mapping[str, Any], folder: Path) -> None:
+    """Prints what was found, and writes check.json and, when it is long, problems.txt.
+
+    Raises:
+        CheckError: a run would break.
+    """
+    run_folder.write_json(folder / "check.json", found)
+    problems = report.all_problems(found)
+    if any(len(split["problems"]) > report.SHOWN for split in found["splits"]):
+        run_folder.write_text(folder / "problems.txt", "\n".join([*problems, ""]))
+    report.print_check(found, Console())
+    log.info("pictures, check.json and log: %s", folder)
+    count = len(found["unfit"]) + sum(
+        len(split["problems"]) for split in found["splits"] if split["trained_on"]
+    )
+    if count:
+        words = "1 problem that breaks a run" if count == 1 else f"{count} problems that break runs"
+        raise CheckError(f"{words}: listed above and in {folder / 'check.json'}")

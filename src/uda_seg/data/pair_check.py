@@ -1,0 +1,128 @@
+"""What was found out about two domains together: the facts that `data check` reports."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from uda_seg.data.class_overlap import amounts, names_of
+from uda_seg.data.examination import NOTES
+from uda_seg.data.labels import LabelSpace
+from uda_seg.data.pair import space_of
+from uda_seg.data.split_check import SplitCheck
+from uda_seg.errors import ConfigError
+
+ODD = 3
+"""Odd sizes that are listed."""
+
+
+def conclude(checks: Sequence[SplitCheck], config: Mapping[str, Any]) -> dict[str, Any]:
+    """What stands in check.json, and is all that the report is made of."""
+    space, unfit = overlap(checks, config["label_space"])
+    known = space or LabelSpace(())
+    found: dict[str, Any] = {
+        "source": config["source"]["name"],
+        "target": config["target"]["name"],
+        "classes": None if space is None else list(space.classes),
+        "dropped": {"source": [], "target": []},
+        "amounts": {"source": {}, "target": {}},
+        "labels": {"source": 0, "target": 0},
+        "unfit": unfit,
+        "splits": [],
+    }
+    for check in checks:
+        side, domain = config[check.domain], check.domain
+        if check.split == side["train_split"]:
+            check.unfit += sizes_without_a_batch(check, side)
+        if check.dataset is not None:
+            names = names_of(check.dataset, known)
+            if space is not None:
+                dropped = dict.fromkeys(n for n in names.values() if n not in space.classes)
+                found["dropped"][domain] = list(dropped)
+            labels = [finding.pixels for finding in check.findings if finding.pixels]
+            if labels and not found["labels"][domain]:
+                held = amounts(labels, names)
+                found["amounts"][domain] = {name: asdict(amount) for name, amount in held.items()}
+                found["labels"][domain] = len(labels)
+        found["splits"].append(facts(check, side, known))
+    return found
+
+
+def overlap(
+    checks: Sequence[SplitCheck], choice: str | list[str] | None
+) -> tuple[LabelSpace | None, list[str]]:
+    """The classes of the experiment, as far as both datasets could be opened, or why not."""
+    sides = [
+        next((c.dataset for c in checks if c.domain == domain and c.dataset is not None), None)
+        for domain in ("source", "target")
+    ]
+    if sides[0] is None or sides[1] is None:
+        return None, []
+    try:
+        return space_of(choice, sides[0], sides[1]), []
+    except ConfigError as error:
+        return None, [str(error)]
+
+
+def sizes_without_a_batch(check: SplitCheck, side: Mapping[str, Any]) -> list[str]:
+    """Images of several sizes do not make a batch unless something makes them equal."""
+    if len(check.sizes()) < 2 or side.get("size") or side["augment"]["crop"]:
+        return []
+    return [
+        f"images have {len(check.sizes())} sizes, which make no batch together: set "
+        f"{check.domain}.size=[h,w] or {check.domain}.augment.crop=[h,w] (or train with "
+        "trainer.batch_size=1)"
+    ]
+
+
+def facts(check: SplitCheck, side: Mapping[str, Any], space: LabelSpace) -> dict[str, Any]:
+    """Of one split, as check.json has them."""
+    dataset, opened = check.dataset, check.dataset is not None
+    uses = [use for use in ("train", "val") if side[f"{use}_split"] == check.split]
+    labels = "opened" if "label" in check.fields else "left"
+    return {
+        "domain": check.domain,
+        "name": check.name,
+        "split": check.split,
+        "used_as": " and ".join(uses),
+        "trained_on": check.trained_on,
+        "labels": labels if dataset is None or dataset.has_labels else "none",
+        "samples": None if dataset is None else len(dataset),
+        "looked_at": len(check.findings) if opened else None,
+        "known_already": check.remembered,
+        "sizes": sizes(check),
+        "missing": len(check.missing) if opened else None,
+        "unusable": len(check.unusable) if opened else None,
+        "unnamed": len(check.unnamed) if opened else None,
+        "images_per_second": {str(k): v for k, v in check.speeds.items()},
+        "notes": list(notes(check, side, space)),
+        "problems": check.problems,
+    }
+
+
+def sizes(check: SplitCheck) -> str:
+    """The one size, or how many there are and from where to where they go."""
+    found = [f"{width}x{height}" for height, width in sorted(check.sizes())]
+    if len(found) < 2:
+        return found[0] if found else "–"
+    return f"{len(found)}: {found[0]} … {found[-1]}"
+
+
+def notes(check: SplitCheck, side: Mapping[str, Any], space: LabelSpace) -> Iterator[str]:
+    """What is worth knowing and breaks nothing."""
+    for kind, examples in check.notes().items():
+        yield f"{NOTES[kind]}: {examples}"
+    odd = check.odd_sizes()
+    if odd:
+        more = f", and {len(odd) - ODD} more sizes" if len(odd) > ODD else ""
+        yield f"odd sizes: {'; '.join(odd[:ODD])}{more}"
+    if check.dataset is None:
+        return
+    scored_on = check.domain == "target" and check.split == side["val_split"]
+    if scored_on and not check.dataset.has_labels:
+        yield "has no labels: nothing can be scored on it"
+    pixels = check.pixels()
+    if pixels:
+        held = {space.place(check.dataset.classes.get(identifier, "")) for identifier in pixels}
+        absent = [name for place, name in enumerate(space.classes) if place not in held]
+        if absent:
+            yield f"no label that was looked at holds: {', '.join(absent)}"
