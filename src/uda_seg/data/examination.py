@@ -26,6 +26,8 @@ NOTES = {
 }
 """What is worth knowing, but breaks nothing."""
 
+HEADER = 64
+"""Bytes of a file that are read for its notes; `header_of` needs fewer."""
 _ORIENTATION = 274
 """EXIF's tag; 1 is upright."""
 
@@ -115,7 +117,7 @@ def _notes(dataset: Dataset, index: int) -> Iterator[str]:
     path = path_of(dataset, index, "image")
     if path is None:
         return
-    header = header_of(np.fromfile(path, np.uint8, count=26))
+    header = header_of(np.fromfile(path, np.uint8, count=HEADER))
     if header is None:
         yield from _notes_by_pillow(path)
     else:

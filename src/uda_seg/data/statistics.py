@@ -145,7 +145,7 @@ class ClassStatistics:
         if not held.any():
             return frequencies
         rarest = frequencies[held].min()  # takes the place of 1, which cancels out
-        weights = np.where(held, np.exp((rarest - frequencies) / temperature), 0)
+        weights = held * np.exp(np.minimum(rarest - frequencies, 0) / temperature)
         return weights / weights.sum()
 
 
@@ -231,7 +231,7 @@ def _described(value: Any, depth: int) -> str:
 def _load(path: Path) -> dict[int, tuple[bytes, Finding]]:
     """Index -> identity and finding; nothing when there is no such file, or a broken one."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays = {name: stored[name] for name in stored.files}
         ids, pixels = arrays["ids"].tolist(), arrays["pixels"].tolist()
         ends, found, start = arrays["ends"].tolist(), {}, 0

@@ -16,7 +16,7 @@ SHOWN = 5
 """Problems of a split that are shown one by one."""
 MOST = 10
 """Dropped classes of a side that the table shows; the chart has all."""
-BAR = 13
+BAR = 10
 """Characters of a bar."""
 BOX = box.SIMPLE_HEAD
 """Narrow enough for 80 columns."""
@@ -46,8 +46,8 @@ def class_table(check: Mapping[str, Any]) -> Table:
     sides = [domain for domain in ("source", "target") if check["amounts"][domain]]
     for domain in sides:
         table.add_column(Text(f"{domain}\n{check[domain]}"), width=BAR, overflow="fold")
-        table.add_column("% of\npixels", justify="right", no_wrap=True)
-        table.add_column("% of\nlabels", justify="right", no_wrap=True)
+        table.add_column("\npixels", justify="right", no_wrap=True)
+        table.add_column("\nlabels", justify="right", no_wrap=True)
     for place, names in enumerate(sections(check).values()):
         if names and place:
             table.add_section()
@@ -140,7 +140,7 @@ def _facts(splits: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[str]
     for processes in sorted({p for split in splits for p in split["images_per_second"]}, key=int):
         words = "process" if processes == "1" else "processes"
         speeds = [split["images_per_second"].get(processes) for split in splits]
-        shown = ["–" if speed is None else f"{speed:.3g}" for speed in speeds]
+        shown = ["–" if speed is None else f"{speed:.0f}" if speed >= 10 else f"{speed:.1f}" for speed in speeds]
         yield f"images/s, {processes} {words}", shown
 
 
