@@ -1,5 +1,6 @@
 """Datasets read what lies on disk, open no more than they are asked for, and name what is wrong."""
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from PIL import Image
 
 from uda_seg.data.camvid import CamVid
 from uda_seg.data.cityscapes import Cityscapes
+from uda_seg.data.files import read_ids, read_rgb
 from uda_seg.data.gta5 import GTA5
 from uda_seg.errors import DataError
 
@@ -92,3 +94,60 @@ def test_a_missing_label_and_a_broken_image_are_named(tmp_path: Path) -> None:
 def test_folders_with_any_letters_can_be_read(tmp_path: Path) -> None:
     root = write_camvid(tmp_path / "Straße 道路")
     assert CamVid(str(root), "val").read(0, {"image"}).image.shape == (48, 64, 3)
+
+
+def png(bits: int, kind: int, ids: np.ndarray, filters: int = 0) -> bytes:
+    """A PNG of a few bits a pixel, which neither OpenCV nor Pillow writes."""
+    rows = [np.unpackbits(row[:, None], axis=1)[:, 8 - bits :].ravel() for row in ids]
+    body = b"".join(bytes([filters]) + np.packbits(row).tobytes() for row in rows)
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        check = zlib.crc32(name + content).to_bytes(4, "big")
+        return len(content).to_bytes(4, "big") + name + content + check
+
+    size = ids.shape[1].to_bytes(4, "big") + ids.shape[0].to_bytes(4, "big")
+    palette = chunk(b"PLTE", bytes(range(3 << min(bits, 6)))) if kind == 3 else b""
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + chunk(b"IHDR", size + bytes([bits, kind, 0, 0, 0]))
+        + palette
+        + chunk(b"IDAT", zlib.compress(body))
+        + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("kind", [0, 3])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_ids_of_any_depth_are_as_stored(tmp_path: Path, bits: int, kind: int) -> None:
+    ids = np.random.default_rng(0).integers(0, min(1 << bits, 64), (11, 13), dtype=np.uint8)
+    (tmp_path / "ids.png").write_bytes(png(bits, kind, ids))
+    np.testing.assert_array_equal(read_ids(tmp_path / "ids.png"), ids)
+
+
+def test_rows_of_a_palette_may_be_filtered(tmp_path: Path) -> None:
+    steps = np.random.default_rng(0).integers(0, 4, (11, 13), dtype=np.uint8)
+    (tmp_path / "ids.png").write_bytes(png(8, 3, steps, filters=1))
+    np.testing.assert_array_equal(read_ids(tmp_path / "ids.png"), steps.cumsum(1))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "L", "P"])
+def test_whatever_is_missing_or_changed_in_a_png_is_noticed(tmp_path: Path, mode: str) -> None:
+    ids = np.random.default_rng(0).integers(0, 35, (20, 30), dtype=np.uint8)
+    picture = Image.fromarray(ids if mode != "RGB" else np.stack([ids] * 3, -1))
+    if mode == "P":
+        picture.putpalette(list(range(256)) * 3)
+    path, read = tmp_path / "picture.png", read_rgb if mode == "RGB" else read_ids
+    picture.save(path)
+    whole = path.read_bytes()
+    expected = read(path)
+    np.testing.assert_array_equal(expected, np.asarray(picture))
+    for end in (*range(8, len(whole), len(whole) // 40), len(whole) - 1, len(whole) - 13):
+        path.write_bytes(whole[:end])
+        with pytest.raises(DataError, match="is not a whole image"):
+            read(path)
+    for place in range(30, len(whole) - 12, len(whole) // 40):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 16]) + whole[place + 1 :])
+        try:
+            np.testing.assert_array_equal(read(path), expected)
+        except DataError:
+            continue

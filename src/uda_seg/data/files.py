@@ -1,15 +1,18 @@
 """Bytes on disk to arrays; whatever can be wrong with a file is said in one message, with its name.
 
-OpenCV decodes: it is about twice as fast as Pillow on a GTA5 PNG, and refuses truncated files. Only
-palettes are left to Pillow, because OpenCV would turn their indices into colours.
+The usual PNGs are decoded by imagecodecs (a GTA5 image in 28 ms; OpenCV 40, Pillow 48), everything
+else, and whatever that refuses, by OpenCV, which refuses truncated files. The indices of palettes,
+which both would turn into colours, are taken as they are stored, or by Pillow.
 """
 
 import io
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import imagecodecs
 import numpy as np
 
 from uda_seg.errors import DataError
@@ -18,6 +21,9 @@ PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", "
 """Names of picture files end so, in small or capital letters."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_MOST_PIXELS = 2**28
+"""More is a broken header; OpenCV says so without trying."""
+_END = b"IEND\xaeB`\x82"
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGB_ALPHA = 0, 2, 3, 4, 6
 
 
@@ -29,6 +35,7 @@ class Header:
     height: int
     bits: int
     kind: int
+    interlaced: bool
 
     @property
     def palette(self) -> bool:
@@ -45,11 +52,11 @@ class Header:
 
 def header_of(code: np.ndarray) -> Header | None:
     """Of the bytes of a PNG; None for any other kind of file."""
-    start = code[:26].tobytes()
-    if len(start) < 26 or not start.startswith(_SIGNATURE):
+    start = code[:29].tobytes()
+    if len(start) < 29 or not start.startswith(_SIGNATURE):
         return None
     width, height = (int.from_bytes(start[at : at + 4], "big") for at in (16, 20))
-    return Header(width, height, start[24], start[25])
+    return Header(width, height, start[24], start[25], start[28] != 0)
 
 
 def load(path: Path) -> np.ndarray:
@@ -88,6 +95,10 @@ def read_rgb(path: Path, upright: bool = False) -> np.ndarray:
             f"{path}: has 16 bits a channel; images must have 8: convert it, say with ImageMagick: "
             "mogrify -depth 8"
         )
+    if header is not None and header.kind == _RGB and not upright:
+        fast = _fast(code, (header.height, header.width, 3))
+        if fast is not None:
+            return fast
     flags = cv2.IMREAD_COLOR_RGB | (0 if upright else cv2.IMREAD_IGNORE_ORIENTATION)
     return _decoded(path, code, flags)
 
@@ -101,13 +112,19 @@ def read_ids(path: Path) -> np.ndarray:
     code = load(path)
     header = header_of(code)
     if header is not None and header.palette:
-        return _palette_indices(path, code)
+        return _palette_indices(path, code, header)
+    if header is not None and header.kind == _GREY and header.bits == 8:
+        fast = _fast(code, (header.height, header.width))
+        if fast is not None:
+            return fast
     label = _decoded(path, code, cv2.IMREAD_UNCHANGED)
     if label.ndim != 2:
         raise DataError(
             f"{path}: has {label.shape[2]} channels, but a label has one, with ids; is it the "
             "dataset's colour picture, or a screenshot?"
         )
+    if header is not None and header.bits < 8:
+        label //= 255 // (2**header.bits - 1)  # OpenCV stretched them to 255
     return label
 
 
@@ -124,6 +141,17 @@ def read_raw(path: Path) -> np.ndarray:
     return raw
 
 
+def _fast(code: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | None:
+    """A PNG of 8 bits a channel; None where OpenCV shall judge."""
+    if code[-8:].tobytes() != _END or shape[0] * shape[1] > _MOST_PIXELS:
+        return None
+    try:
+        picture = imagecodecs.png_decode(code.tobytes())
+    except (imagecodecs.PngError, ValueError, MemoryError):
+        return None
+    return picture if picture.shape == shape and picture.dtype == np.uint8 else None
+
+
 def _decoded(path: Path, code: np.ndarray, flags: int) -> np.ndarray:
     try:
         picture = cv2.imdecode(code, flags)
@@ -136,14 +164,54 @@ def _decoded(path: Path, code: np.ndarray, flags: int) -> np.ndarray:
     return picture
 
 
-def _palette_indices(path: Path, code: np.ndarray) -> np.ndarray:
+def _palette_indices(path: Path, code: np.ndarray, header: Header) -> np.ndarray:
     from PIL import Image, UnidentifiedImageError
 
     try:
+        pressed = b"".join(body for kind, body in _chunks(code.tobytes()) if kind == b"IDAT")
+        fast = _unfiltered(pressed, header)
+        if fast is not None:
+            return fast
         with Image.open(io.BytesIO(code.tobytes())) as picture:
-            return np.asarray(picture)
+            return np.array(picture)
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError) as error:
         raise DataError(f"{path}: is not a whole image file ({error}); unpack it again") from error
+
+
+def _unfiltered(pressed: bytes, header: Header) -> np.ndarray | None:
+    """(H, W) of a PNG whose rows are stored as they are, as palettes' are; None for any other.
+
+    In a tenth of Pillow's time.
+    """
+    length = header.height * (header.width + 1)
+    if header.bits != 8 or header.interlaced or length > _MOST_PIXELS:
+        return None
+    try:
+        rows = np.frombuffer(imagecodecs.zlibng_decode(pressed, out=length), np.uint8)
+    except imagecodecs.ZlibngError:
+        return None
+    if len(rows) != length:
+        return None
+    rows = rows.reshape(header.height, header.width + 1)
+    return None if rows[:, 0].any() else rows[:, 1:].copy()
+
+
+def _chunks(code: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Kinds and contents of a PNG's chunks (PNG specification, section 5.3).
+
+    Raises:
+        ValueError: one is damaged, or the last is not the one that ends a file.
+    """
+    at, kind = len(_SIGNATURE), b""
+    while kind != b"IEND":
+        end = at + 8 + int.from_bytes(code[at : at + 4], "big")
+        kind = code[at + 4 : at + 8]
+        if end + 4 > len(code):
+            raise ValueError("it ends too early")
+        if zlib.crc32(code[at + 4 : end]) != int.from_bytes(code[end : end + 4], "big"):
+            raise ValueError("a checksum is wrong")
+        yield kind, code[at + 8 : end]
+        at = end + 4
 
 
 def _cure(code: np.ndarray) -> str:

@@ -90,8 +90,7 @@ class Transform:
             return {"image": image, **masks, "window": np.array([0, 0, 1, 1], np.float32)}
         self.compose.set_random_state(random_numbers, random.Random(seed))
         named = {"mask" if name == "label" else name: mask for name, mask in masks.items()}
-        if not image.flags.c_contiguous:
-            image = cv2.merge([image[..., channel] for channel in range(3)])  # as OpenCV wants it
+        image = _interleaved(image)
         # The full image's corners travel along: where they end up tells where the crop lies.
         out = self.compose(
             image=image, keypoints=np.array([(0, 0), (width, height)], np.float32), **named
@@ -113,18 +112,20 @@ class Transform:
 
 
 def resized(image: np.ndarray, size: Size) -> np.ndarray:
-    """(H, W, 3) uint8 to (height, width, 3), with Pillow's bicubic filter.
-
-    Its channels lie in memory one after the other, as networks want them: `to_tensor` copies
-    nothing.
-    """
+    """(H, W, 3) uint8 to (height, width, 3), with Pillow's bicubic filter."""
     if image.shape[:2] == tuple(size):
         return image
-    if min(image.strides) < 0 or not image.flags.writeable:  # torch takes neither
-        image = image.copy()
-    planes = torch.from_numpy(image).permute(2, 0, 1)[None]
-    small = F.interpolate(planes, (size[0], size[1]), mode="bicubic", antialias=True)
+    # With strides that torch takes for channels_last, in and out: a third of the time less.
+    pixels = torch.from_numpy(_interleaved(image))[None].permute(0, 3, 1, 2)
+    small = F.interpolate(pixels, (size[0], size[1]), mode="bicubic", antialias=True)
     return small[0].permute(1, 2, 0).numpy()
+
+
+def _interleaved(image: np.ndarray) -> np.ndarray:
+    """The three values of a pixel side by side, as OpenCV and the resizing want them."""
+    if image.strides[0] == image.shape[1] * image.itemsize:  # one whole channel after the other
+        return cv2.merge([image[..., channel] for channel in range(3)])
+    return np.require(image, requirements=["C", "W"])
 
 
 def resized_mask(mask: np.ndarray, size: Size) -> np.ndarray:
