@@ -78,14 +78,16 @@ def facts(check: SplitCheck, side: Mapping[str, Any], space: LabelSpace) -> dict
     """Of one split, as check.json has them."""
     dataset, opened = check.dataset, check.dataset is not None
     uses = [use for use in ("train", "val") if side[f"{use}_split"] == check.split]
-    labels = "opened" if "label" in check.fields else "left"
+    labels: str | None = "opened" if "label" in check.fields else "left"
+    if dataset is None or not dataset.has_labels:
+        labels = "none" if opened else None
     return {
         "domain": check.domain,
         "name": check.name,
         "split": check.split,
         "used_as": " and ".join(uses),
         "trained_on": check.trained_on,
-        "labels": labels if dataset is None or dataset.has_labels else "none",
+        "labels": labels,
         "samples": None if dataset is None else len(dataset),
         "looked_at": len(check.findings) if opened else None,
         "known_already": check.remembered,

@@ -108,11 +108,11 @@ def open_check(
             )
         check.missing = list(dict.fromkeys(dataset.missing(check.fields)))
     except UserError as error:
-        check.unfit.append(f"{domain}={check.name}, split {split}: {error}")
+        check.unfit.append(str(error))
     except OSError as error:
         check.unfit.append(
-            f"{domain}={check.name}, split {split}: {error.filename} cannot be opened "
-            f"({error.strerror}); give yourself the right: chmod -R u+rX"
+            f"{error.filename}: cannot be opened ({error.strerror}); give yourself the right: "
+            "chmod -R u+rX"
         )
     return check
 

@@ -20,7 +20,7 @@ BAR = 10
 """Characters of a bar."""
 BOX = box.SIMPLE_HEAD
 """Narrow enough for 80 columns."""
-LABELS = {"opened": "opened", "none": "none", "left": "not opened"}
+LABELS = {None: "–", "opened": "opened", "none": "none", "left": "not opened"}
 
 
 def print_check(check: Mapping[str, Any], console: Console) -> None:
@@ -140,8 +140,11 @@ def _facts(splits: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, list[str]
     for processes in sorted({p for split in splits for p in split["images_per_second"]}, key=int):
         words = "process" if processes == "1" else "processes"
         speeds = [split["images_per_second"].get(processes) for split in splits]
-        shown = ["–" if speed is None else f"{speed:.0f}" if speed >= 10 else f"{speed:.1f}" for speed in speeds]
-        yield f"images/s, {processes} {words}", shown
+        yield f"images/s, {processes} {words}", [_rate(speed) for speed in speeds]
+
+
+def _rate(speed: float | None) -> str:
+    return "–" if speed is None else f"{speed:.0f}" if speed >= 10 else f"{speed:.1f}"
 
 
 def _verdict(split: Mapping[str, Any]) -> Text:
