@@ -13,10 +13,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from uda_seg import help, run_folder
+from uda_seg import dataset_lists, help, run_folder
 from uda_seg.config import conf_folder
 from uda_seg.errors import ConfigError
-from uda_seg.mistakes import Rule, leaves, show, unknown_key
+from uda_seg.mistakes import Rule, key_in, leaves, show, unknown_key
 
 
 class Composition:
@@ -32,6 +32,7 @@ class Composition:
         config: with the overrides that are right, and with the `hydra` node; empty when the
             files do not compose.
         stored_target: the target is that of the run `checkpoint=` names, not a group's choice.
+        new: keys that are right, but that Hydra has to be told to add.
     """
 
     def __init__(
@@ -43,10 +44,13 @@ class Composition:
         self.config, self.base = OmegaConf.create(), OmegaConf.create()
         self.stored_target = False
         self.devices: list[int] = []
+        self.lists: list[str] = []
         self.given: set[str] = set()
+        self.new: set[str] = set()
 
     def compose(self, groups: list[str], hydra: list[str]) -> None:
         """Composes the groups' files, without any value given on the command line."""
+        self.lists = [line for line in groups if "@" in line or "." in line.partition("=")[0]]
         try:
             self.config = self._composed([*groups, *hydra])
             self.base = self._without_experiment()
@@ -74,7 +78,13 @@ class Composition:
         lists = {group for group in help.groups_of(self.verb) if group not in chosen}
         groups = {g: chosen[g] for g in help.groups_of(self.verb) if g not in lists}
         name = groups.pop("experiment")
-        base = without_hydra(self._composed([f"{g}={show(c)}" for g, c in groups.items()]))
+        for group in sorted(lists & set(dataset_lists.groups())):
+            self.mistakes.append(f"experiment={show(name)}: {dataset_lists.in_a_file(group)}")
+        lines = [*(f"{g}={show(c)}" for g, c in groups.items()), *self.lists]
+        composed = self._composed(lines)
+        known = composed.hydra.runtime.choices
+        own = [f"+{g}={show(c)}" for g, c in chosen.items() if "@" in g and g not in known]
+        base = without_hydra(self._composed([*lines, *own]) if own else composed)
         raw, plain = _plain(without_hydra(self.config)), _plain(base)
         for key in leaves(raw):
             if key.partition(".")[0] in lists:
@@ -120,13 +130,18 @@ class Composition:
     def _set(self, key: str, value: Any) -> None:
         if not exists(self.base, key):
             self.mistakes.append(unknown_key(key, _plain(self.base), self.verb))
+        elif isinstance(value, dict) and _select(self.base, key) == {}:
+            OmegaConf.update(self.config, key, value, force_add=True)  # it is there to be filled
+            self.new.add(key)
         elif isinstance(value, dict) and isinstance(_select(self.base, key), DictConfig):
             for name, child in value.items():
                 self._set(f"{key}.{name}", child)
         else:
             parent = _plain(_parent(self.config, key))
             before = parent[_index(parent, key)]
-            OmegaConf.update(self.config, key, value)
+            if isinstance(parent, dict) and isinstance(_index(parent, key), int):
+                self.new.add(key)
+            OmegaConf.update(self.config, key, value, force_add=key in self.new)
             try:
                 value = _plain(OmegaConf.select(self.config, key))
             except OmegaConfBaseException:
@@ -147,11 +162,13 @@ class Composition:
     def finish(self) -> None:
         """What can be said only when all overrides are in place."""
         self.mistakes += self._unresolved()
+        for group in set(dataset_lists.groups()) - self.unknown:
+            self.mistakes += dataset_lists.complaints(group, _plain(self.config.get(group)))
         if not self.mistakes:
             self.mistakes += self._paths()
         settings = self.config.get("trainer") or {}
-        several = [*self.devices, settings.get("devices", 1), settings.get("num_nodes", 1)]
-        if self.multirun and max(several) > 1:
+        counts = [*self.devices, settings.get("devices", 1), settings.get("num_nodes", 1)]
+        if self.multirun and max(counts) > 1:
             # Lightning starts the other ranks with the whole command line: each would sweep anew.
             self.mistakes.append(
                 "trainer.devices: with -m each run has one device; add trainer.devices=1 "
@@ -191,7 +208,7 @@ def exists(config: DictConfig, key: str) -> bool:
     node, name = _parent(config, key), key.rpartition(".")[2]
     if isinstance(node, ListConfig):
         return name.isdigit() and int(name) < len(node)
-    return isinstance(node, DictConfig) and name in node.keys()  # noqa: SIM118 (null counts)
+    return isinstance(node, DictConfig) and key_in(node.keys(), name) in node.keys()  # noqa: SIM118 (null counts)
 
 
 def rule_of(config: DictConfig, key: str) -> Rule:
@@ -199,7 +216,7 @@ def rule_of(config: DictConfig, key: str) -> Rule:
     parent = _plain(_parent(config, key))
     written = parent[_index(parent, key)]
     computed = isinstance(written, str) and "${" in written
-    default = _select(config, key) if computed else written
+    default = _plain(_select(config, key)) if computed else written
     return Rule.of(parent, key.rpartition(".")[2], None if default == "???" else default, computed)
 
 
@@ -210,7 +227,7 @@ def _parent(config: DictConfig, key: str) -> Any:
 
 def _index(parent: Any, key: str) -> Any:
     name = key.rpartition(".")[2]
-    return int(name) if isinstance(parent, list | ListConfig) else name
+    return int(name) if isinstance(parent, list | ListConfig) else key_in(parent, name)
 
 
 def _select(config: DictConfig, key: str) -> Any:
@@ -222,7 +239,9 @@ def _select(config: DictConfig, key: str) -> Any:
 
 def _at(tree: Any, key: str) -> Any:
     for part in key.split("."):
-        tree = tree[part]
+        if not isinstance(tree, dict):
+            return None  # a key with a dot in its name, which no path leads to
+        tree = tree.get(key_in(tree, part))
     return tree
 
 

@@ -96,7 +96,8 @@ def plain(config: Any) -> Any:
     if isinstance(config, DictConfig):
         config = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     if isinstance(config, Mapping):
-        return {key: plain(child) for key, child in config.items() if key not in CHECKS}
+        # Ids are whole numbers in a YAML, but text on a command line: as keys they are text here.
+        return {str(key): plain(child) for key, child in config.items() if key not in CHECKS}
     if isinstance(config, list):
         return [plain(child) for child in config]
     return config

@@ -84,7 +84,7 @@ class Rule:
         if isinstance(self.default, str) and isinstance(value, int | float):
             return f"text{example}; put it in quotes twice: \"'{show(value)}'\""
         if isinstance(self.default, dict):
-            keys = [key for key in self.default if not key.startswith("_")]
+            keys = [str(key) for key in self.default if not str(key).startswith("_")]
             return f"a mapping; give its keys one by one: {', '.join(keys)}"
         return KINDS.get(type(self.default), type(self.default).__name__) + example
 
@@ -140,13 +140,13 @@ def unknown_key(key: str, tree: Mapping[str, Any], verb: str) -> str:
     """Names the nearest key that exists, and the neighbours of the one that does not."""
     parts, depth = key.split("."), 0
     node: Any = tree
-    while isinstance(node, Mapping) and depth < len(parts) and parts[depth] in node:
-        node = node[parts[depth]]
+    while isinstance(node, Mapping) and depth < len(parts) and key_in(node, parts[depth]) in node:
+        node = node[key_in(node, parts[depth])]
         depth += 1
     where = ".".join(parts[:depth])
     if not isinstance(node, Mapping):
         return f"{key}: unknown key, {where} holds a single value ({show(node)})"
-    siblings = [name for name in node if not name.startswith("_")]
+    siblings = [str(name) for name in node if not str(name).startswith("_")]
     near = difflib.get_close_matches(parts[depth], siblings, n=1, cutoff=0.6)
     meant: str | None
     if near:
@@ -164,6 +164,12 @@ def _elsewhere(name: str, tree: Mapping[str, Any]) -> str | None:
     names = [path.rpartition(".")[2] for path in paths]
     near = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
     return paths[names.index(near[0])] if near else None
+
+
+def key_in(node: Any, name: str) -> Any:
+    """The key that a part of a dotted path means: in a YAML it may be a whole number."""
+    numbered = name not in node and name.isdecimal() and int(name) in node
+    return int(name) if numbered else name
 
 
 def leaves(node: Any, path: str = "") -> Iterator[str]:

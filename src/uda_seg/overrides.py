@@ -15,7 +15,7 @@ from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Over
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from uda_seg import help
+from uda_seg import dataset_lists, help
 from uda_seg.composition import Composition
 from uda_seg.config import conf_folder
 from uda_seg.mistakes import show, suggest, together
@@ -59,9 +59,10 @@ def check(
     mistakes = [*line.mistakes, *(m for one in compositions for m in one.mistakes)]
     if mistakes:
         raise together(mistakes)
-    constant = [o.key_or_group for o in [*line.groups, *line.values] if not o.is_sweep_override()]
-    overrides = line.for_hydra(compositions[0].stored_target)
-    return Checked(compositions[0].config, overrides, constant)
+    everything = [*line.groups, *line.followed, *line.values]
+    swept = {o.key_or_group for o in everything if o.is_sweep_override()}
+    constant = [o.key_or_group for o in everything if o.key_or_group not in swept]
+    return Checked(compositions[0].config, line.for_hydra(compositions[0]), constant)
 
 
 @dataclass
@@ -75,6 +76,8 @@ class CommandLine:
     groups: list[Override] = field(default_factory=list)
     values: list[Override] = field(default_factory=list)
     hydra: list[Override] = field(default_factory=list)
+    followed: list[Override] = field(default_factory=list)
+    """Values that follow from groups; what is given comes after them, and wins."""
     unknown: set[str] = field(default_factory=set)
     """Groups whose choice does not exist, so that nothing below them can be judged."""
 
@@ -106,7 +109,9 @@ class CommandLine:
         if group not in self.offered:
             known = ", ".join(self.offered) or "none"
             self.mistakes.append(f"{given}: {self.verb} has no such group; its groups: {known}")
-        elif any(group == other.key_or_group for other in self.groups):
+        elif override.package is not None:
+            self._read_member(override)
+        elif any(group == o.key_or_group and o.package is None for o in self.groups):
             self.mistakes.append(f"{given}: {group} is given twice")
         elif any(isinstance(value, dict) for value in values_of(override)):
             self.mistakes.append(f"{given}: give the keys one by one: {group}.key=value")
@@ -119,6 +124,11 @@ class CommandLine:
         group, known = override.key_or_group, self.choices.get(override.key_or_group, [])
         if override.value() is None and self.offered[group] is None:
             return  # null is what it is anyway, and Hydra does not take it
+        listed = group in dataset_lists.groups() and any(
+            isinstance(v, list) for v in values_of(override)
+        )
+        if listed:
+            known = [name for name in known if name != dataset_lists.NAME]
         wrong = []
         for value in values_of(override, known):
             names = value if isinstance(value, list) else [value]
@@ -128,11 +138,42 @@ class CommandLine:
             self.mistakes.append(f"{group}={name}: unknown, {hint}")
         if wrong:
             self.unknown.add(group)
+        elif listed:
+            self._read_several(override)
+        else:
+            self.groups.append(override)
+
+    def _read_several(self, override: Override) -> None:
+        """`source=[a,b]`, which Hydra does not know, is written out in its own grammar."""
+        group, given = override.key_or_group, override.input_line
+        value = override.value()
+        listed = value if isinstance(value, list) else []
+        names = [show(name).removesuffix(".yaml") for name in listed]
+        complaint = dataset_lists.list_complaint(names, override.is_sweep_override())
+        if complaint:
+            self.mistakes.append(f"{given}: {complaint}")
+            self.unknown.add(group)
+            return
+        groups, values = dataset_lists.written_out(group, names)
+        parser = OverridesParser.create()
+        self.groups += parser.parse_overrides(groups)
+        self.followed += parser.parse_overrides(values)
+
+    def _read_member(self, override: Override) -> None:
+        """`+source@source.datasets.a=a`: that grammar, as a run's overrides.txt has it."""
+        group, given = override.key_or_group, override.input_line
+        known = [name for name in self.choices.get(group, []) if name != dataset_lists.NAME]
+        if group not in dataset_lists.groups() or not override.is_add():
+            self.mistakes.append(f"{given}: no choice can be put elsewhere; a list: source=[a,b]")
+        elif override.value() not in known:
+            hint = f"{suggest(show(override.value()), known)}choose from {', '.join(known)}"
+            self.mistakes.append(f"{given}: unknown, {hint}")
+            self.unknown.add(group)
         else:
             self.groups.append(override)
 
     def combinations(self) -> Iterator[list[str]]:
-        """Of the groups only: value overrides can be judged one by one."""
+        """Of the groups, with what follows; value overrides can be judged one by one."""
         each = []
         for override in self.groups:
             key, known = override.key_or_group, self.choices.get(override.key_or_group, [])
@@ -140,6 +181,7 @@ class CommandLine:
                 each.append([f"{key}={show(value)}" for value in values_of(override, known)])
             else:
                 each.append([str(override.input_line)])
+        each += [[str(override.input_line)] for override in self.followed]
         return itertools.islice(map(list, itertools.product(*each)), MOST_COMBINATIONS)
 
     def composition(self, groups: list[str]) -> Composition:
@@ -152,13 +194,13 @@ class CommandLine:
             composition.finish()
         return composition
 
-    def for_hydra(self, stored_target: bool) -> list[str]:
-        """As they were given; keys of a stored target are new to Hydra, hence `++`."""
+    def for_hydra(self, composition: Composition) -> list[str]:
+        """As they were given; keys of a stored target, say, are new to Hydra, hence `++`."""
         lines = []
-        for override in [*self.groups, *self.values, *self.hydra]:
-            line = str(override.input_line)
-            below = stored_target and override.key_or_group.startswith("target.")
-            lines.append("++" + line.lstrip("+") if below else line)
+        for override in [*self.groups, *self.followed, *self.values, *self.hydra]:
+            line, key = str(override.input_line), override.key_or_group
+            below = composition.stored_target and key.startswith("target.")
+            lines.append("++" + line.lstrip("+") if below or key in composition.new else line)
         return lines
 
 

@@ -1,0 +1,215 @@
+"""Anyone's own images and masks: a YAML of ten lines says where they lie and what is in them."""
+
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uda_seg.data.base import FileDataset, Files
+from uda_seg.data.colours import ColourTable
+from uda_seg.data.files import pictures_in, read_colours, read_ids, read_rgb
+from uda_seg.errors import ConfigError, DataError
+
+Names = Mapping[Any, str]
+Colours = Mapping[str, Sequence[int]]
+
+
+class Folder(FileDataset):
+    """Masks hold either ids or colours. An image and its mask lie at the same place below theirs.
+
+    Args:
+        root: holds both folders.
+        split: stands where they say {split}.
+        images: folder below root, searched with all folders in it.
+        labels: folder below root, or None for images alone.
+        image_name: of an image file; {stem} is what its mask shares with it, * is any text
+            without a dot.
+        label_name: of a mask, with that {stem}.
+        classes: id in the masks -> name.
+        void: id -> name of what does not count; `classes` goes before it.
+        colours: name -> (red, green, blue), in place of `classes`.
+        void_colours: colours of what does not count.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        split: str,
+        images: str,
+        labels: str | None,
+        image_name: str,
+        label_name: str,
+        classes: Names,
+        void: Names,
+        colours: Colours,
+        void_colours: Colours,
+    ) -> None:
+        self.has_labels = labels is not None
+        self.table: ColourTable | None = None
+        if classes and colours:
+            raise ConfigError(
+                "classes and colours are both given; keep classes when the masks hold ids, "
+                "colours when they are painted"
+            )
+        if self.has_labels and not (classes or colours):
+            raise ConfigError(
+                "classes: missing; name what is in the masks: classes: {0: road, 1: my class}, "
+                "or colours: {road: [128, 64, 128]} for painted ones"
+            )
+        if colours:
+            self._paint(_colours("colours", colours), _colours("void_colours", void_colours))
+        else:
+            self.classes = _names("classes", classes)
+            ignored = _names("void", void).items()
+            self.void = {i: name for i, name in ignored if i not in self.classes}
+        _check_pattern("image_name", image_name, "{stem}")
+        _check_pattern("label_name", label_name, "{stem}")
+        found = _images(_below(root, split, "images", images), image_name)
+        place = None
+        if labels is not None:
+            _check_pattern("labels", labels)
+            place = Path(root) / labels.replace("{split}", split)
+        files = [
+            Files(path, place and place / inner / label_name.replace("{stem}", stem))
+            for path, inner, stem in found
+        ]
+        _check_apart(files)
+        super().__init__(root, files)
+
+    def _paint(self, counting: dict[str, Any], ignored: dict[str, Any]) -> None:
+        """Numbers the colours: classes first."""
+        everything = [*counting.items(), *ignored.items()]
+        if len(everything) > 256:
+            raise ConfigError(f"colours: {len(everything)} are too many; there may be 256")
+        ids: dict[Any, int] = {}
+        for number, (name, colour) in enumerate(everything):
+            if colour in ids:
+                twin = everything[ids[colour]][0]
+                raise ConfigError(f"colours: {name} and {twin} are both {list(colour)}")
+            ids[colour] = number
+        self.table = ColourTable(ids)
+        names = dict(enumerate(name for name, _ in everything))
+        self.classes = {i: name for i, name in names.items() if i < len(counting)}
+        self.void = {i: name for i, name in names.items() if i >= len(counting)}
+
+    def identity(self, index: int) -> str:
+        """Of colours too, whose order tells their ids; and without labels, images are turned."""
+        colours = f" {self.classes} {self.void}" if self.table else ""
+        return f"{super().identity(index)} {self.has_labels}{colours}"
+
+    def read_image(self, path: Path) -> np.ndarray:
+        return read_rgb(path, upright=not self.has_labels)
+
+    def read_label(self, path: Path) -> np.ndarray:
+        return read_ids(path) if self.table is None else self.table(read_colours(path), path)
+
+    @staticmethod
+    def _absent(files: Files, field: str) -> str:
+        where = f" at {files.label}; put it there, or set labels=, image_name= and label_name= "
+        return f"{files.image}: has no {field}" + (
+            where + "to how the files are called" if files.label else "; set labels= to its folder"
+        )
+
+
+def _names(key: str, given: Names) -> dict[int, str]:
+    """Ids as whole numbers: on the command line they arrive as text."""
+    names = {}
+    for identifier, name in given.items():
+        text = str(identifier)
+        if not (text.isdecimal() and int(text) < 256):
+            raise ConfigError(
+                f"{key}: {text!r} is no id; write the masks' whole numbers, 0 to 255, before the "
+                f"names: {key}: {{0: road}}"
+            )
+        names[int(text)] = _name(f"{key}.{text}", name)
+    return names
+
+
+def _colours(key: str, given: Colours) -> dict[str, Any]:
+    colours = {}
+    for name, colour in given.items():
+        three = isinstance(colour, Sequence) and len(colour) == 3
+        if not (three and all(type(part) is int and 0 <= part < 256 for part in colour)):
+            raise ConfigError(
+                f"{key}.{name}: {colour} is no colour; write red, green and blue as three whole "
+                "numbers, 0 to 255: [128, 64, 128]"
+            )
+        colours[_name(key, name)] = tuple(colour)
+    return colours
+
+
+def _name(key: str, name: Any) -> str:
+    if isinstance(name, str) and name.strip():
+        return name
+    raise ConfigError(f'{key}: {name!r} is no name; write text, in quotes if need be: "yes"')
+
+
+def _check_pattern(key: str, pattern: str, needed: str = "") -> None:
+    if needed not in pattern:
+        raise ConfigError(f"{key}={pattern}: needs {needed}, which image and mask have in common")
+    strange = set(re.findall(r"{[^}]*}?", pattern)) - {needed or "{split}"}
+    if strange:
+        known = needed or "{split}"
+        raise ConfigError(f"{key}={pattern}: {min(strange)} is unknown; only {known} is replaced")
+
+
+def _below(root: str, split: str, key: str, pattern: str) -> Path:
+    """The folder of a split.
+
+    Raises:
+        DataError: it is not there; says what is.
+    """
+    _check_pattern(key, pattern)
+    folder = Path(root) / pattern.replace("{split}", split)
+    if folder.is_dir():
+        return folder
+    above = Path(root, pattern.partition("{split}")[0]) if "{split}" in pattern else Path(root)
+    if not Path(root).is_dir():
+        raise DataError(f"{Path(root).resolve()}: is no folder; set source.root= or target.root=")
+    inside = sorted(p.name for p in above.iterdir() if p.is_dir()) if above.is_dir() else []
+    lies = f"folders in {above}: {', '.join(inside[:8])}" if inside else f"{above} has no folders"
+    what = f"split {split}: " if "{split}" in pattern and above.is_dir() else ""
+    cure = "train_split= or val_split= to one of them" if what and inside else f"{key}= below root"
+    raise DataError(f"{what}{folder} is not there ({lies}); set {cure}")
+
+
+def _images(folder: Path, pattern: str) -> list[tuple[Path, Path, str]]:
+    """Images, where they lie below the folder, and their stems."""
+    wanted = re.compile(
+        re.escape(pattern).replace(r"\{stem\}", "(?P<stem>.+)", 1).replace(r"\*", "[^.]*")
+    )
+    found = []
+    for path in pictures_in(folder, "**/*"):
+        match = wanted.fullmatch(path.name)
+        if match:
+            found.append((path, path.parent.relative_to(folder), match["stem"]))
+    if not found:
+        raise DataError(
+            f"{folder.resolve()}: holds no picture named {pattern}; set images= or image_name="
+        )
+    return found
+
+
+def _check_apart(files: list[Files]) -> None:
+    """One mask for two images, or an image taken for a mask, comes from names that say too little.
+
+    Raises:
+        ConfigError: as said.
+    """
+    images, owners = {file.image for file in files}, dict[Path, Path]()
+    for file in files:
+        if file.label is None:
+            continue
+        if file.label in images:
+            raise ConfigError(
+                f"{file.label}: is taken for an image and for a mask; set image_name= and "
+                'label_name=, such as "{stem}_image.*" and "{stem}_mask.png"'
+            )
+        twin = owners.setdefault(file.label, file.image)
+        if twin != file.image:
+            raise ConfigError(
+                f"{file.image.name} and {twin.name}, in {twin.parent}, would share the mask "
+                f'{file.label.name}; set image_name=, such as "{{stem}}.jpg"'
+            )
