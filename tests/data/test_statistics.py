@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import write_camvid
 from PIL import Image
+from test_real import there
 
 from uda_seg.data import statistics
 from uda_seg.data.camvid import CamVid
@@ -70,6 +71,16 @@ def test_what_changed_on_disk_is_counted_again_alone(
     counted = class_pixels(CamVid(str(camvid), "train"), SPACE, tmp_path / "cache")
     assert reads == ["train/001.png"]
     assert counted.pixels[1].tolist() == [48 * 64, 0, 0]
+
+
+def test_a_lost_permission_is_noticed(
+    camvid: Path, tmp_path: Path, reads: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class_pixels(CamVid(str(camvid), "train"), SPACE, tmp_path / "cache")
+    reads.clear()
+    monkeypatch.setattr(os, "access", lambda path, mode: path.name != "002.png")
+    class_pixels(CamVid(str(camvid), "train"), SPACE, tmp_path / "cache")
+    assert reads == ["train/002.png"]
 
 
 def test_what_is_kept_is_not_mistaken_for_something_else(camvid: Path, tmp_path: Path) -> None:
@@ -185,3 +196,15 @@ def test_rare_classes_are_likelier() -> None:
     assert [h.tolist() for h in counted.holders(least=30)] == [[0], [], [], []]
     empty = ClassStatistics(("road",), np.zeros((2, 1), np.int64))
     assert empty.rare_class_probabilities(0.01).tolist() == [0]
+
+
+@pytest.mark.real
+def test_genuine_camvid_is_counted(tmp_path: Path) -> None:
+    root = there("camvid")
+    before = sorted(root.rglob("*")), root.stat().st_mtime_ns
+    counted = class_pixels(CamVid(str(root), "val"), SPACE, tmp_path / "cache", workers=2)
+    assert counted.pixels.shape == (101, 3)
+    road, sky, bicyclist = counted.frequencies()
+    assert road > sky > bicyclist > 0.01
+    assert len(counted.holders()[0]) == 101
+    assert (sorted(root.rglob("*")), root.stat().st_mtime_ns) == before

@@ -91,13 +91,12 @@ def look_at_all(checks: Sequence[SplitCheck], config: Mapping[str, Any]) -> None
                     bars.refresh()
 
             look(check, indices, config["workers"], config["cache_root"], config["refresh"], told)
-    for check in checks:
-        if check.remembered:
-            log.info(
-                "%s %s %s: class statistics and findings of %d samples are kept from an earlier "
-                "check, as their files have not changed (refresh=true opens them again)",
-                check.domain, check.name, check.split, check.remembered,
-            )  # fmt: skip
+    kept = [f"{c.domain} {c.name} {c.split} {c.remembered}" for c in checks if c.remembered]
+    if kept:
+        log.info(
+            "class statistics and findings kept from an earlier check, for samples whose files "
+            "have not changed: %s (refresh=true opens them again)", ", ".join(kept),
+        )  # fmt: skip
 
 
 @contextmanager

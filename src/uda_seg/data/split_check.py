@@ -152,7 +152,8 @@ def look(
     again = indices[: AGAIN * (workers + 1)] if not unknown else []
     for _ in range(len(found) - len(again)):
         told()
-    alone = _alone(check, unknown[:ALONE] or again[:AGAIN], records, told)
+    few = min(ALONE, -(-len(unknown) // (workers + 1)))  # leaves some for the others
+    alone = _alone(check, unknown[:few] or again[:AGAIN], records, told)
     rest = [index for index in unknown or again if index not in alone]
     together = {}
     for finding in opened(dataset, rest, check.fields, workers, records):

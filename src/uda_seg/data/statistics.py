@@ -23,7 +23,7 @@ import numpy as np
 from uda_seg import __version__
 from uda_seg.batch import IGNORE
 from uda_seg.data.base import Dataset
-from uda_seg.data.examination import Finding, examinations
+from uda_seg.data.examination import Finding, examinations, path_of
 from uda_seg.data.labels import LabelSpace
 from uda_seg.errors import ConfigError, DataError
 
@@ -48,7 +48,7 @@ class Records:
     def __init__(self, dataset: Dataset, fields: Collection[str], cache_root: str | Path) -> None:
         key = hashlib.sha256(fingerprint(dataset, fields).encode("utf-8", "surrogatepass"))
         name = f"{type(dataset).__name__.lower()}-{key.hexdigest()[:32]}.npz"
-        self.dataset = dataset
+        self.dataset, self.fields = dataset, frozenset(fields)
         self.path = _apart(dataset, cache_root) / "statistics" / name
         self.findings = _load(self.path)
         self.identities: dict[int, bytes | None] = {}
@@ -59,7 +59,11 @@ class Records:
         """The finding of a sample that is on disk as it was then."""
         self.identities[index] = identity = self._identity(index)
         stored = self.findings.get(index)
-        return stored[1] if stored is not None and stored[0] == identity else None
+        if stored is None or stored[0] != identity:
+            return None
+        paths = (path_of(self.dataset, index, part) for part in self.fields)
+        readable = all(path is None or os.access(path, os.R_OK) for path in paths)
+        return stored[1] if readable else None  # a lost permission leaves the dates as they are
 
     def add(self, finding: Finding) -> None:
         """Keeps it, unless there is a problem, which may be mended without a trace on the file."""

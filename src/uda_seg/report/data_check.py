@@ -45,9 +45,11 @@ def class_table(check: Mapping[str, Any]) -> Table:
     table.add_column("class", no_wrap=True)
     sides = [domain for domain in ("source", "target") if check["amounts"][domain]]
     for domain in sides:
-        table.add_column(Text(f"{domain}\n{check[domain]}"), width=BAR, overflow="fold")
-        table.add_column("\npixels", justify="right", no_wrap=True)
-        table.add_column("\nlabels", justify="right", no_wrap=True)
+        table.add_column(
+            Text(f"{domain}\n{check[domain]}"), min_width=BAR, max_width=BAR + 4, overflow="fold"
+        )
+        table.add_column("\npixels", justify="right", no_wrap=True, min_width=6)
+        table.add_column("\nlabels", justify="right", no_wrap=True, min_width=6)
     for place, names in enumerate(sections(check).values()):
         if names and place:
             table.add_section()
@@ -63,10 +65,12 @@ def class_table(check: Mapping[str, Any]) -> Table:
 
 
 def sections(check: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Headings and classes: the common ones, then those dropped on either side."""
+    """Headings and classes: the common ones, then those dropped on either side, largest first."""
     found = {"common classes": list(check["classes"] or ())}
     for domain in ("source", "target"):
-        found[f"only in {check[domain]} ({domain}), dropped"] = check["dropped"][domain]
+        held, names = check["amounts"][domain], check["dropped"][domain]
+        names = sorted(names, key=lambda name: -held[name]["share"]) if held else names
+        found[f"only in {check[domain]} ({domain}), dropped"] = names
     if check["classes"] is None:
         every = dict.fromkeys([*check["amounts"]["source"], *check["amounts"]["target"]])
         found = {"classes": list(every)}
