@@ -24,10 +24,8 @@ class Words:
 
     classes: Mapping[int, str]
     void: Mapping[int, str]
-    own: Mapping[int, str]
-
-    def of(self, identifier: int) -> str:
-        return f"{identifier} {self.own.get(identifier, self.classes[identifier])}"
+    shown: Mapping[int, str]
+    """Each class's id and own word, as readers see them."""
 
 
 def run(config: DictConfig, folder: Path) -> float | None:
@@ -52,10 +50,26 @@ def run(config: DictConfig, folder: Path) -> float | None:
 
 def words_of(domain: Mapping[str, Any]) -> Words:
     """From the dataset's class where that knows them, so that no file needs to be there."""
+    if "datasets" in domain:
+        return together({name: words_of(one) for name, one in domain["datasets"].items()})
     dataset: type[Dataset] | Dataset = locate(domain["_target_"])  # type: ignore[assignment]
     if not isinstance(getattr(dataset, "classes", None), Mapping):
         dataset = open_split(domain, domain["train_split"])
-    return Words(dataset.classes, dataset.void, dataset.own_names)
+    shown = {i: f"{i} {dataset.own_names.get(i, name)}" for i, name in dataset.classes.items()}
+    return Words(dataset.classes, dataset.void, shown)
+
+
+def together(members: Mapping[str, Words]) -> Words:
+    """Of several datasets as one; ids are numbers of no meaning."""
+    classes: dict[int, str] = {}
+    void: dict[int, str] = {}
+    shown: dict[int, str] = {}
+    for member, words in members.items():
+        for identifier, name in words.classes.items():
+            number = len(classes)
+            classes[number], shown[number] = name, f"{member} {words.shown[identifier]}"
+        void |= {len(void) + i: f"{member} {name}" for i, name in enumerate(words.void.values())}
+    return Words(classes, void, shown)
 
 
 def mapping(space: LabelSpace, source: Words, target: Words, names: Sequence[str]) -> Table:
@@ -71,7 +85,7 @@ def mapping(space: LabelSpace, source: Words, target: Words, names: Sequence[str
 
 def members(space: LabelSpace, words: Words, place: int) -> list[str]:
     """A dataset's ids that become a class."""
-    return [words.of(i) for i, name in sorted(words.classes.items()) if space.place(name) == place]
+    return [words.shown[i] for i, n in sorted(words.classes.items()) if space.place(n) == place]
 
 
 def dropped(space: LabelSpace, words: Words) -> list[str]:

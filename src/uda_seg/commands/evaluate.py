@@ -16,7 +16,7 @@ from uda_seg.config import build
 from uda_seg.data import pictures
 from uda_seg.data.evaluation_set import Evaluation, EvaluationSet
 from uda_seg.data.labels import LabelSpace
-from uda_seg.data.pair import evaluation_loader, open_split
+from uda_seg.data.pair import evaluation_loader, open_scored
 from uda_seg.errors import ConfigError, WeightsError
 from uda_seg.evaluation import scores
 from uda_seg.evaluation.confusion import ConfusionMatrix
@@ -94,7 +94,7 @@ def score(
 ) -> tuple[ConfusionMatrix, InformationMaximisation]:
     """Predicts every image of the split once, and draws some of them."""
     target, space = config["target"], LabelSpace(tuple(classes))
-    scored = EvaluationSet(open_split(target, split), target.get("size"), space)
+    scored = EvaluationSet(open_scored(target, split), target.get("size"), space)
     loader = evaluation_loader(scored, config["batch_size"], config["workers"])
     inference: Inference = build(config["inference"])
     device = next(network.parameters()).device
@@ -180,7 +180,7 @@ def say_what_is_missing(target: Mapping[str, Any], split: str, classes: list[str
     Raises:
         ConfigError: the target labels none of them.
     """
-    dataset = open_split(target, split)
+    dataset = open_scored(target, split)
     table = LabelSpace(tuple(classes)).lookup(dataset.classes)
     missing = [name for place, name in enumerate(classes) if place not in table]
     if len(missing) == len(classes):

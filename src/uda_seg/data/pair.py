@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -19,6 +20,7 @@ from uda_seg.data.cache import cached
 from uda_seg.data.evaluation_set import Evaluation, EvaluationSet, collate_evaluation
 from uda_seg.data.labels import Encoder, LabelSpace, label_space
 from uda_seg.data.sampling import EveryNth, StepSampler
+from uda_seg.data.several import Several, open_several
 from uda_seg.data.streams import BadImages, Domain, Loader, TrainingPairs, collate_pairs
 from uda_seg.errors import ConfigError, DataError
 
@@ -34,7 +36,16 @@ SHOWN = 3
 
 def open_split(domain: Config, split: str) -> Dataset:
     """The dataset of a `source:` or `target:` config, at one of its splits."""
-    return build(domain, split=split)
+    return open_several(domain, split) if "datasets" in domain else build(domain, split=split)
+
+
+def open_scored(domain: Config, split: str) -> Dataset:
+    """The same for scoring: of several datasets, those that have labels, if any has."""
+    dataset = open_split(domain, split)
+    if isinstance(dataset, Several) and not dataset.has_labels:
+        with suppress(DataError):
+            return dataset.labelled()
+    return dataset
 
 
 def evaluation_loader(
@@ -125,7 +136,7 @@ class Pair(LightningDataModule):
     def _open_validation(self) -> None:
         """Samples to be scored are never skipped: the score would be another one."""
         size = self.target_config.get("size")
-        dataset = open_split(self.target_config, self.target_config["val_split"])
+        dataset = open_scored(self.target_config, self.target_config["val_split"])
         dataset = cached(dataset, size, self.cache, self.cache_root, own_labels=True)
         self.pictures = EvaluationSet(dataset, size, self.space)
         fields = {"image", "label"} if dataset.has_labels else {"image"}
