@@ -5,6 +5,7 @@ An entry's address follows from everything it depends on: the dataset's class, t
 and never changes. What is kept are raw ids; they become an experiment's classes after.
 """
 
+import copy
 import hashlib
 import inspect
 import logging
@@ -18,6 +19,7 @@ import numpy as np
 
 from uda_seg.data import base, transforms
 from uda_seg.data.base import Dataset, Sample
+from uda_seg.data.several import Several
 from uda_seg.data.stores import Address, Disk, Memory, Store
 from uda_seg.errors import ConfigError
 
@@ -41,6 +43,13 @@ def cached(
         root: folder for "disk"; `~` is the home folder.
         own_labels: labels keep their own resolution, as scoring wants them.
     """
+    if isinstance(dataset, Several):  # its members: they may be kept already
+        several = copy.copy(dataset)
+        several.datasets = {
+            name: cached(member, size, cache, root, own_labels)
+            for name, member in dataset.datasets.items()
+        }
+        return several
     if cache == "none" or not len(dataset) or dataset.identity(0) is None:
         return dataset
     if cache == "ram":
@@ -99,8 +108,7 @@ class Cached(Dataset):
         identity = self.dataset.identity(index)
         if identity is None:
             return self.dataset.read(index, fields)
-        wanted = ["image", *(field for field in ("label", "depth") if field in fields)]
-        addresses = {kind: self.address(index, identity, kind) for kind in wanted}
+        addresses = {kind: self.address(index, identity, kind) for kind in _wanted(fields)}
         found = {kind: self._load(address) for kind, address in addresses.items()}
         lacking = {kind for kind, array in found.items() if array is None}
         if lacking:
@@ -111,6 +119,22 @@ class Cached(Dataset):
         image = found.pop("image")
         assert image is not None
         return Sample(image.transpose(1, 2, 0), name=self.name(index), **found)
+
+    def lacks(self, index: int, fields: Collection[str]) -> set[str]:
+        """Which of a sample's fields are not kept yet; their entries are not read."""
+        identity = self.dataset.identity(index)
+        assert identity is not None
+        wanted = {kind: self.address(index, identity, kind) for kind in _wanted(fields)}
+        return {kind for kind, address in wanted.items() if not self.store.has(address)}
+
+    def weigh(self, index: int, fields: Collection[str]) -> int:
+        """Bytes that a sample's entries have, or would have; keeps nothing."""
+        sample = self.dataset.read(index, fields)
+        entries = (
+            pack(self._fitted(kind, getattr(sample, kind)), kind == "label")
+            for kind in _wanted(fields)
+        )
+        return sum(len(part) for entry in entries for part in entry)
 
     def keep(
         self, index: int, kind: str, method: str, make: Callable[[], np.ndarray]
@@ -159,6 +183,10 @@ class Cached(Dataset):
         if self.size is None or (kind == "label" and self.own_labels):
             return array
         return transforms.resized_mask(array, self.size)
+
+
+def _wanted(fields: Collection[str]) -> list[str]:
+    return ["image", *(field for field in ("label", "depth") if field in fields)]
 
 
 _HEADER = struct.Struct("<8s4s4s4IQQ16x")

@@ -113,6 +113,14 @@ class Disk(Store):
     def has(self, address: Address) -> bool:
         return self.path(address).is_file()
 
+    def clear(self, dataset: str) -> int:
+        """Removes all entries of a dataset's class, of any size; returns their bytes."""
+        freed = 0
+        for entry in self.root.glob(f"{dataset}/*_*/??/{'?' * 64}.bin"):
+            freed += entry.stat().st_size
+            entry.unlink()
+        return freed
+
     def sweep(self) -> None:
         """Removes what killed processes left half-written."""
         for part in self.root.glob("*/*/*/*.part"):
