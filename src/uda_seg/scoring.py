@@ -68,7 +68,7 @@ class Scoreboard(Callback):
         )
         best = self.history[:-1]
         self.selections["last"] = entry
-        if all(miou > other["miou"] for other in best):
+        if not math.isnan(miou) and all(miou > other["miou"] for other in best):
             self.selections["oracle_best"] = entry
         if all(criterion > other[CRITERION] for other in best):
             self.selections["label_free"] = entry | {"criterion": CRITERION}
@@ -102,8 +102,8 @@ class Scoreboard(Callback):
         return 0.0 if math.isnan(self.started) else time.monotonic() - self.started
 
 
-def checkpoints(folder: Path, every: int) -> list[ModelCheckpoint]:
-    """The three checkpoints of a run: last, oracle_best, label_free."""
+def checkpoints(folder: Path, every: int, scored: bool) -> list[ModelCheckpoint]:
+    """The checkpoints of a run: last, label_free and, where the target has labels, oracle_best."""
     where = Path(folder) / "checkpoints"
 
     def best(name: str, monitor: str) -> ModelCheckpoint:
@@ -125,7 +125,8 @@ def checkpoints(folder: Path, every: int) -> list[ModelCheckpoint]:
         enable_version_counter=False,
         save_on_train_epoch_end=False,
     )
-    return [last, best("oracle_best", "target/miou"), best("label_free", f"target/{CRITERION}")]
+    chosen = [last, best("label_free", f"target/{CRITERION}")]
+    return [*chosen, best("oracle_best", "target/miou")] if scored else chosen
 
 
 def load_network(path: Path) -> dict[str, torch.Tensor]:

@@ -14,7 +14,7 @@ from uda_seg.commands.evaluate import choose_device, run
 from uda_seg.config import build, conf_folder
 from uda_seg.data.evaluation_set import EvaluationSet
 from uda_seg.data.labels import LabelSpace
-from uda_seg.data.pair import evaluation_loader, open_split
+from uda_seg.data.pair import evaluation_loader, open_scored
 from uda_seg.errors import ConfigError, UserError, WeightsError
 from uda_seg.evaluation import scores
 from uda_seg.evaluation.measures import iou
@@ -81,7 +81,7 @@ def test_scores_equal_a_plain_loop(trained, tmp_path):
     network.eval()
     target = yaml.safe_load((trained / "config.yaml").read_text())["target"]
     expected = np.zeros((4, 4), int)
-    scored = EvaluationSet(open_split(target, "val"), target["size"], LabelSpace(tuple(CLASSES)))
+    scored = EvaluationSet(open_scored(target, "val"), target["size"], LabelSpace(tuple(CLASSES)))
     for batch in evaluation_loader(scored, 1, 0):
         with torch.no_grad():
             logits = network(batch.image.float() / 255).logits

@@ -120,6 +120,8 @@ def test_pictures_without_labels_are_a_target(
     assert miou is None or np.isnan(miou)
     scores = json.loads((folder / "scores.json").read_text())
     assert scores["selections"]["last"]["miou"] is None
+    assert set(scores["selections"]) == {"last", "label_free"}
+    assert not (folder / "checkpoints" / "oracle_best.ckpt").exists()
     assert len(scores["classes"]) == 11  # the source's
     assert (folder / "checkpoints" / "label_free.ckpt").is_file()
     assert "nothing is scored" in caplog.text

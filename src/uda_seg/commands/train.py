@@ -35,6 +35,8 @@ def run(config: DictConfig, folder: Path) -> float | None:
     warnings.filterwarnings("ignore", "Using ModelCheckpoint with manual optimization")
     # Frozen batch norm is a policy here, not an oversight.
     warnings.filterwarnings("ignore", "Found .* in eval mode at the start of training")
+    # Lightning 2.6 asks torch the old way (pytorch-lightning issue 21326).
+    warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*", FutureWarning)
     settings = config.trainer
     if settings.threads:
         torch.set_num_threads(settings.threads)
@@ -45,7 +47,8 @@ def run(config: DictConfig, folder: Path) -> float | None:
     started_from = start(method.network, config.initial)
     module = make_adaptation(plain, method, list(pair.space.classes))
     scoreboard = Scoreboard(folder, facts(plain, module, started_from))
-    trainer = make_trainer(plain, folder, scoreboard)
+    scored = pair.pictures.dataset.has_labels
+    trainer = make_trainer(plain, folder, scoreboard, scored)
     resume = run_folder.checkpoint_to_resume(config)
     if resume is not None:
         log.info("continuing from %s", resume)
@@ -145,7 +148,9 @@ def facts(config: dict[str, Any], module: Adaptation, started_from: str | None) 
     }
 
 
-def make_trainer(config: dict[str, Any], folder: Path, scoreboard: Scoreboard) -> Trainer:
+def make_trainer(
+    config: dict[str, Any], folder: Path, scoreboard: Scoreboard, scored: bool
+) -> Trainer:
     settings = config["trainer"]
     chosen = [
         build(node, folder=folder, run_name=config["run_name"], config=config)
@@ -157,7 +162,7 @@ def make_trainer(config: dict[str, Any], folder: Path, scoreboard: Scoreboard) -
         ProgressLine(folder, show=settings["progress"], every=settings["log_every"]),
         FiniteLosses(settings["log_every"]),
         Panels(folder, settings["panels"]),
-        *checkpoints(folder, settings["checkpoint_every"]),
+        *checkpoints(folder, settings["checkpoint_every"], scored),
     ]
     try:
         return Trainer(
@@ -201,7 +206,8 @@ def finish(
     if not trainer.is_global_zero:
         return None
     result = scores.load(folder / "scores.json")
-    print_run(result)
+    if pair.pictures.dataset.has_labels:
+        print_run(result)
     if skipped:
         where = pair.bad_images.record
         log.warning("%d samples could not be read and were skipped: %s", len(skipped), where)
