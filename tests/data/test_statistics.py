@@ -1,6 +1,7 @@
 """Class statistics: counted once, counted anew where files change, kept whole."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from test_real import there
 
 from uda_seg.data import statistics
 from uda_seg.data.camvid import CamVid
+from uda_seg.data.examination import Finding
 from uda_seg.data.labels import LabelSpace
 from uda_seg.data.statistics import ClassStatistics, Records, class_pixels, fingerprint, opened
 from uda_seg.data.toytown import ToyTown
@@ -126,14 +128,22 @@ def test_two_processes_that_count_different_samples_keep_both(camvid: Path, tmp_
     assert [path.suffix for path in one.path.parent.iterdir()] == [".npz"]
 
 
-@pytest.mark.parametrize("damage", [b"", b"PK no archive", None])
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda code: b"",
+        lambda code: b"PK no archive",
+        lambda code: code[:-100],
+        lambda code: code.replace(code[60:90], bytes(range(225, 255))),  # no deflate stream
+    ],
+)
 def test_a_damaged_file_is_counted_anew(
-    camvid: Path, tmp_path: Path, reads: list[str], damage: bytes | None
+    camvid: Path, tmp_path: Path, reads: list[str], damage: Callable[[bytes], bytes]
 ) -> None:
     dataset = CamVid(str(camvid), "train")
     counted = class_pixels(dataset, SPACE, tmp_path / "cache")
     path = next((tmp_path / "cache" / "statistics").iterdir())
-    path.write_bytes(path.read_bytes()[:-100] if damage is None else damage)
+    path.write_bytes(damage(path.read_bytes()))
     reads.clear()
     again = class_pixels(dataset, SPACE, tmp_path / "cache")
     assert len(reads) == 3
@@ -153,6 +163,15 @@ def test_a_sample_that_cannot_be_read_holds_nothing_and_is_tried_again(
     reads.clear()
     class_pixels(CamVid(str(camvid), "train"), SPACE, tmp_path / "cache")
     assert reads == ["train/001.png"]
+
+
+def test_a_sample_found_broken_is_forgotten(camvid: Path, tmp_path: Path) -> None:
+    records = Records(CamVid(str(camvid), "train"), BOTH, tmp_path / "cache")
+    assert records.known(1) is None
+    records.add(Finding(1, (4, 5), {3: 20}))
+    assert records.known(1) == Finding(1, (4, 5), {3: 20})
+    records.add(Finding(1, problem="bits rot, and leave the date as it is"))
+    assert records.known(1) is None
 
 
 def test_nothing_is_kept_inside_the_dataset(camvid: Path) -> None:
