@@ -12,6 +12,8 @@ EXAMPLES = """\
   python -m uda_seg                                              adaptseg on drawn streets
   python -m uda_seg method=source_only trainer=gpu seed=1        change groups and keys
   python -m uda_seg source=gta5 target=cityscapes target.root=/data/cityscapes
+  python -m uda_seg source=[gta5,synthia] target=idd_lite        several datasets as one
+  python -m uda_seg data check source=gta5 target=cityscapes     every mistake in the files
   python -m uda_seg -m method.lambda_adv=0.0005,0.001,0.004      one run for each value
   python -m uda_seg resume=auto                                  continue after a stop
   python -m uda_seg evaluate checkpoint=outputs/RUN/DATE         score a run again
