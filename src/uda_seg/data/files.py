@@ -1,6 +1,6 @@
 """Bytes on disk to arrays; whatever can be wrong with a file is said in one message, with its name.
 
-The usual PNGs are decoded by imagecodecs (a GTA5 image in 28 ms; OpenCV 40, Pillow 48), everything
+The usual PNGs are decoded by imagecodecs (a GTA5 image in 28 ms; OpenCV 35, Pillow 42), everything
 else, and whatever that refuses, by OpenCV, which refuses truncated files. The indices of palettes,
 which both would turn into colours, are taken as they are stored, or by Pillow.
 """
