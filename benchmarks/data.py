@@ -13,18 +13,15 @@ to decode, as a genuine one.
 in ms an image:
 
                                    classical  ours          cache=disk
-    GTA5, drawn                    103.3      41.4 (2.5x)   5.0 (20.7x)
-    GTA5, its first image          95.9       39.3 (2.4x)   5.4 (17.9x)
-    Cityscapes, drawn              103.1      47.9 (2.2x)   3.7 (28.2x)
+    GTA5, drawn                    108.2      32.3 (3.4x)   5.2 (20.8x)
+    GTA5, its first image          96.7       26.0 (3.7x)   4.6 (21.2x)
+    Cityscapes, drawn              97.4       29.6 (3.3x)   2.8 (34.3x)
 
-    the genuine image (classical, ours): decode image 41.4, 29.1; decode label 3.8, 0.7; resize
-    26.2, 4.3; encode label 6.2, 1.2; to a batch 17.5, 3.8. From the cache: read image 0.9, read
-    label 0.5, encode label 0.5, to a batch 2.8.
+    the genuine image (classical, ours): decode image 40.8, 16.6; decode label 3.8, 0.7; resize
+    26.7, 4.2; encode label 6.2, 1.1; to a batch 17.8, 3.1. From the cache: read image 0.9, read
+    label 0.5, encode label 0.5, to a batch 2.2.
 
-The goals were 2.5x without a cache, which only drawn GTA5 reaches, and 15x with it. What is left
-without a cache is decoding: inflating takes 10 to 12 ms with any library, undoing the filters of
-PNG's rows another 13. Cityscapes' grey labels are filtered too, so they take 6 ms where GTA5's
-palettes take 1.
+The goals were 2.5x without a cache and 15x with it. What is left without a cache is decoding.
 """
 
 import argparse

@@ -34,6 +34,8 @@ def complaints(*arguments: str, multirun: bool = False, verb: str = "train") -> 
         ("trainer.precision=fp16", ["choose from 32-true"]),
         ("trainer.progress=1", ["true or false"]),
         ("trainer.optimizer=x", ["unknown key"]),
+        ("source.augment=3", ["must be a mapping; give its keys one by one: scale, crop"]),
+        ("source.augment=[1,2]", ["must be a mapping"]),
         ("trainer=gpus", ["did you mean gpu?", "auto, cpu"]),
         ("logger=[csv,wandbb]", ["did you mean wandb?"]),
         ("trainer=null", ["choose from"]),

@@ -141,6 +141,9 @@ class Composition:
             before = parent[_index(parent, key)]
             if isinstance(parent, dict) and isinstance(_index(parent, key), int):
                 self.new.add(key)
+            if isinstance(before, dict) and not isinstance(value, dict | str | None):
+                self.mistakes += rule_of(self.base, key).complaints(key, value)
+                return  # it would not even be taken
             OmegaConf.update(self.config, key, value, force_add=key in self.new)
             try:
                 value = _plain(OmegaConf.select(self.config, key))

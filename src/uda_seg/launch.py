@@ -83,7 +83,7 @@ def _quieten_lightning() -> None:
 
 def _to_log(folder: Path) -> None:
     """The console has the message; the log keeps the traceback for whoever looks for it."""
-    if folder.is_dir():
+    if folder.is_dir() and folder.resolve() != Path.cwd():  # some commands have no folder
         with open(folder / "train.log", "a", encoding="utf-8") as file:
             file.write(traceback.format_exc())
 

@@ -85,7 +85,8 @@ class Rule:
             return f"text{example}; put it in quotes twice: \"'{show(value)}'\""
         if isinstance(self.default, dict):
             keys = [str(key) for key in self.default if not str(key).startswith("_")]
-            return f"a mapping; give its keys one by one: {', '.join(keys)}"
+            how = f"; give its keys one by one: {', '.join(keys)}" if keys else ""
+            return f"a mapping{how}"
         return KINDS.get(type(self.default), type(self.default).__name__) + example
 
     def _wrong_element(self, value: Any) -> str | None:

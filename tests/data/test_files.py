@@ -1,5 +1,6 @@
 """Datasets read what lies on disk, open no more than they are asked for, and name what is wrong."""
 
+import os
 import zlib
 from pathlib import Path
 
@@ -151,3 +152,34 @@ def test_whatever_is_missing_or_changed_in_a_png_is_noticed(tmp_path: Path, mode
             np.testing.assert_array_equal(read(path), expected)
         except DataError:
             continue
+
+
+def test_a_folder_that_may_not_be_listed_is_not_called_empty(
+    camvid: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever runs the tests may be allowed everything, so the system's refusal is played."""
+    for path in (camvid / "train").iterdir():
+        path.unlink()
+    listed = os.scandir
+
+    def refused(path: str) -> object:
+        if str(path).endswith("train"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(DataError, match=r"train: may not be listed; .*chmod"):
+        CamVid(str(camvid), "train")
+
+
+def test_names_that_are_no_text_have_an_identity(camvid: Path) -> None:
+    """Linux allows any bytes in a name."""
+    image = camvid / "train" / "000.png"
+    strange = Path(os.fsdecode(os.fsencode(image.parent) + b"/\xff.png"))
+    try:
+        image.rename(strange)
+    except OSError:
+        pytest.skip("this file system allows only text in names")
+    (camvid / "trainannot" / "000.png").rename(camvid / "trainannot" / strange.name)
+    dataset = CamVid(str(camvid), "train")
+    assert len({dataset.identity(index) for index in range(3)}) == 3

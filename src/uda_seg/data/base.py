@@ -93,6 +93,7 @@ class FileDataset(Dataset):
     def __init__(self, root: str, files: list[Files]) -> None:
         self.root = Path(root)
         if not files:
+            _check_rights(self.root)
             raise DataError(
                 f"{type(self).__name__}: no images under {self.root.resolve()}; "
                 "set source.root=, target.root=, data_root= or UDA_SEG_DATA to where it lies"
@@ -124,7 +125,7 @@ class FileDataset(Dataset):
             if path is not None and path.is_file():
                 stat = path.stat()
                 parts.append(f"{path.resolve()} {stat.st_size} {stat.st_mtime_ns}")
-        return hashlib.sha256("\n".join([type(self).__name__, *parts]).encode()).hexdigest()
+        return hashlib.sha256(os.fsencode("\n".join([type(self).__name__, *parts]))).hexdigest()
 
     def missing(self, fields: Collection[str]) -> Iterator[str]:
         listed: dict[Path, set[str]] = {}  # one listing a folder: asking file by file is slow
@@ -181,6 +182,19 @@ class FileDataset(Dataset):
                 f"but its image {files.image.name} is {image.shape[1]}x{image.shape[0]}; "
                 "take both from one release"
             )
+
+
+def _check_rights(root: Path) -> None:
+    """A folder that may not be listed looks like an empty one."""
+
+    def told(error: OSError) -> None:
+        if isinstance(error, PermissionError):
+            raise DataError(
+                f"{error.filename}: may not be listed; give yourself the right: chmod -R +rX"
+            ) from error
+
+    for _ in os.walk(root, onerror=told):
+        pass
 
 
 def _names(folder: Path) -> set[str]:

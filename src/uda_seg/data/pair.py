@@ -181,11 +181,11 @@ class Pair(LightningDataModule):
         """Images travel as bytes and become floats on the device."""
         if isinstance(batch, Batch):
             batch.source.image, batch.target.image = (
-                domain.image.float() / 255 for domain in (batch.source, batch.target)
+                domain.image.float().div_(255) for domain in (batch.source, batch.target)
             )
             batch.source.label = batch.source.label.long()
         elif isinstance(batch, Evaluation):
-            batch.image = batch.image.float() / 255
+            batch.image = batch.image.float().div_(255)
         return batch
 
     def panel_samples(self, count: int) -> list[tuple[Tensor, np.ndarray]]:
