@@ -8,6 +8,7 @@ import pytest
 from omegaconf import OmegaConf
 
 from uda_seg.data.folder import Folder
+from uda_seg.data.labels import Encoder, LabelSpace
 from uda_seg.data.pair import open_split
 from uda_seg.data.writing import save_ids, save_image, save_palette
 from uda_seg.errors import ConfigError, DataError
@@ -150,6 +151,16 @@ def test_identity_follows_what_ids_mean(city: Path) -> None:
     ]
     assert len({*painted, folder(city).identity(0), folder(city, labels=None).identity(0)}) == 4
     assert folder(city).identity(0) == folder(city, classes={0: "sky"}).identity(0)
+
+
+def test_an_id_that_the_yaml_does_not_name_is_to_be_added_there(city: Path) -> None:
+    dataset = folder(city, classes={0: "road", 1: "sidewalk"})
+    sample = dataset.read(0, {"image", "label"})
+    assert sample.label is not None
+    with pytest.raises(
+        DataError, match="holds ids 2, for which Folder .* to `classes`, or to `void"
+    ):
+        Encoder(LabelSpace(("road",)), dataset)(sample.label, sample.name)
 
 
 def test_without_labels_it_is_a_target_of_images(city: Path) -> None:

@@ -40,6 +40,7 @@ class Dataset(ABC):
         own_names: the dataset's own word for an id, where `classes` has another.
         has_labels: False for pictures alone, which can be a target, but no source.
         has_depth: whether "depth" can be read.
+        cure_of_strange_ids: what to do about an id without a name, as the message says it.
     """
 
     classes: Mapping[int, str]
@@ -47,6 +48,9 @@ class Dataset(ABC):
     own_names: Mapping[int, str] = {}
     has_labels: bool = True
     has_depth: bool = False
+    cure_of_strange_ids: str = (
+        "is it another encoding (train ids, level-1 ids, colours) or another dataset's file?"
+    )
 
     @abstractmethod
     def __len__(self) -> int: ...

@@ -33,6 +33,8 @@ class Folder(FileDataset):
         void_colours: colours of what does not count.
     """
 
+    cure_of_strange_ids = "add them to `classes`, or to `void` if they do not count"
+
     def __init__(
         self,
         root: str,

@@ -44,7 +44,7 @@ class Encoder:
     """Raw labels of a dataset to an experiment's classes, on the fly."""
 
     def __init__(self, space: LabelSpace, dataset: Dataset) -> None:
-        self.dataset = type(getattr(dataset, "dataset", dataset)).__name__  # behind its cache
+        self.dataset = getattr(dataset, "dataset", dataset)  # behind its cache
         self.table = np.full(256, UNNAMED, np.uint8)
         if not dataset.has_labels:
             self.table[:] = IGNORE
@@ -72,8 +72,7 @@ class Encoder:
             strangers = np.unique(label[encoded == UNNAMED])
             raise DataError(
                 f"{name}: the label holds ids {', '.join(map(str, strangers[:8]))}, for which "
-                f"{self.dataset} has no name; is it another encoding (train ids, level-1 ids, "
-                "colours) or another dataset's file?"
+                f"{type(self.dataset).__name__} has no name; {self.dataset.cure_of_strange_ids}"
             )
         return encoded
 

@@ -99,7 +99,7 @@ class Renumber(Encoder):
     """A member's raw ids to those of the whole."""
 
     def __init__(self, member: Dataset, ids: Mapping[tuple[bool, str], int]) -> None:
-        self.dataset = type(member).__name__
+        self.dataset = member
         self.table = np.full(256, UNNAMED, np.uint8)
         for raw, key in _named(member):
             self.table[raw] = ids[key]
