@@ -56,18 +56,20 @@ class Adaptation(LightningModule):
         self.automatic_optimization = False
         self.method, self.inference = method, inference
         self.classes = list(classes)
-        self.optimizer_factories, self.schedule = dict(optimizers), schedule
+        self.schedule = schedule
         self.seed, self.accumulate, self.clip_norm = seed, accumulate, clip_norm
         self.last_losses: dict[str, Tensor] = {}
         """Unweighted losses of the latest step, by name."""
         self.confusion = ConfusionMatrix(len(classes))
         self.label_free = InformationMaximisation(len(classes))
         players = set(method.players())
-        if set(optimizers) != players:
+        if not players <= set(optimizers):
             raise ConfigError(
                 f"method.optimizers: {type(method).__name__} trains {sorted(players)}, "
                 f"but optimizers are configured for {sorted(optimizers)}"
             )
+        # A variant without a player (no discriminator, say) leaves that one's optimizer idle.
+        self.optimizer_factories = {k: v for k, v in optimizers.items() if k in players}
 
     def forward(self, image: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] to logits (B, C, H, W)."""

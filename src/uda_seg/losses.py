@@ -15,3 +15,15 @@ def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
     """
     loss = F.cross_entropy(logits, label, ignore_index=IGNORE, reduction="sum")
     return loss / (label != IGNORE).sum().clamp(min=1)
+
+
+def feature_distance(features: Tensor, guide: Tensor) -> Tensor:
+    """Euclidean distance at each position, averaged over positions (ROAD's distillation).
+
+    Args:
+        features: (B, D, h, w).
+        guide: (B, D, h, w), where they should be.
+    """
+    # The gradient of a square root at 0 is infinite, and a student begins as its teacher.
+    squares = (features - guide).float().square().sum(1)
+    return (squares + 1e-12).sqrt().mean()

@@ -1,9 +1,11 @@
 """Encoders: timm's networks, with their strides traded for dilation.
 
 All share a small interface: `channels` and `reductions`, one entry a stage from shallow to
-deep; `forward(image) -> list[Tensor]`, the stages' maps; `load(pretrained) -> str`.
+deep; `forward(image) -> list[Tensor]`, the stages' maps; `load(pretrained) -> str`;
+`freeze(stages)` takes the shallowest ones out of training.
 """
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import timm
@@ -46,6 +48,33 @@ class TimmEncoder(nn.Module):
 
     def load(self, pretrained: str) -> str:
         return load_pretrained(self.body, self.name, pretrained)
+
+    def freeze(self, stages: int) -> None:
+        names = self.body.feature_info.module_name()
+        _freeze(_up_to(self.body, names[stages - 1]) if _checked(stages, names) else [])
+
+
+def _checked(stages: int, names: list[str]) -> int:
+    """The number of stages to freeze, if there are as many."""
+    if not 0 <= stages <= len(names):
+        raise ConfigError(f"backbone.frozen_stages={stages}: this encoder has {len(names)} stages")
+    return stages
+
+
+def _up_to(body: Any, last: str) -> Iterator[nn.Module]:
+    """The modules of a body from its first to the one of that name, such as blocks.2."""
+    for key, child in body.named_children():
+        if last.startswith(f"{key}."):
+            yield from child[: int(last.split(".")[1]) + 1]
+            return
+        yield child
+        if key == last:
+            return
+
+
+def _freeze(modules: Iterable[nn.Module]) -> None:
+    for module in modules:
+        module.requires_grad_(False)
 
 
 def _drop_unused_blocks(body: Any) -> None:
@@ -137,3 +166,13 @@ class VGGEncoder(nn.Module):
 
     def load(self, pretrained: str) -> str:
         return load_pretrained(self.body, self.name, pretrained)
+
+    def freeze(self, stages: int) -> None:
+        """Up to the stage's pooling; the sixth stage, which has no pretrained weights, learns."""
+        pools = [key for key, module in self.body.items() if _pools(module)][:5]
+        _freeze(_up_to(self.body, pools[stages - 1]) if _checked(stages, pools) else [])
+
+
+def _pools(module: nn.Module) -> bool:
+    """Whether it stands where VGG-16 pools."""
+    return isinstance(module, nn.MaxPool2d | nn.Identity)

@@ -49,7 +49,7 @@ class DeepLab(SegmentationNetwork):
     counts from the deepest, -1.
     `align_corners`: bilinear upsampling as PyTorch 0.3 and the published results had it.
     `head_factor`: the heads' learning rate over the encoder's. `channels_last`: memory layout,
-    for speed alone.
+    for speed alone. `frozen_stages`: encoder stages, from the shallowest, that never learn.
     """
 
     def __init__(
@@ -69,6 +69,7 @@ class DeepLab(SegmentationNetwork):
         batch_norm: str,
         head_factor: float,
         channels_last: bool,
+        frozen_stages: int,
     ) -> None:
         super().__init__(classes, mean, std, head_factor)
         if channel_order not in ("rgb", "bgr"):
@@ -99,6 +100,7 @@ class DeepLab(SegmentationNetwork):
         self.to(memory_format=self.memory_format)
         self.load_report = encoder.load(pretrained)
         self.set_batch_norm(batch_norm)
+        encoder.freeze(frozen_stages)
 
     def predict(self, image: Tensor) -> Prediction:
         stages = self.encoder(self._arranged(image))
