@@ -36,6 +36,7 @@ def network() -> torch.nn.Module:
         mean=[0.5] * 3,
         std=[0.25] * 3,
         head_factor=1.0,
+        depth_head=True,
     )
 
 
@@ -54,7 +55,9 @@ def make_batch(size: int = 2, seed: int = 0, height: int = HEIGHT, width: int = 
     label = blocks()
     image, other = paint(label), 1 - paint(blocks())
     label[:, :2] = IGNORE
-    return Batch(Source(image, label), Target(other))
+    depth = 2 + 50 * torch.rand(size, 1, height, width, generator=generator)
+    depth[:, :, -3:] = 0  # not known
+    return Batch(Source(image, label, depth), Target(other))
 
 
 @pytest.fixture

@@ -27,3 +27,9 @@ def feature_distance(features: Tensor, guide: Tensor) -> Tensor:
     # The gradient of a square root at 0 is infinite, and a student begins as its teacher.
     squares = (features - guide).float().square().sum(1)
     return (squares + 1e-12).sqrt().mean()
+
+
+def masked_l1(prediction: Tensor, truth: Tensor, known: Tensor) -> Tensor:
+    """Mean absolute error over the pixels that are known; 0 when none is. All (B, 1, H, W)."""
+    error = (prediction - truth).abs() * known
+    return error.sum() / known.sum().clamp(min=1)

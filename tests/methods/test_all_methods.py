@@ -18,6 +18,11 @@ VARIANTS = [(name, ()) for name in NAMES] + [
     ("adaptseg", ("method.levels=single",)),
     ("adaptseg", ("method.gan=ls",)),
     ("source_only", ("method.levels=multi",)),
+    *(
+        ("gio_ada", (f"method.levels={levels}", f"method.geometry={geometry}"))
+        for levels in ("none", "input", "output", "both")
+        for geometry in ("true", "false")
+    ),
     ("road", ("method.lambda_spt=null",)),
     ("road", ("method.lambda_spt=null", "method.distil_on=source")),
     ("road", ("method.lambda_dist=null",)),
@@ -28,6 +33,9 @@ IDS = ["-".join([name, *(o.split("=")[1] for o in overrides)]) for name, overrid
 
 def method_config(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     narrow = ["method.critic.width=8"] if name.startswith("adaptseg") else []
+    if name.startswith("gio_ada"):
+        narrow = [f"method.{part}.width=4" for part in ("image_critic", "output_critic")]
+        narrow += ["method.translator.width=4", "method.translator.blocks=1"]
     config = compose("train", [f"method={name}", *TINY, *narrow, *overrides])
     plain = OmegaConf.to_container(config, resolve=True)
     assert isinstance(plain, dict)
@@ -90,7 +98,16 @@ def test_pictures_are_maps_between_zero_and_one(variant: Any, network: Any) -> N
     for name, picture in pictures.items():
         assert picture.shape[:2] == (2, 1), name
         assert 0 <= float(picture.min()) <= float(picture.max()) <= 1, name
-    assert bool(pictures) == ("discriminator" in make(variant, network).players())
+    if "discriminator" in make(variant, network).players():
+        assert pictures, "where the discriminator looks is worth a look"
+
+
+@pytest.mark.parametrize("variant", VARIANTS, ids=IDS)
+def test_what_is_made_of_the_source_is_images(variant: Any, network: Any) -> None:
+    batch = make_batch()
+    for name, picture in make(variant, network).eval().source_pictures(batch.source).items():
+        assert picture.shape == batch.source.image.shape, name
+        assert 0 <= float(picture.min()) <= float(picture.max()) <= 1, name
 
 
 @pytest.mark.parametrize("name", NAMES)

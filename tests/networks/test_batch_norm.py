@@ -15,7 +15,7 @@ IMAGE = torch.rand(2, 3, 16, 32, generator=torch.Generator().manual_seed(0))
 
 def tiny(policy: str) -> TinyNetwork:
     torch.manual_seed(0)
-    return TinyNetwork(4, 8, True, policy, [0.5] * 3, [0.25] * 3, 1.0)
+    return TinyNetwork(4, 8, True, policy, [0.5] * 3, [0.25] * 3, 1.0, False)
 
 
 def running(network: nn.Module) -> list[torch.Tensor]:

@@ -68,7 +68,7 @@ def make_pair(config: dict[str, Any], folder: Path) -> Pair:
         config["source"],
         config["target"],
         method_class.supervised_by,
-        method_class.needs,
+        method_class.needed(config["method"]),
         config["label_space"],
         config["trainer"]["batch_size"],
         config["trainer"]["workers"],

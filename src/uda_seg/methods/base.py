@@ -2,10 +2,11 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
+from typing import Any
 
 from torch import Tensor, nn
 
-from uda_seg.batch import Batch, Target
+from uda_seg.batch import Batch, Source, Target
 from uda_seg.networks.base import SegmentationNetwork
 
 Losses = dict[str, Tensor]
@@ -34,6 +35,11 @@ class Method(nn.Module, ABC):
         self.network = network
         self.weights = {name: weight for name, weight in weights.items() if weight is not None}
 
+    @classmethod
+    def needed(cls, settings: Mapping[str, Any]) -> frozenset[str]:
+        """`needs` of the variant that these settings of the constructor make."""
+        return cls.needs
+
     @abstractmethod
     def losses(self, batch: Batch) -> Iterator[Losses]:
         """Yield named, unweighted losses; each yield is back-propagated at once.
@@ -51,4 +57,8 @@ class Method(nn.Module, ABC):
 
     def pictures(self, target: Target) -> dict[str, Tensor]:
         """Maps worth a look, by name: (B, 1, h, w) in [0, 1]."""
+        return {}
+
+    def source_pictures(self, source: Source) -> dict[str, Tensor]:
+        """Images made from the source's, by name: (B, 3, h, w) in [0, 1]."""
         return {}

@@ -50,6 +50,7 @@ class DeepLab(SegmentationNetwork):
     `align_corners`: bilinear upsampling as PyTorch 0.3 and the published results had it.
     `head_factor`: the heads' learning rate over the encoder's. `channels_last`: memory layout,
     for speed alone. `frozen_stages`: encoder stages, from the shallowest, that never learn.
+    `depth_head`: a second head, of one channel.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class DeepLab(SegmentationNetwork):
         head_factor: float,
         channels_last: bool,
         frozen_stages: int,
+        depth_head: bool,
     ) -> None:
         super().__init__(classes, mean, std, head_factor)
         if channel_order not in ("rgb", "bgr"):
@@ -91,6 +93,7 @@ class DeepLab(SegmentationNetwork):
             if auxiliary
             else None
         )
+        self.depth_head = SummedPyramid(channels[-1], 1, aspp, dilations) if depth_head else None
         # The last stage of stride 4 is the deepest one that still is that fine.
         self.skip_stage = max((i for i, r in enumerate(reductions) if r == 4), default=0)
         self.skip_head = nn.Conv2d(channels[self.skip_stage], classes, 1) if skip else None
@@ -111,12 +114,13 @@ class DeepLab(SegmentationNetwork):
         auxiliary = None
         if self.auxiliary_head is not None:
             auxiliary = self._resize(self.auxiliary_head(stages[self.auxiliary_stage]), image)
-        return Prediction(
-            logits=self._resize(logits, image), features=stages[-1], auxiliary_logits=auxiliary
-        )
+        depth = None
+        if self.depth_head is not None:
+            depth = self._resize(self.depth_head(stages[-1]), image)
+        return Prediction(self._resize(logits, image), stages[-1], auxiliary, depth)
 
     def heads(self) -> list[nn.Module]:
-        candidates = (self.head, self.auxiliary_head, self.skip_head)
+        candidates = (self.head, self.auxiliary_head, self.depth_head, self.skip_head)
         return [head for head in candidates if head is not None]
 
     def _arranged(self, image: Tensor) -> Tensor:

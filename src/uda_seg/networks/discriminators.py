@@ -34,3 +34,22 @@ class FullyConvolutionalDiscriminator(nn.Sequential):
                 "or crops"
             )
         return super().forward(maps)
+
+
+class PatchDiscriminator(nn.Sequential):
+    """PatchGAN (Isola et al., CVPR 2017, arXiv:1611.07004): each score sees 70x70 pixels.
+
+    4x4 convolutions to width, 2, 4 and 8 times width, of strides 2, 2, 2 and 1, and one to the
+    scores; instance norm but in the first; LeakyReLU. (B, channels, H, W) to (B, 1, h, w). Their
+    width is 64, their slope 0.2.
+    """
+
+    def __init__(self, channels: int, width: int, slope: float) -> None:
+        layers: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(slope)]
+        for before, after, stride in ((1, 2, 2), (2, 4, 2), (4, 8, 1)):
+            layers += [
+                nn.Conv2d(before * width, after * width, 4, stride, 1),
+                nn.InstanceNorm2d(after * width),
+                nn.LeakyReLU(slope),
+            ]
+        super().__init__(*layers, nn.Conv2d(8 * width, 1, 4, 1, 1))

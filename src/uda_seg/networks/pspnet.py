@@ -54,6 +54,7 @@ class PSPNet(SegmentationNetwork):
         dropout: before the classifiers (paper: 0.1).
         auxiliary: a head on the stage before the last, as the paper trains it (weight 0.4).
         frozen_stages: encoder stages, from the shallowest, whose weights never change.
+        depth_head: a second head behind the pyramid, of one channel.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class PSPNet(SegmentationNetwork):
         batch_norm: str,
         head_factor: float,
         frozen_stages: int,
+        depth_head: bool,
     ) -> None:
         super().__init__(classes, mean, std, head_factor)
         self.encoder, self.feature_channels = encoder, encoder.channels[-1]
@@ -78,6 +80,7 @@ class PSPNet(SegmentationNetwork):
         self.head = _head(self.pyramid.channels, width, classes, dropout)
         before = encoder.channels[-2]
         self.auxiliary_head = _head(before, before // 4, classes, dropout) if auxiliary else None
+        self.depth_head = _head(self.pyramid.channels, width, 1, dropout) if depth_head else None
         self.load_report = encoder.load(pretrained)
         self.set_batch_norm(batch_norm)
         encoder.freeze(frozen_stages)
@@ -87,15 +90,17 @@ class PSPNet(SegmentationNetwork):
             return F.interpolate(maps, image.shape[-2:], mode="bilinear", align_corners=False)
 
         stages = self.encoder(image)
-        auxiliary = self.auxiliary_head
+        pyramid = self.pyramid(stages[-1])
+        auxiliary, depth = self.auxiliary_head, self.depth_head
         return Prediction(
-            logits=resize(self.head(self.pyramid(stages[-1]))),
+            logits=resize(self.head(pyramid)),
             features=stages[-1],
             auxiliary_logits=resize(auxiliary(stages[-2])) if auxiliary is not None else None,
+            depth=resize(depth(pyramid)) if depth is not None else None,
         )
 
     def heads(self) -> list[nn.Module]:
-        candidates = (self.pyramid, self.head, self.auxiliary_head)
+        candidates = (self.pyramid, self.head, self.auxiliary_head, self.depth_head)
         return [head for head in candidates if head is not None]
 
 

@@ -21,6 +21,7 @@ class TinyNetwork(SegmentationNetwork):
         mean: Sequence[float],
         std: Sequence[float],
         head_factor: float,
+        depth_head: bool,
     ) -> None:
         super().__init__(classes, mean, std, head_factor)
         self.feature_channels = width
@@ -28,6 +29,7 @@ class TinyNetwork(SegmentationNetwork):
         self.late = nn.Sequential(*_layer(width, width, stride=2), *_layer(width, width, stride=1))
         self.head = nn.Conv2d(width, classes, 1)
         self.auxiliary_head = nn.Conv2d(width, classes, 1) if auxiliary else None
+        self.depth_head = nn.Conv2d(width, 1, 1) if depth_head else None
         self.set_batch_norm(batch_norm)
 
     def predict(self, image: Tensor) -> Prediction:
@@ -36,15 +38,17 @@ class TinyNetwork(SegmentationNetwork):
 
         early = self.early(image)
         features = self.late(early)
-        auxiliary = self.auxiliary_head
+        auxiliary, depth = self.auxiliary_head, self.depth_head
         return Prediction(
             logits=resize(self.head(features)),
             features=features,
             auxiliary_logits=resize(auxiliary(early)) if auxiliary is not None else None,
+            depth=resize(depth(features)) if depth is not None else None,
         )
 
     def heads(self) -> list[nn.Module]:
-        return [head for head in (self.head, self.auxiliary_head) if head is not None]
+        candidates = (self.head, self.auxiliary_head, self.depth_head)
+        return [head for head in candidates if head is not None]
 
 
 def _layer(channels: int, width: int, stride: int) -> list[nn.Module]:
