@@ -116,11 +116,16 @@ def start(network: torch.nn.Module, initial: str | None) -> str | None:
     path = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
     if not path.is_file():
         raise ConfigError(f"initial: {path} is not there; give a run folder or a .ckpt file")
+    state, own = load_network(path), network.state_dict()
+    # A run without depth may be what a run with depth starts from, and the other way round.
+    heads = {key for key in own.keys() ^ state.keys() if key.startswith("depth_head.")}
+    new = heads & own.keys()
     try:
-        network.load_state_dict(load_network(path))
+        kept = {key: value for key, value in state.items() if key not in heads}
+        network.load_state_dict(kept | {key: own[key] for key in new})
     except RuntimeError as error:
         raise ConfigError(f"initial: {path} does not fit this backbone: {error}") from error
-    log.info("network starts from %s", path)
+    log.info("network starts from %s%s", path, ", its depth head at random" if new else "")
     return str(path)
 
 
