@@ -12,6 +12,7 @@ from conftest import make_batch
 from rich.console import Console
 from torch import nn
 
+from uda_seg.batch import Source
 from uda_seg.callbacks import FiniteLosses, Panels, ProgressLine, panels, progress
 from uda_seg.data.pictures import CAPTION, GAP, colour
 from uda_seg.errors import UserError
@@ -232,6 +233,24 @@ def test_panels_show_image_label_prediction_and_maps(tmp_path):
     assert truth[0].tolist() == [255] * (WIDTH // 2) + [1] * (WIDTH // 2)
     assert module.training
     assert not module.layer[1].training
+
+
+def test_panels_show_what_a_method_makes_of_the_source(tmp_path):
+    """Beside the source's image, and for every row another one."""
+    module, trainer = FakeModule(), make_trainer()
+    module.method.source_pictures = lambda source: {"translation": 1 - source.image}
+
+    def panel_source(number, device):
+        grey = torch.full((1, 3, HEIGHT, WIDTH), 0.2 * (number + 1))
+        return Source(grey, torch.zeros(1, HEIGHT, WIDTH, dtype=torch.long))
+
+    trainer.datamodule.panel_source = panel_source
+    Panels(tmp_path, count=2).on_validation_end(trainer, module)
+    panel = read(tmp_path / "panels" / "step_000000.png")
+    assert panel.shape[1] == 5 * WIDTH + 4 * GAP
+    rows = [CAPTION + i * (HEIGHT + GAP) for i in (0, 1)]
+    assert [panel[y + 1, -1, 0] for y in rows] == [204, 153]
+    assert [panel[y + 1, 3 * (WIDTH + GAP) + 1, 0] for y in rows] == [51, 102]
 
 
 def test_final_pictures_are_one_file_each(tmp_path):

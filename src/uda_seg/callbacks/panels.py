@@ -18,7 +18,8 @@ from uda_seg.loggers import Shown, log_panel
 class Panels(Callback):
     """Image | label | prediction | the method's own maps, for the same target images each time.
 
-    The module offers `predict_label` and `classes`; its method may offer `pictures(target)`.
+    The module offers `predict_label` and `classes`; its method may offer `pictures(target)`, and
+    `source_pictures(source)`, such as translations, which are shown beside the source's image.
 
     Args:
         folder: of the run; panels/step_XXXXXX.png at every validation, pictures/NNN_*.png at the
@@ -34,15 +35,16 @@ class Panels(Callback):
         if self.idle(trainer) or trainer.sanity_checking:
             return
         rows, shown, captions = [], [], ["image", "label", "prediction"]
-        for image, label in self.samples_of(trainer):
+        for number, (image, label) in enumerate(self.samples_of(trainer)):
             with evaluating(module):
                 prediction, maps = predict(module, image), own_maps(module, image)
+                made = made_of_source(module, trainer, number)
             bytes_ = to_bytes(image)
             label = pictures.resize(label, *bytes_.shape[:2])
             colours = [pictures.colour(ids, module.classes) for ids in (label, prediction)]
-            rows.append([bytes_, *colours, *map(pictures.heat, maps.values())])
+            rows.append([bytes_, *colours, *map(pictures.heat, maps.values()), *made.values()])
             shown.append(Shown(bytes_, {"prediction": prediction, "ground_truth": label}))
-            captions[3:] = [name.replace("_", " ") for name in maps]
+            captions[3:] = [name.replace("_", " ") for name in (*maps, *made)]
         panel = pictures.grid(rows, captions)
         pictures.save(self.folder / "panels" / f"step_{trainer.global_step:06}.png", panel)
         for logger in trainer.loggers:
@@ -103,3 +105,13 @@ def own_maps(module: Any, image: Tensor) -> dict[str, np.ndarray]:
 def to_bytes(image: Tensor) -> np.ndarray:
     """(3, H, W) in [0, 1] to (H, W, 3) uint8."""
     return (image * 255).round().clamp(0, 255).byte().permute(1, 2, 0).cpu().numpy()
+
+
+def made_of_source(module: Any, trainer: Any, number: int) -> dict[str, np.ndarray]:
+    """A source image and what the method makes of it, (H, W, 3) uint8; empty if nothing."""
+    hook = getattr(module.method, "source_pictures", None)
+    if hook is None or not hasattr(trainer.datamodule, "panel_source"):
+        return {}
+    source = trainer.datamodule.panel_source(number, module.device)
+    made = {name: to_bytes(images[0]) for name, images in hook(source).items()}
+    return {"source": to_bytes(source.image[0]), **made} if made else {}

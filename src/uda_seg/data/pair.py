@@ -12,7 +12,7 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from uda_seg.batch import Batch
+from uda_seg.batch import Batch, Source
 from uda_seg.config import build
 from uda_seg.data import transforms
 from uda_seg.data.base import Dataset
@@ -192,6 +192,12 @@ class Pair(LightningDataModule):
         """Evenly spread validation samples: image (3, H, W) float in [0, 1], label (h, w)."""
         chosen = [self.pictures[index] for index in spread(len(self.pictures), count)]
         return [(image.float() / 255, label.numpy()) for image, label, _ in chosen]
+
+    def panel_source(self, number: int, device: torch.device) -> Source:
+        """A training sample of the source, the same one for a number every time, as a batch."""
+        item = {name: value[None].to(device) for name, value in self.source[number].items()}
+        image, label = item.pop("image").float() / 255, item.pop("label").long()
+        return Source(image, label, **item)
 
 
 def space_of(choice: str | list[str] | None, source: Dataset, target: Dataset) -> LabelSpace:
