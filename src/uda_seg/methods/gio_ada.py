@@ -145,7 +145,7 @@ class GIOAda(Method):
         shown = {}
         if self.geometry:
             assert prediction.depth is not None
-            shown["inverse_depth"] = prediction.depth.clamp(0, 1)
+            shown["inverse_depth"] = prediction.depth
         if self.output_adversary is not None:
             shown["discriminator_output"] = self.output_adversary.fakeness(self.joint(prediction))
         return shown

@@ -116,7 +116,7 @@ class DeepLab(SegmentationNetwork):
             auxiliary = self._resize(self.auxiliary_head(stages[self.auxiliary_stage]), image)
         depth = None
         if self.depth_head is not None:
-            depth = self._resize(self.depth_head(stages[-1]), image)
+            depth = self._resize(self.depth_head(stages[-1]), image).sigmoid()
         return Prediction(self._resize(logits, image), stages[-1], auxiliary, depth)
 
     def heads(self) -> list[nn.Module]:

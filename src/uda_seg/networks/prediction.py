@@ -14,4 +14,5 @@ class Prediction:
     auxiliary_logits: Tensor | None = None
     """(B, C, H, W) from an earlier stage, when the network has an auxiliary head."""
     depth: Tensor | None = None
-    """(B, 1, H, W), when the network has a depth head."""
+    """(B, 1, H, W) in [0, 1], inverse depth, when the network has a depth head. Bounded: what a
+    discriminator sees must not run away."""

@@ -96,7 +96,7 @@ class PSPNet(SegmentationNetwork):
             logits=resize(self.head(pyramid)),
             features=stages[-1],
             auxiliary_logits=resize(auxiliary(stages[-2])) if auxiliary is not None else None,
-            depth=resize(depth(pyramid)) if depth is not None else None,
+            depth=resize(depth(pyramid)).sigmoid() if depth is not None else None,
         )
 
     def heads(self) -> list[nn.Module]:

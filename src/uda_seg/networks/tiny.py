@@ -43,7 +43,7 @@ class TinyNetwork(SegmentationNetwork):
             logits=resize(self.head(features)),
             features=features,
             auxiliary_logits=resize(auxiliary(early)) if auxiliary is not None else None,
-            depth=resize(depth(features)) if depth is not None else None,
+            depth=resize(depth(features)).sigmoid() if depth is not None else None,
         )
 
     def heads(self) -> list[nn.Module]:
