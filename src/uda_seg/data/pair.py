@@ -253,5 +253,6 @@ def _check_needs(needs: Collection[str], source: Dataset) -> None:
     if "source.depth" in needs and not source.has_depth:
         raise ConfigError(
             f"method: needs source.depth, which {type(source).__name__} does not have; "
-            "choose a source with depth, such as source=toytown"
+            "choose a source with depth, such as toytown, synthia or virtual_kitti, or a variant "
+            "of the method that does not need it"
         )
