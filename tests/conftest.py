@@ -25,6 +25,10 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.fixture
 def network() -> torch.nn.Module:
+    return make_network(depth_head=False)
+
+
+def make_network(depth_head: bool) -> torch.nn.Module:
     from uda_seg.networks.tiny import TinyNetwork
 
     torch.manual_seed(0)
@@ -36,7 +40,7 @@ def network() -> torch.nn.Module:
         mean=[0.5] * 3,
         std=[0.25] * 3,
         head_factor=1.0,
-        depth_head=True,
+        depth_head=depth_head,
     )
 
 

@@ -30,7 +30,7 @@ def yaml_of(name: str) -> dict:
 def trained(tmp_path: Path, camvid: Path) -> Path:
     """A run folder as training leaves it, with random weights and two selections."""
     torch.manual_seed(0)
-    backbone = yaml_of("backbone/tiny.yaml")
+    backbone = yaml_of("backbone/tiny.yaml") | {"depth_head": False}  # resolved, as a run has it
     target = yaml_of("target/camvid.yaml") | {"root": str(camvid), "size": [24, 32]}
     config = {
         "run_name": "example",
@@ -73,7 +73,7 @@ def test_scores_equal_a_plain_loop(trained, tmp_path):
     assert found == last["miou"]
     assert (result["steps"], result["seed"], result["target"]) == (40, 3, "camvid")
 
-    network = build(yaml_of("backbone/tiny.yaml"), classes=len(CLASSES))
+    network = build(yaml_of("backbone/tiny.yaml") | {"depth_head": False}, classes=len(CLASSES))
     state = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     network.load_state_dict(
         {k[15:]: v for k, v in state.items() if k.startswith("method.network.")}

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 import torch
-from conftest import CLASSES, compose, make_batch
+from conftest import CLASSES, compose, make_batch, make_network
 from omegaconf import OmegaConf
 
 from uda_seg.config import build, conf_folder
@@ -29,6 +29,12 @@ VARIANTS = [(name, ()) for name in NAMES] + [
     ("road", ("method.lambda_dist=null", "method.grid=1")),
 ]
 IDS = ["-".join([name, *(o.split("=")[1] for o in overrides)]) for name, overrides in VARIANTS]
+
+
+@pytest.fixture
+def network() -> torch.nn.Module:
+    """With a depth head, which some methods ask for."""
+    return make_network(depth_head=True)
 
 
 def method_config(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import CLASSES, make_batch
+from conftest import CLASSES, make_batch, make_network
 from torch import Tensor, nn
 
 from uda_seg.batch import IGNORE, Source
@@ -24,6 +24,12 @@ LOSSES = {
     "critic_output": {"output"},
 }
 """A loss to what of levels and geometry it needs."""
+
+
+@pytest.fixture
+def network() -> torch.nn.Module:
+    """With a depth head, which the method asks for."""
+    return make_network(depth_head=True)
 
 
 def gio_ada(network: Any, levels: str = "both", geometry: bool = True) -> GIOAda:
