@@ -146,6 +146,15 @@ def test_what_does_not_fit_is_said(trained, tmp_path, caplog):
         run(settings(trained), tmp_path / "scored")
 
 
+def test_a_run_of_another_version_is_told_from_a_broken_one(trained, tmp_path):
+    path = trained / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    del config["backbone"]["depth_head"]
+    path.write_text(yaml.safe_dump(config))
+    with pytest.raises(WeightsError, match=r"not this version's .*depth_head.*train it again"):
+        run(settings(trained), tmp_path / "scored")
+
+
 def test_an_absent_device_is_named(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     monkeypatch.setattr(torch.mps, "is_available", lambda: False)

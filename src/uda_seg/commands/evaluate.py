@@ -79,7 +79,14 @@ def load(checkpoint: Path, run: Mapping[str, Any]) -> tuple[nn.Module, list[str]
     backbone = dict(run["backbone"])
     if "pretrained" in backbone:
         backbone["pretrained"] = "none"  # all weights come from the checkpoint
-    network = build(backbone, classes=len(classes))
+    try:
+        network = build(backbone, classes=len(classes))
+    except TypeError as error:  # keys came or went since the run was made
+        made = run_folder.folder_of(checkpoint) / "environment.json"
+        raise WeightsError(
+            f"{checkpoint}: its run's backbone is not this version's ({error}); train it again, or "
+            f"take the version that made it: {made}"
+        ) from error
     try:
         network.load_state_dict(
             {k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)}
