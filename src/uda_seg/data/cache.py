@@ -13,15 +13,13 @@ import struct
 import sys
 import zlib
 from collections.abc import Callable, Collection, Iterator
-from pathlib import Path
 
 import numpy as np
 
 from uda_seg.data import base, transforms
 from uda_seg.data.base import Dataset, Sample
 from uda_seg.data.several import Several
-from uda_seg.data.stores import Address, Disk, Memory, Store
-from uda_seg.errors import ConfigError
+from uda_seg.data.stores import Address, Disk, Memory, Store, folder_apart
 
 log = logging.getLogger(__name__)
 
@@ -54,13 +52,7 @@ def cached(
         return dataset
     if cache == "ram":
         return Cached(dataset, size, _memory(dataset, size), own_labels)
-    folder = Path(root).expanduser().absolute()
-    lies = getattr(dataset, "root", None)
-    if lies is not None and folder.resolve().is_relative_to(Path(lies).resolve()):
-        raise ConfigError(
-            f"cache_root={root}: lies inside the dataset's folder {lies}, where its files could be "
-            "taken for the dataset's; choose another"
-        )
+    folder = folder_apart(root, getattr(dataset, "root", None))
     return Cached(dataset, size, Disk(folder), own_labels)
 
 

@@ -25,7 +25,8 @@ from uda_seg.batch import IGNORE
 from uda_seg.data.base import Dataset
 from uda_seg.data.examination import Finding, examinations, path_of
 from uda_seg.data.labels import LabelSpace
-from uda_seg.errors import ConfigError, DataError
+from uda_seg.data.stores import folder_apart
+from uda_seg.errors import DataError
 
 log = logging.getLogger(__name__)
 
@@ -49,7 +50,7 @@ class Records:
         key = hashlib.sha256(fingerprint(dataset, fields).encode("utf-8", "surrogatepass"))
         name = f"{type(dataset).__name__.lower()}-{key.hexdigest()[:32]}.npz"
         self.dataset, self.fields = dataset, frozenset(fields)
-        self.path = _apart(dataset, cache_root) / "statistics" / name
+        self.path = folder_apart(cache_root, getattr(dataset, "root", None)) / "statistics" / name
         self.findings = _load(self.path)
         self.identities: dict[int, bytes | None] = {}
         """As they were just before a sample was read."""
@@ -198,16 +199,6 @@ def fingerprint(dataset: Dataset, fields: Collection[str]) -> str:
     """
     facts = [__version__, sorted(fields), dict(dataset.classes), dict(dataset.void), dataset]
     return _described(facts, 0)
-
-
-def _apart(dataset: Dataset, cache_root: str | Path) -> Path:
-    folder, lies = Path(cache_root).expanduser().absolute(), getattr(dataset, "root", None)
-    if lies is not None and folder.resolve().is_relative_to(Path(lies).resolve()):
-        raise ConfigError(
-            f"cache_root={cache_root}: lies inside the dataset's folder {lies}, into which nothing "
-            "is written; choose another"
-        )
-    return folder
 
 
 def _described(value: Any, depth: int) -> str:

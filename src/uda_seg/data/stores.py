@@ -27,6 +27,25 @@ SPARE = 2**30
 """Bytes of memory that are left to everything else."""
 
 
+def folder_apart(cache_root: str | Path, dataset_root: str | Path | None) -> Path:
+    """The folder of all caches; `~` is the home folder.
+
+    Args:
+        cache_root: as it is set.
+        dataset_root: where the dataset lies, if it lies somewhere.
+
+    Raises:
+        ConfigError: the one lies inside the other.
+    """
+    folder = Path(cache_root).expanduser().absolute()
+    if dataset_root is not None and folder.resolve().is_relative_to(Path(dataset_root).resolve()):
+        raise ConfigError(
+            f"cache_root={cache_root}: lies inside the dataset's folder {dataset_root}, where its "
+            "files could be taken for the dataset's; choose another"
+        )
+    return folder
+
+
 @dataclass(frozen=True)
 class Address:
     """Of one result of one sample."""
