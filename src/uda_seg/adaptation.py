@@ -1,6 +1,7 @@
 """The only training loop: steps any `Method` under Lightning, and scores its network.
 
 for each batch                      # one batch is one step, whatever the number of players
+    when a round begins: method.begin_round(all target training images)
     seed every random number by (seed, step, rank)
     for each piece of the batch     # gradient accumulation
         for each yield of method.losses(piece)
@@ -8,6 +9,8 @@ for each batch                      # one batch is one step, whatever the number
     clip, step all players, advance the schedule, method.after_step()
 """
 
+import logging
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields, replace
 from typing import Any
@@ -25,7 +28,11 @@ from uda_seg.evaluation.confusion import ConfusionMatrix
 from uda_seg.evaluation.inference import Inference
 from uda_seg.evaluation.selection import InformationMaximisation
 from uda_seg.methods.base import Losses, Method
+from uda_seg.networks.modes import evaluating
 from uda_seg.optimization import JointOptimizer, OptimizerFactory, make_optimizer, seed_step
+from uda_seg.rounds import round_at
+
+log = logging.getLogger(__name__)
 
 
 class Adaptation(LightningModule):
@@ -39,6 +46,7 @@ class Adaptation(LightningModule):
         seed: of everything random in a step.
         accumulate: equal pieces a batch is back-propagated in; divides the batch size.
         clip_norm: longest gradient of a player, or None.
+        steps: of the whole run, over which a method's rounds are laid.
     """
 
     def __init__(
@@ -51,12 +59,13 @@ class Adaptation(LightningModule):
         seed: int,
         accumulate: int,
         clip_norm: float | None,
+        steps: int,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.method, self.inference = method, inference
         self.classes = list(classes)
-        self.schedule = schedule
+        self.schedule, self.steps = schedule, steps
         self.seed, self.accumulate, self.clip_norm = seed, accumulate, clip_norm
         self.last_losses: dict[str, Tensor] = {}
         """Unweighted losses of the latest step, by name."""
@@ -76,6 +85,7 @@ class Adaptation(LightningModule):
         return self.inference(self.method.network, image)
 
     def training_step(self, batch: Batch, batch_idx: int) -> None:
+        self._begin_round()
         seed_step(self.seed, self.global_step, self.global_rank)
         optimizer = self.optimizers()
         optimizer.zero_grad()
@@ -93,6 +103,18 @@ class Adaptation(LightningModule):
         self.method.after_step()
         self.last_losses = seen
         self.log_dict({f"loss/{name}": loss for name, loss in seen.items()}, batch_size=1)
+
+    def _begin_round(self) -> None:
+        method = self.method
+        number = round_at(self.global_step, self.steps, method.rounds, method.first_round)
+        if number <= method.round:  # a resumed run is in it already
+            return
+        start, method.round = time.monotonic(), number
+        survey = self.trainer.datamodule.survey(self.device)  # type: ignore[attr-defined]
+        with evaluating(method):
+            method.begin_round(survey)
+        seconds = time.monotonic() - start
+        log.info("round %d of %d: %d images, %.0f s", number, method.rounds, survey.length, seconds)
 
     def objective(self, losses: Losses) -> Tensor:
         """The weighted sum of what a method yielded at once."""

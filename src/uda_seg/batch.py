@@ -7,6 +7,9 @@ from torch import Tensor
 IGNORE = 255
 """Label of pixels that count neither in losses nor in metrics."""
 
+NO_SUPERPIXEL = -1
+"""Superpixel of padding."""
+
 
 @dataclass
 class Source:
@@ -30,7 +33,9 @@ class Target:
     window: Tensor | None = None
     """(B, 4), as for `Source`."""
     superpixels: Tensor | None = None
-    """(B, H, W) long, segment ids unique within an image."""
+    """(B, H, W) long, ids 0 .. n - 1 unique within an image, or NO_SUPERPIXEL."""
+    index: Tensor | None = None
+    """(B,) long: which image of the training split it is a crop of."""
 
 
 @dataclass

@@ -86,7 +86,7 @@ def train(method: Any, batches: list[Batch], **changes: Any) -> None:
 
     judge = changes.pop("judge", adam())
     factories = {p: sgd() if p == "network" else judge for p in method.players()}
-    settings = {"seed": 0, "accumulate": 1, "clip_norm": None} | changes
+    settings = {"seed": 0, "accumulate": 1, "clip_norm": None, "steps": 10} | changes
     schedule = partial(polynomial, total=TOTAL, power=0.9, warm_up=0)
     module = Adaptation(method, factories, schedule, list("abcd"), whole(), **settings)
     trainer = Trainer(

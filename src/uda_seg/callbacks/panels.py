@@ -1,25 +1,25 @@
 """Pictures of what the network sees: during a run as panels, at its end one file a picture."""
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from lightning import Callback, Trainer
-from torch import Tensor, nn
+from torch import Tensor
 
 from uda_seg.batch import Target
 from uda_seg.data import pictures
 from uda_seg.loggers import Shown, log_panel
+from uda_seg.networks.modes import evaluating
 
 
 class Panels(Callback):
     """Image | label | prediction | the method's own maps, for the same target images each time.
 
-    The module offers `predict_label` and `classes`; its method may offer `pictures(target)`, and
-    `source_pictures(source)`, such as translations, which are shown beside the source's image.
+    The module offers `predict_label` and `classes`; its method may offer `pictures(target)`;
+    `source_pictures(source)`, such as translations, which are shown beside the source's image; and
+    `colour_pictures(target)` of training images, such as pseudo-labels, shown beside these.
 
     Args:
         folder: of the run; panels/step_XXXXXX.png at every validation, pictures/NNN_*.png at the
@@ -39,6 +39,7 @@ class Panels(Callback):
             with evaluating(module):
                 prediction, maps = predict(module, image), own_maps(module, image)
                 made = made_of_source(module, trainer, number)
+                made |= made_of_target(module, trainer, number)
             bytes_ = to_bytes(image)
             label = pictures.resize(label, *bytes_.shape[:2])
             colours = [pictures.colour(ids, module.classes) for ids in (label, prediction)]
@@ -75,19 +76,6 @@ class Panels(Callback):
         return self.samples
 
 
-@contextmanager
-def evaluating(module: nn.Module) -> Iterator[None]:
-    """Evaluation mode without gradients; afterwards every submodule is as it was."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        for part, training in modes:
-            part.training = training
-
-
 def predict(module: Any, image: Tensor) -> np.ndarray:
     """(3, H, W) in [0, 1] to (H, W) uint8 classes."""
     return module.predict_label(image[None].to(module.device))[0].cpu().numpy().astype(np.uint8)
@@ -115,3 +103,20 @@ def made_of_source(module: Any, trainer: Any, number: int) -> dict[str, np.ndarr
     source = trainer.datamodule.panel_source(number, module.device)
     made = {name: to_bytes(images[0]) for name, images in hook(source).items()}
     return {"source": to_bytes(source.image[0]), **made} if made else {}
+
+
+def made_of_target(module: Any, trainer: Any, number: int) -> dict[str, np.ndarray]:
+    """A target training image and what is made of it, (H, W, 3) uint8; empty if nothing."""
+    hook = getattr(module.method, "colour_pictures", None)
+    if hook is None or not hasattr(trainer.datamodule, "panel_target"):
+        return {}
+    target = trainer.datamodule.panel_target(number, module.device)
+    made = {name: in_colours(values[0], module.classes) for name, values in hook(target).items()}
+    return {"training image": to_bytes(target.image[0]), **made} if made else {}
+
+
+def in_colours(values: Tensor, classes: Sequence[str]) -> np.ndarray:
+    """A picture (3, h, w) in [0, 1], or classes (h, w), to (h, w, 3) uint8."""
+    if values.ndim == 3:
+        return to_bytes(values)
+    return pictures.colour(values.cpu().numpy().astype(np.uint8), classes)

@@ -103,6 +103,7 @@ def make_adaptation(config: dict[str, Any], method: Method, classes: list[str]) 
         config["seed"],
         settings["accumulate"],
         settings["clip_norm"],
+        settings["steps"],
     )
     module.save_hyperparameters({"config": config, "classes": classes}, logger=False)
     return module

@@ -12,7 +12,7 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from uda_seg.batch import Batch, Source
+from uda_seg.batch import Batch, Source, Target
 from uda_seg.config import build
 from uda_seg.data import transforms
 from uda_seg.data.base import Dataset
@@ -21,8 +21,17 @@ from uda_seg.data.evaluation_set import Evaluation, EvaluationSet, collate_evalu
 from uda_seg.data.labels import Encoder, LabelSpace, label_space
 from uda_seg.data.sampling import EveryNth, StepSampler
 from uda_seg.data.several import Several, open_several
-from uda_seg.data.streams import BadImages, Domain, Loader, TrainingPairs, collate_pairs
+from uda_seg.data.streams import (
+    BadImages,
+    Domain,
+    Loader,
+    TrainingPairs,
+    WholeImages,
+    collate_pairs,
+    collate_whole,
+)
 from uda_seg.errors import ConfigError, DataError
+from uda_seg.rounds import Survey
 
 log = logging.getLogger(__name__)
 
@@ -127,7 +136,7 @@ class Pair(LightningDataModule):
             cached(dataset, config.get("size"), self.cache, self.cache_root),
             transforms.from_config(config.get("size"), config["augment"]),
             Encoder(self.space, dataset),
-            fields | (extra & {"depth"}),
+            fields | (extra & {"depth", "index"}),
             stream,
             seed,
             self.bad_images,
@@ -177,6 +186,20 @@ class Pair(LightningDataModule):
             trainer.world_size,
         )
 
+    def survey(self, device: torch.device) -> Survey:
+        """All target training images, shared out among the processes."""
+        trainer = self.trainer
+        assert trainer is not None
+        size = self.target_config.get("size")
+        loader = Loader(
+            WholeImages(self.target, size),
+            collate_whole,
+            batch_size=self.batch_size if size else 1,  # own sizes may differ
+            sampler=EveryNth(len(self.target.dataset), trainer.global_rank, trainer.world_size),
+            num_workers=self.workers,
+        )
+        return Survey(loader, len(self.target.dataset), device)
+
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Images travel as bytes and become floats on the device."""
         if isinstance(batch, Batch):
@@ -184,6 +207,8 @@ class Pair(LightningDataModule):
                 domain.image.float().div_(255) for domain in (batch.source, batch.target)
             )
             batch.source.label = batch.source.label.long()
+            if batch.target.superpixels is not None:
+                batch.target.superpixels = batch.target.superpixels.long()
         elif isinstance(batch, Evaluation):
             batch.image = batch.image.float().div_(255)
         return batch
@@ -198,6 +223,14 @@ class Pair(LightningDataModule):
         item = {name: value[None].to(device) for name, value in self.source[number].items()}
         image, label = item.pop("image").float() / 255, item.pop("label").long()
         return Source(image, label, **item)
+
+    def panel_target(self, number: int, device: torch.device) -> Target:
+        """A training sample of the target, the same one for a number every time, as a batch."""
+        item = {name: value[None].to(device) for name, value in self.target[number].items()}
+        image, superpixels = item.pop("image").float() / 255, item.pop("superpixels", None)
+        return Target(
+            image, superpixels=None if superpixels is None else superpixels.long(), **item
+        )
 
 
 def space_of(choice: str | list[str] | None, source: Dataset, target: Dataset) -> LabelSpace:

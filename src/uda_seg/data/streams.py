@@ -1,5 +1,6 @@
 """The endless stream of one domain's training samples, and how samples become batches."""
 
+import copy
 import logging
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -57,7 +58,7 @@ class Domain:
         dataset: a training split.
         transform: geometry and colour.
         encode: raw labels to classes.
-        fields: what is read: "image", "label", "depth".
+        fields: what is read: "image", "label", "depth", "index".
         stream: "source" or "target", which keeps their random numbers apart.
         seed: of order and augmentation.
         bad_images: what happens when a sample cannot be read.
@@ -86,7 +87,7 @@ class Domain:
         for place in range(position, position + MOST_IN_A_ROW):
             index = sample_index(place, len(self.dataset), self.seed, self.stream)
             try:
-                return self._sample(index, position)
+                return self.sample(index, position)
             except DataError as error:
                 self.bad_images.met(error)
         raise DataError(
@@ -94,7 +95,8 @@ class Domain:
             f"look at them with: python -m uda_seg data check {self.stream}=…"
         )
 
-    def _sample(self, index: int, position: int) -> dict[str, Tensor]:
+    def sample(self, index: int, position: int) -> dict[str, Tensor]:
+        """A sample of the dataset, with the random numbers of a place of the stream."""
         sample = self.dataset.read(index, self.fields)
         masks = {}
         if "label" in self.fields:
@@ -104,7 +106,8 @@ class Domain:
             assert sample.depth is not None
             masks["depth"] = sample.depth
         item = self.transform(sample.image, generator(self.seed, self.stream, position), **masks)
-        return {name: to_tensor(array) for name, array in item.items()}
+        tensors = {name: to_tensor(array) for name, array in item.items()}
+        return tensors | ({"index": torch.tensor(index)} if "index" in self.fields else {})
 
 
 class TrainingPairs(TorchDataset):
@@ -115,6 +118,31 @@ class TrainingPairs(TorchDataset):
 
     def __getitem__(self, position: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
         return self.source[position], self.target[position]
+
+
+class WholeImages(TorchDataset):
+    """The images of a domain, each as it lies: resized, neither cropped nor flipped nor coloured.
+
+    Args:
+        domain: whose images.
+        size: (height, width), or None to keep theirs.
+    """
+
+    def __init__(self, domain: Domain, size: list[int] | None) -> None:
+        plain = transforms.Transform(size, scale=None, crop=None, flip=False, colour=0.0)
+        self.domain = copy.copy(domain)
+        self.domain.transform = plain
+
+    def __len__(self) -> int:
+        return len(self.domain.dataset)
+
+    def __getitem__(self, index: int) -> dict[str, Tensor] | None:
+        """None for one that cannot be read, if such are skipped."""
+        try:
+            return self.domain.sample(index, position=0)
+        except DataError as error:
+            self.domain.bad_images.met(error)
+            return None
 
 
 class Careful(TorchDataset):
@@ -180,3 +208,9 @@ def collate_pairs(items: list[tuple[dict[str, Tensor], dict[str, Tensor]]]) -> B
             ) from error
 
     return Batch(Source(**stacked(0)), Target(**stacked(1)))
+
+
+def collate_whole(items: list[dict[str, Tensor] | None]) -> Target | None:
+    """Batches of `WholeImages`; None when no image of it could be read."""
+    read = [item for item in items if item is not None]
+    return Target(**{k: torch.stack([item[k] for item in read]) for k in read[0]}) if read else None

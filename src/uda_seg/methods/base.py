@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from uda_seg.batch import Batch, Source, Target
 from uda_seg.networks.base import SegmentationNetwork
+from uda_seg.rounds import Survey
 
 Losses = dict[str, Tensor]
 
@@ -29,6 +30,15 @@ class Method(nn.Module, ABC):
 
     supervised_by: str = "source"
     """The domain whose labels it trains on. Only the oracle says "target"."""
+
+    rounds: int = 0
+    """How often it looks over all target training images; 0: never."""
+
+    first_round: float = 0.0
+    """Share of the run before the first of these rounds."""
+
+    round: int = 0
+    """The one it is in; 0 before the first. A method with rounds keeps it in its extra state."""
 
     def __init__(self, network: SegmentationNetwork, weights: Mapping[str, float | None]) -> None:
         super().__init__()
@@ -55,10 +65,22 @@ class Method(nn.Module, ABC):
         """Called once the players have been updated."""
         return
 
+    def begin_round(self, survey: Survey) -> None:
+        """Called before the first step of a round, in evaluation mode and without gradients;
+        `round` is its number. What it decides belongs into the method's extra state.
+        """
+        return
+
     def pictures(self, target: Target) -> dict[str, Tensor]:
         """Maps worth a look, by name: (B, 1, h, w) in [0, 1]."""
         return {}
 
     def source_pictures(self, source: Source) -> dict[str, Tensor]:
         """Images made from the source's, by name: (B, 3, h, w) in [0, 1]."""
+        return {}
+
+    def colour_pictures(self, target: Target) -> dict[str, Tensor]:
+        """What it makes of the target's training images, by name: pictures (B, 3, h, w) in [0, 1],
+        or classes (B, h, w) long, which are shown in their colours.
+        """
         return {}
