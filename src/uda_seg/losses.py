@@ -5,6 +5,9 @@ from torch import Tensor
 
 from uda_seg.batch import IGNORE
 
+LEAST = 1e-6
+"""Added to a probability before its logarithm."""
+
 
 def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
     """Mean over the pixels that count; 0 when none does.
@@ -33,3 +36,35 @@ def masked_l1(prediction: Tensor, truth: Tensor, known: Tensor) -> Tensor:
     """Mean absolute error over the pixels that are known; 0 when none is. All (B, 1, H, W)."""
     error = (prediction - truth).abs() * known
     return error.sum() / known.sum().clamp(min=1)
+
+
+def presence_loss(scores: Tensor, presence: Tensor) -> Tensor:
+    """-log s over the scores that should be present, -log(1 - s) over the absent ones; their means
+    are added, so that the few present ones count (as in SEC's expansion loss). 0 when none is sure.
+
+    Args:
+        scores: any shape, in [0, 1].
+        presence: the same shape: 1 present, 0 absent, anything else does not count.
+    """
+    present, absent = presence == 1, presence == 0
+    rising = (-(scores + LEAST).log() * present).sum() / present.sum().clamp(min=1)
+    falling = (-(1 - scores + LEAST).log() * absent).sum() / absent.sum().clamp(min=1)
+    return rising + falling
+
+
+def suppression(probabilities: Tensor, absent: Tensor) -> Tensor:
+    """-log(1 - p) of classes where they are absent: a position's sum, averaged over positions.
+
+    Args:
+        probabilities: (B, C, h, w).
+        absent: (B, C, h, w) bool.
+    """
+    return (-(1 - probabilities + LEAST).log() * absent).sum(1).mean()
+
+
+def masked_binary_cross_entropy(logits: Tensor, answers: Tensor) -> Tensor:
+    """Mean over the answers 0 and 1, any others do not count; 0 when there is none. Same shapes."""
+    known = (answers == 0) | (answers == 1)
+    wanted = answers.where(known, 0).to(logits.dtype)
+    losses = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * known
+    return losses.sum() / known.sum().clamp(min=1)
