@@ -6,7 +6,8 @@ from torch import Tensor
 from uda_seg.batch import IGNORE
 
 LEAST = 1e-6
-"""Added to a probability before its logarithm."""
+"""Added to a probability before its logarithm: a clamp would end the gradient just where a
+prediction is most wrong."""
 
 
 def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
@@ -47,8 +48,8 @@ def presence_loss(scores: Tensor, presence: Tensor) -> Tensor:
         presence: the same shape: 1 present, 0 absent, anything else does not count.
     """
     present, absent = presence == 1, presence == 0
-    rising = (-(scores + LEAST).log() * present).sum() / present.sum().clamp(min=1)
-    falling = (-(1 - scores + LEAST).log() * absent).sum() / absent.sum().clamp(min=1)
+    rising = (_surprise(scores) * present).sum() / present.sum().clamp(min=1)
+    falling = (_surprise(1 - scores) * absent).sum() / absent.sum().clamp(min=1)
     return rising + falling
 
 
@@ -59,7 +60,7 @@ def suppression(probabilities: Tensor, absent: Tensor) -> Tensor:
         probabilities: (B, C, h, w).
         absent: (B, C, h, w) bool.
     """
-    return (-(1 - probabilities + LEAST).log() * absent).sum(1).mean()
+    return (_surprise(1 - probabilities) * absent).sum(1).mean()
 
 
 def masked_binary_cross_entropy(logits: Tensor, answers: Tensor) -> Tensor:
@@ -68,3 +69,33 @@ def masked_binary_cross_entropy(logits: Tensor, answers: Tensor) -> Tensor:
     wanted = answers.where(known, 0).to(logits.dtype)
     losses = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * known
     return losses.sum() / known.sum().clamp(min=1)
+
+
+def partial_cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
+    """Summed over the pixels that count, averaged over all: few labels weigh little.
+
+    Args:
+        logits: (B, C, H, W).
+        label: (B, H, W), a class or IGNORE.
+    """
+    loss = F.cross_entropy(logits, label, ignore_index=IGNORE, reduction="sum")
+    return loss / label.numel()
+
+
+def unlikelihood(logits: Tensor, label: Tensor) -> Tensor:
+    """-log(1 - p) of the label's class: summed over the pixels that count, averaged over all.
+
+    Args:
+        logits: (B, C, H, W).
+        label: (B, H, W), a class or IGNORE.
+    """
+    counts = label != IGNORE
+    chosen = label.where(counts, 0)[:, None]
+    # 1 - p is the share of all other classes; from logits, it does not become 0 where p rounds to 1.
+    others = logits.scatter(1, chosen, float("-inf")).logsumexp(1)
+    losses = logits.logsumexp(1) - others
+    return losses.where(counts, 0).sum() / label.numel()
+
+
+def _surprise(probabilities: Tensor) -> Tensor:
+    return -((probabilities + LEAST) / (1 + LEAST)).log()

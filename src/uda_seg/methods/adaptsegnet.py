@@ -21,8 +21,14 @@ from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.prediction import Prediction
 from uda_seg.parts.adversary import Adversary
 
-LEVELS = {"feature": ("feature",), "single": ("main",), "multi": ("main", "auxiliary")}
-"""Where a discriminator looks, by the paper's names of the variants."""
+LEVELS = {
+    "feature": ("feature",),
+    "single": ("main",),
+    "multi": ("main", "auxiliary"),
+    "none": (),
+}
+"""Where a discriminator looks, by the paper's names of the variants; "none" is for methods that
+build on this one and may do without."""
 
 
 class AdaptSegNet(Method):
@@ -55,19 +61,26 @@ class AdaptSegNet(Method):
         )
 
     def players(self) -> dict[str, nn.Module]:
-        return {"network": self.network, "discriminator": self.adversaries}
+        critics = {"discriminator": self.adversaries} if self.adversaries else {}
+        return {"network": self.network, **critics}
 
     def losses(self, batch: Batch) -> Iterator[Losses]:
         source = self.network(batch.source.image, "source")
         yield supervision(source, batch.source, self.levels)
         target = self.network(batch.target.image, "target")
-        yield {
+        adversarial = {
             f"adversarial_{level}": adversary.fool(self.view(target, level))
             for level, adversary in self._adversaries()
         }
+        yield adversarial | self.further(target, batch.target)
         with torch.no_grad():
             views = {k: (self.view(source, k), self.view(target, k)) for k in self.adversaries}
-        yield {f"critic_{k}": a.judge(*views[k]) for k, a in self._adversaries()}
+        if views:
+            yield {f"critic_{k}": a.judge(*views[k]) for k, a in self._adversaries()}
+
+    def further(self, target: Prediction, images: Target) -> Losses:
+        """Losses on the target's prediction that a method built on this one adds."""
+        return {}
 
     def _adversaries(self) -> Iterable[tuple[str, Adversary]]:
         return cast(Iterable[tuple[str, Adversary]], self.adversaries.items())
