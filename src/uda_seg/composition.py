@@ -31,7 +31,7 @@ class Composition:
         mistakes: what was found so far, one line each.
         config: with the overrides that are right, and with the `hydra` node; empty when the
             files do not compose.
-        stored_target: the target is that of the run `checkpoint=` names, not a group's choice.
+        stored: of source and target, those of the run `checkpoint=` names, no group's choice.
         new: keys that are right, but that Hydra has to be told to add.
     """
 
@@ -42,7 +42,7 @@ class Composition:
         self.unknown = unknown
         self.mistakes: list[str] = []
         self.config, self.base = OmegaConf.create(), OmegaConf.create()
-        self.stored_target = False
+        self.stored: set[str] = set()
         self.devices: list[int] = []
         self.lists: list[str] = []
         self.given: set[str] = set()
@@ -57,11 +57,9 @@ class Composition:
         except (HydraException, OmegaConfBaseException) as error:
             self.mistakes.append(" ".join(str(error).strip().split("\n")[:2]) or repr(error))
             self.config = OmegaConf.create()
-        self.stored_target = (
-            "checkpoint" in self.base.keys()  # noqa: SIM118 (??? counts)
-            and "target" in help.groups_of(self.verb)
-            and self.base.get("target") is None
-        )
+        if "checkpoint" in self.base.keys():  # noqa: SIM118 (??? counts)
+            offered = {"source", "target"} & help.groups_of(self.verb).keys()
+            self.stored = {side for side in offered if self.base.get(side) is None}
 
     def _composed(self, overrides: list[str]) -> DictConfig:
         if self.own_folder is not None:
@@ -105,7 +103,7 @@ class Composition:
         self.given.add(key)
         if top in self.unknown:
             return
-        if top == "target" and self.stored_target and self.base.get("target") is None:
+        if top in self.stored and self.base.get(top) is None:
             return  # the run's config.yaml is gone; the command will look into the checkpoint
         there = exists(self.base, key)
         if override.is_add() and there:
@@ -117,15 +115,16 @@ class Composition:
                 self._set(key, value)
         if key == "trainer.devices":
             self.devices += [value for value in values if isinstance(value, int)]
-        if key == "checkpoint" and self.stored_target:
-            self._use_stored_target(values[0])
+        if key == "checkpoint" and self.stored:
+            self._use_stored(values[0])
 
-    def _use_stored_target(self, checkpoint: Any) -> None:
+    def _use_stored(self, checkpoint: Any) -> None:
         """Lets `target.root=` alone be judged: the run's config.yaml tells the rest."""
         stored = run_folder.stored_config(run_folder.folder_of(Path(str(checkpoint)))) or {}
         for tree in (self.base, self.config):
             with open_dict(tree):
-                tree.target = stored.get("target")
+                for side in self.stored:
+                    tree[side] = stored.get(side)
 
     def _set(self, key: str, value: Any) -> None:
         if not exists(self.base, key):

@@ -199,7 +199,8 @@ class CommandLine:
         lines = []
         for override in [*self.groups, *self.followed, *self.values, *self.hydra]:
             line, key = str(override.input_line), override.key_or_group
-            below = composition.stored_target and key.startswith("target.")
+            top, _, rest = key.partition(".")
+            below = bool(rest) and top in composition.stored
             lines.append("++" + line.lstrip("+") if below or key in composition.new else line)
         return lines
 

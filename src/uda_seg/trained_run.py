@@ -1,7 +1,7 @@
 """A run that a later command works on: what its checkpoint was trained with."""
 
 import pickle
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,25 +13,38 @@ from uda_seg.config import plain
 from uda_seg.errors import ConfigError
 
 
-def evaluation_config(config: DictConfig) -> DictConfig:
+def evaluation_config(config: DictConfig, sides: Collection[str] = ("target",)) -> DictConfig:
     """What a command with `checkpoint=` and `target=` works on.
+
+    Args:
+        config: of the command.
+        sides: which of source and target it needs.
 
     Returns:
         The config with `checkpoint` as the path of the .ckpt file, `run` as the config of the run
         it comes from, and a complete `target`: the chosen one, or else the run's own with the
-        given `target.…=` values in it.
+        given `target.…=` values in it. The same for `source`.
 
     Raises:
         ConfigError: the checkpoint is not there, or tells nothing about its run.
     """
     checkpoint = run_folder.checkpoint_at(config.checkpoint, "checkpoint")
-    run = run_folder.stored_config(run_folder.folder_of(checkpoint)) or _config_within(checkpoint)
-    complete = plain(config)
-    target = complete.get("target") or {}
-    if "_target_" not in target:
-        target = _merged(run["target"], target)
-    complete |= {"checkpoint": str(checkpoint), "run": run, "target": target}
+    run = config_of(checkpoint)
+    complete = plain(config) | {"checkpoint": str(checkpoint), "run": run}
+    for side in sides:
+        domain = complete.get(side) or {}
+        complete[side] = domain if "_target_" in domain else _merged(run[side], domain)
     return OmegaConf.create(complete)
+
+
+def config_of(checkpoint: Path) -> dict[str, Any]:
+    """The config of the run that a .ckpt file comes from.
+
+    Raises:
+        ConfigError: neither its run folder nor the file itself tells.
+    """
+    folder = run_folder.folder_of(checkpoint)
+    return run_folder.stored_config(folder) or _config_within(checkpoint)
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
