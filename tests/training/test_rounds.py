@@ -1,0 +1,138 @@
+"""Rounds in whole runs: begun once each, resumed in the middle, the same in two processes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+import torch
+from conftest import compose
+
+from uda_seg.commands import train
+from uda_seg.methods.rpt import RPT
+
+SMALL = [
+    "method=rpt_plain", "method.cluster_count=8", "method.order.hidden=8", "method.order.columns=8",
+    "superpixels.segments=16", "backbone=tiny", "source=toytown", "target=toytown_camera",
+    "logger=none", "source.size=[32,64]", "target.size=[32,64]",
+    "source.length={train: 4, val: 2}", "target.length={train: 5, val: 2}",
+    "trainer.workers=0", "trainer.panels=0", "trainer.progress=false", "trainer.steps=12",
+    "trainer.validate_every=6", "method.first_round=0.25", "method.patch_share=0.3",
+    "method.cluster_share=0.3",
+]  # fmt: skip
+
+
+def run(folder: Path, *more: str) -> dict[str, Any]:
+    folder.mkdir(exist_ok=True)
+    words = [*SMALL, "trainer=cpu", "trainer.batch_size=2", *more]
+    train.run(compose("train", words), folder)
+    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def same(ours: Any, theirs: Any) -> None:
+    if isinstance(ours, torch.Tensor):
+        assert torch.equal(ours, theirs)
+    elif isinstance(ours, dict):
+        assert ours.keys() == theirs.keys()
+        for key in ours:
+            same(ours[key], theirs[key])
+    else:
+        assert ours == theirs
+
+
+@pytest.fixture
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[int], bool]]:
+    """What each round began with: its number, the images it saw, whether in training mode."""
+    found: list[tuple[int, list[int], bool]] = []
+    original = RPT.begin_round
+
+    def begin(method: RPT, survey: Any) -> None:
+        seen = [index for images in survey for index in images.index.tolist()]
+        found.append((method.round, sorted(seen), method.network.training))
+        original(method, survey)
+
+    monkeypatch.setattr(RPT, "begin_round", begin)
+    return found
+
+
+class KilledError(Exception):
+    pass
+
+
+def test_every_round_sees_all_images_once_and_a_killed_run_does_not_look_again(
+    tmp_path: Path, begun: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    straight = run(tmp_path / "straight", "trainer.checkpoint_every=5")
+    assert begun == [(number, list(range(5)), False) for number in (1, 2, 3)]
+    begun.clear()
+    original = train.Adaptation.training_step
+
+    def dies(module: Any, batch: Any, batch_idx: int) -> None:
+        if module.global_step == 8:
+            raise KilledError
+        original(module, batch, batch_idx)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train.Adaptation, "training_step", dies)
+        with pytest.raises(KilledError):
+            run(tmp_path / "killed", "trainer.checkpoint_every=5")
+    stored = torch.load(tmp_path / "killed" / "checkpoints" / "last.ckpt", weights_only=True)
+    assert stored["state_dict"]["method._extra_state"]["round"] == 1
+    assert [number for number, _, _ in begun] == [1, 2]
+    begun.clear()
+    resumed = run(
+        tmp_path / "killed", "trainer.checkpoint_every=5", f"resume={tmp_path / 'killed'}"
+    )
+    assert [number for number, _, _ in begun] == [2, 3], "round 1 was in the checkpoint"
+    for part in ("state_dict", "optimizer_states"):
+        for ours, theirs in zip(
+            *(x[part] if part == "optimizer_states" else [x[part]] for x in (straight, resumed)),
+            strict=True,
+        ):
+            same(ours, theirs)
+
+
+def test_the_base_is_what_trains_before_the_first_round(tmp_path: Path) -> None:
+    """With all rounds after the end, rpt_plain's network is the control's."""
+    words = ["method.first_round=1", "trainer.checkpoint_every=6"]
+    ours = run(tmp_path / "rpt", *words)["state_dict"]
+    control = [word for word in SMALL if "method" not in word and "superpixels" not in word]
+    (tmp_path / "control").mkdir()
+    words = [*control, "method=adaptive_bn", "trainer=cpu", "trainer.batch_size=2"]
+    train.run(compose("train", words), tmp_path / "control")
+    theirs = torch.load(tmp_path / "control" / "checkpoints" / "last.ckpt", weights_only=True)
+    for name, weight in theirs["state_dict"].items():
+        assert torch.equal(weight, ours[name]), name
+
+
+def test_panels_show_verdicts(tmp_path: Path) -> None:
+    run(tmp_path / "run", "trainer.panels=2")
+    panel = cv2.imread(str(tmp_path / "run" / "panels" / "step_000006.png"))
+    columns = 3 + 6  # training image, superpixels, clusters, three verdicts
+    assert panel.shape[1] == columns * 64 + (columns - 1) * 4
+
+
+@pytest.mark.slow
+def test_two_processes_agree_with_one(tmp_path: Path) -> None:
+    """Both look at their share; together they decide what one decides that looks at all."""
+    still = ["backbone.optimizer.lr=0", "backbone.batch_norm=frozen", "method.order.columns=4"]
+    still += ["method.optimizers.order.lr=0"]
+    one = run(tmp_path / "one", *still, "trainer.checkpoint_every=6")
+    command = [sys.executable, "-m", "uda_seg", *SMALL, *still, "trainer=ddp", "trainer.devices=2"]
+    command += [
+        "trainer.accelerator=cpu",
+        "trainer.batch_size=1",
+        f"hydra.run.dir={tmp_path / 'two'}",
+    ]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    two = torch.load(tmp_path / "two" / "checkpoints" / "last.ckpt", weights_only=True)
+    states = [state["state_dict"]["method._extra_state"] for state in (one, two)]
+    assert states[0]["round"] == states[1]["round"] == 3
+    for name, table in states[0]["verdicts"].items():
+        assert torch.equal(table, states[1]["verdicts"][name]), name
+    assert torch.equal(states[0]["members"], states[1]["members"])
