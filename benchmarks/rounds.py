@@ -7,7 +7,7 @@ processor's time on one core, and bytes that stay, are extrapolated to all image
 made once by `data prepare superpixels`; features and clusters are made in the first round only
 (k-means itself: benchmarks/clusters.py).
 
-2026-11-21, --images 5, one core of an AMD EPYC (Zen 3), versions of constraints.txt, the machine busy:
+2026-11-21, --images 5, one busy core of an AMD EPYC (Zen 3), versions of constraints.txt:
 
     part                          s an image    min, 2975 images
     superpixels, once                  0.175                 8.7
@@ -36,7 +36,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from uda_seg.config import build
 from uda_seg.data.toytown import scene
-from uda_seg.methods.rpt import SAMPLE, RPT
+from uda_seg.methods.rpt import RPT, SAMPLE
 from uda_seg.overrides import check
 from uda_seg.parts import clusters, superpixels
 
