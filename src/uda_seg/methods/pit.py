@@ -188,9 +188,7 @@ class PIT(Method):
         the discriminator takes the prediction for the target's.
         """
         prediction = self.network(target.image, "target")
-        probabilities = self.pooling.reduce(prediction.logits.softmax(1))
-        beliefs = self.believe(prediction, probabilities)
-        grown = self.expansion(probabilities, *self.steer(beliefs, probabilities))
+        grown, beliefs = self._look(prediction)
         shown = {"grown_region": (grown != IGNORE)[:, None].float()}
         if self.presence is not None:
             finest = (beliefs[-1][:, :, 0] != UNSURE).float().mean(1, keepdim=True)
@@ -198,3 +196,15 @@ class PIT(Method):
         if self.adversary is not None:
             shown["discriminator_main"] = self.adversary.fakeness(prediction.logits.softmax(1))
         return shown
+
+    @torch.no_grad()
+    def colour_pictures(self, target: Target) -> dict[str, Tensor]:
+        """Labels of the grown regions."""
+        return {"grown": self._look(self.network(target.image, "target"))[0]}
+
+    def _look(self, target: Prediction) -> tuple[Tensor, list[Tensor]]:
+        """Labels of the grown regions (B, h, w), and what is believed."""
+        probabilities = self.pooling.reduce(target.logits.softmax(1))
+        beliefs = self.believe(target, probabilities)
+        grown = self.expansion(probabilities, *self.steer(beliefs, probabilities))
+        return grown, beliefs

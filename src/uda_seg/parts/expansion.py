@@ -27,8 +27,8 @@ class RegionExpansion:
 
         Args:
             probabilities: (B, C, h, w).
-            possible: (B, C, h, w) bool: classes that a position may have; the others' share of
-                the probability goes to these.
+            possible: (B, C, h, w) bool: classes that a position may have. Seeds are predictions as
+                they are; where regions grow, the impossible classes' probability goes to these.
             expected: (B, C, h, w) bool: where a class may have seeds.
 
         Returns:
@@ -36,7 +36,7 @@ class RegionExpansion:
         """
         steered = probabilities * possible
         steered = steered / steered.sum(1, keepdim=True).clamp(min=1e-6)
-        grown = self.grow(self.seeds(steered, expected & possible), steered)
+        grown = self.grow(self.seeds(probabilities, expected & possible), steered)
         best = (steered * grown).max(1)
         return best.indices.masked_fill(~grown.any(1), IGNORE)
 
