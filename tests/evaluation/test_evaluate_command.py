@@ -1,6 +1,7 @@
 """Scoring a checkpoint again."""
 
 import json
+import zipfile
 from pathlib import Path
 
 import cv2
@@ -13,8 +14,10 @@ from omegaconf import OmegaConf
 from uda_seg.commands.evaluate import choose_device, run
 from uda_seg.config import build, conf_folder
 from uda_seg.data.evaluation_set import EvaluationSet
-from uda_seg.data.labels import LabelSpace
+from uda_seg.data.files import read_ids
+from uda_seg.data.labels import Encoder, LabelSpace
 from uda_seg.data.pair import evaluation_loader, open_scored
+from uda_seg.data.writing import save_image
 from uda_seg.errors import ConfigError, UserError, WeightsError
 from uda_seg.evaluation import scores
 from uda_seg.evaluation.measures import iou
@@ -153,6 +156,45 @@ def test_a_run_of_another_version_is_told_from_a_broken_one(trained, tmp_path):
     path.write_text(yaml.safe_dump(config))
     with pytest.raises(WeightsError, match=r"not this version's .*depth_head.*train it again"):
         run(settings(trained), tmp_path / "scored")
+
+
+def test_predictions_of_a_split_without_labels_are_handed_in(trained, tmp_path, caplog):
+    """At the images' own size, in KITTI's ids; nothing is scored."""
+    random = np.random.default_rng(0)
+    for number in range(2):
+        path = tmp_path / "kitti" / "testing" / "image_2" / f"00000{number}_10.png"
+        save_image(path, random.integers(0, 256, (40, 60 + number, 3)).astype(np.uint8))
+    target = yaml_of("target/kitti.yaml") | {"root": str(tmp_path / "kitti"), "size": [24, 32]}
+    changes = {"split": "testing", "save_predictions": "benchmark", "zip_predictions": True}
+    run(settings(trained, target=target, **changes), tmp_path / "scored")
+    assert "kitti has no labels at split testing" in caplog.text
+    written = tmp_path / "scored" / "predictions"
+    found = {path.name: read_ids(path) for path in written.iterdir()}
+    assert {name: ids.shape for name, ids in found.items()} == {
+        "000000_10.png": (40, 60),
+        "000001_10.png": (40, 61),
+    }
+    ids = {int(i) for picture in found.values() for i in np.unique(picture)}
+    assert ids <= {7, 11, 23, 26}
+    assert len(ids) > 1
+    assert zipfile.ZipFile(f"{written}.zip").namelist() == sorted(found)
+    result = scores.load(tmp_path / "scored")["selections"]["last"]
+    assert result["confusion"].sum() == 0
+
+
+def test_predictions_agree_with_the_scores(trained, tmp_path):
+    run(settings(trained, save_predictions="own_ids"), tmp_path / "scored")
+    matrix = scores.load(tmp_path / "scored")["selections"]["last"]["confusion"]
+    target = yaml.safe_load((trained / "config.yaml").read_text())["target"]
+    dataset, space = open_scored(target, "val"), LabelSpace(tuple(CLASSES))
+    encode, again = Encoder(space, dataset), np.zeros((4, 4), int)
+    for index in range(len(dataset)):
+        ids = read_ids(tmp_path / "scored" / "predictions" / dataset.prediction_name(index))
+        label = encode(dataset.read(index, {"label"}).label, "")
+        known = label != 255
+        np.add.at(again, (label[known], encode(ids, "")[known]), 1)
+    assert (again == matrix).all()
+    assert not (tmp_path / "scored" / "predictions.zip").exists()
 
 
 def test_an_absent_device_is_named(monkeypatch):

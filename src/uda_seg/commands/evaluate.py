@@ -17,6 +17,7 @@ from uda_seg.data import pictures
 from uda_seg.data.evaluation_set import Evaluation, EvaluationSet
 from uda_seg.data.labels import LabelSpace
 from uda_seg.data.pair import evaluation_loader, open_scored
+from uda_seg.data.submission import Submission
 from uda_seg.errors import ConfigError, WeightsError
 from uda_seg.evaluation import scores
 from uda_seg.evaluation.confusion import ConfusionMatrix
@@ -41,7 +42,8 @@ def run(config: DictConfig, folder: Path) -> float | None:
     network, classes, step = load(Path(plain["checkpoint"]), plain["run"])
     split = plain["split"] or plain["target"]["val_split"]
     say_what_is_missing(plain["target"], split, classes)
-    confusion, label_free = score(network.to(device), classes, split, plain, folder)
+    saved = submission(plain, split, classes, folder)
+    confusion, label_free = score(network.to(device), classes, split, plain, folder, saved)
     scores.save(
         folder / "scores.json",
         {
@@ -60,6 +62,8 @@ def run(config: DictConfig, folder: Path) -> float | None:
     result = scores.load(folder / "scores.json")
     print_run(result)
     log.info("scores and pictures: %s", folder)
+    if saved is not None:
+        log.info("predictions: %s", saved.finish(plain["zip_predictions"]))
     return float(next(iter(result["selections"].values()))["miou"])
 
 
@@ -97,9 +101,14 @@ def load(checkpoint: Path, run: Mapping[str, Any]) -> tuple[nn.Module, list[str]
 
 
 def score(
-    network: nn.Module, classes: list[str], split: str, config: Mapping[str, Any], folder: Path
+    network: nn.Module,
+    classes: list[str],
+    split: str,
+    config: Mapping[str, Any],
+    folder: Path,
+    saved: Submission | None = None,
 ) -> tuple[ConfusionMatrix, InformationMaximisation]:
-    """Predicts every image of the split once, and draws some of them."""
+    """Predicts every image of the split once, draws some of them, and saves all if asked to."""
     target, space = config["target"], LabelSpace(tuple(classes))
     scored = EvaluationSet(open_scored(target, split), target.get("size"), space)
     loader = evaluation_loader(scored, config["batch_size"], config["workers"])
@@ -119,10 +128,24 @@ def score(
         for one, label, picture in zip(logits, batch.label, batch.image, strict=True):
             prediction = inference.predict(one[None], label.shape)[0]
             confusion.update(prediction[None], label[None].to(device))
+            if saved is not None:
+                saved.add(index, prediction.cpu().numpy())
             if index in drawn:
                 draw(folder, drawn.index(index), picture, label, prediction.cpu(), classes)
             index += 1
     return confusion, label_free
+
+
+def submission(
+    config: Mapping[str, Any], split: str, classes: list[str], folder: Path
+) -> Submission | None:
+    """What writes the predictions; None when nobody asked for them."""
+    kind = config["save_predictions"]
+    if kind == "none":
+        return None
+    dataset = open_scored(config["target"], split)
+    space = LabelSpace(tuple(classes))
+    return Submission(folder, dataset, space, kind, config["prediction_ids"])
 
 
 def draw(
@@ -190,6 +213,8 @@ def say_what_is_missing(target: Mapping[str, Any], split: str, classes: list[str
     dataset = open_scored(target, split)
     table = LabelSpace(tuple(classes)).lookup(dataset.classes)
     missing = [name for place, name in enumerate(classes) if place not in table]
+    if not dataset.has_labels:
+        log.warning("%s has no labels at split %s: nothing is scored", target["name"], split)
     if len(missing) == len(classes):
         raise ConfigError(
             f"target={target['name']}: labels none of this network's classes ({', '.join(classes)})"

@@ -29,6 +29,7 @@ class ACDC(FileDataset):
 
     classes = CITYSCAPES_IDS
     void = CITYSCAPES_VOID
+    benchmark_ids = "train_ids"
 
     def __init__(self, root: str, split: str, conditions: Sequence[str]) -> None:
         self.has_labels = split in LABELLED
@@ -39,6 +40,10 @@ class ACDC(FileDataset):
             for image in pictures_in(folder, f"*/*{ending}"):
                 files.append(Files(image, label=_label(image) if self.has_labels else None))
         super().__init__(root, files)
+
+    def prediction_name(self, index: int) -> str:
+        """As DAFormer's README has them handed in: train ids, in a folder of that name."""
+        return f"labelTrainIds/{self.files[index].image.name}"
 
     @classmethod
     def write_sample(cls, root: Path, split: str, number: int, sample: Sample) -> None:

@@ -40,6 +40,7 @@ class Dataset(ABC):
         own_names: the dataset's own word for an id, where `classes` has another.
         has_labels: False for pictures alone, which can be a target, but no source.
         has_depth: whether "depth" can be read.
+        benchmark_ids: the ids its test server wants, "own_ids" or "train_ids" (Cityscapes').
         cure_of_strange_ids: what to do about an id without a name, as the message says it.
     """
 
@@ -48,6 +49,7 @@ class Dataset(ABC):
     own_names: Mapping[int, str] = {}
     has_labels: bool = True
     has_depth: bool = False
+    benchmark_ids: str = "own_ids"
     cure_of_strange_ids: str = (
         "is it another encoding (train ids, level-1 ids, colours) or another dataset's file?"
     )
@@ -67,6 +69,10 @@ class Dataset(ABC):
     def name(self, index: int) -> str:
         """What messages and pictures call a sample."""
         return f"{type(self).__name__}[{index}]"
+
+    def prediction_name(self, index: int) -> str:
+        """Where the PNG of a prediction lies, as the dataset's test server wants it."""
+        return f"{index:06d}.png"
 
     def identity(self, index: int) -> str | None:
         """Changes whenever the sample on disk does; None: nothing made from it may be kept."""
@@ -121,6 +127,9 @@ class FileDataset(Dataset):
 
     def name(self, index: int) -> str:
         return str(self.files[index].image.relative_to(self.root))
+
+    def prediction_name(self, index: int) -> str:
+        return str(self.files[index].image.relative_to(self.root).with_suffix(".png"))
 
     def identity(self, index: int) -> str:
         """Of names, sizes and dates: files are not opened for it."""

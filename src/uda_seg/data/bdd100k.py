@@ -37,6 +37,10 @@ class BDD100K(FileDataset):
         ]
         super().__init__(root, files)
 
+    def prediction_name(self, index: int) -> str:
+        """The image's own name; that the server takes it is recalled, not read."""
+        return f"{self.files[index].image.stem}.png"
+
     @classmethod
     def write_sample(cls, root: Path, split: str, number: int, sample: Sample) -> None:
         name = f"{number:08x}-00000000"

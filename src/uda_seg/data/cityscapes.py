@@ -38,6 +38,12 @@ class Cityscapes(FileDataset):
         ]
         super().__init__(root, files)
 
+    def prediction_name(self, index: int) -> str:
+        """The server searches all folders for CITY_SEQUENCE_FRAME*.png (cityscapesScripts,
+        `evaluation/evalPixelLevelSemanticLabeling.py`).
+        """
+        return self.files[index].image.name.replace("_leftImg8bit", "_labelIds")
+
     @classmethod
     def write_sample(cls, root: Path, split: str, number: int, sample: Sample) -> None:
         name = f"ulm_{number:06d}_000019_leftImg8bit.png"

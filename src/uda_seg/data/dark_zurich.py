@@ -34,6 +34,7 @@ class DarkZurich(FileDataset):
 
     classes = CITYSCAPES_IDS
     void = CITYSCAPES_VOID
+    benchmark_ids = "train_ids"
 
     def __init__(self, root: str, split: str) -> None:
         if split not in PLACES:
@@ -47,6 +48,10 @@ class DarkZurich(FileDataset):
             for image in pictures_in(folder, f"*/*{IMAGE}")
         ]
         super().__init__(root, files)
+
+    def prediction_name(self, index: int) -> str:
+        """As DAFormer's README has them handed in: train ids, in a folder of that name."""
+        return f"labelTrainIds/{self.files[index].image.name}"
 
     @classmethod
     def write_sample(cls, root: Path, split: str, number: int, sample: Sample) -> None:

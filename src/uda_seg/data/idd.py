@@ -93,6 +93,12 @@ class IDD(FileDataset):
     def _endings(cls) -> tuple[str, ...]:
         return MASK.format(cls.encoding), MASK.format("id"), POLYGONS
 
+    def prediction_name(self, index: int) -> str:
+        """As its labels are called (AutoNUE/public-code, `evaluation/evaluate_mIoU.py`)."""
+        image = self.files[index].image
+        stem = image.stem.removesuffix("_leftImg8bit")
+        return f"{image.parent.name}/{stem}{MASK.format(self.encoding)}"
+
     @classmethod
     def write_sample(cls, root: Path, split: str, number: int, sample: Sample) -> None:
         name = f"{number:06d}_leftImg8bit.png"

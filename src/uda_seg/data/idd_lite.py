@@ -34,6 +34,11 @@ class IDDLite(FileDataset):
         ]
         super().__init__(root, files)
 
+    def prediction_name(self, index: int) -> str:
+        """As its labels are called (AutoNUE/public-code, `evaluate/idd_lite_…`)."""
+        image = self.files[index].image
+        return f"{image.parent.name}/{image.name.replace('_image.jpg', '_label.png')}"
+
     @classmethod
     def write_sample(cls, root: Path, split: str, number: int, sample: Sample) -> None:
         image = root / "leftImg8bit" / split / "0" / f"{number:06d}_image.jpg"

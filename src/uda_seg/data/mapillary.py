@@ -31,6 +31,12 @@ def readable(name: str) -> str:
     return name.split("--")[-1].replace("-", " ")
 
 
+def own_of(names: Sequence[str]) -> dict[int, str]:
+    """Mapillary's own word by id, for ids that count and go by another name here."""
+    own = {i: readable(names[i]) for i in words_of(names)}
+    return {i: word for i, word in own.items() if word != words_of(names)[i]}
+
+
 def void_of(names: Sequence[str], own: Sequence[str]) -> dict[int, str]:
     """Mapillary's own word by id, for the ids that do not count."""
     return {i: own[i] for i, name in enumerate(names) if name not in CITYSCAPES_WORDS}
@@ -51,6 +57,7 @@ class Mapillary(FileDataset):
     configs: Sequence[str] = ("config.json", "config_v1.2.json")
     classes = words_of(NAMES_1_2)
     void = void_of(NAMES_1_2, [readable(name) for name in NAMES_1_2])
+    own_names = own_of(NAMES_1_2)
 
     def __init__(self, root: str, split: str) -> None:
         images = pictures_in(folder_of(root, f"{split}/images"), "*.jpg")
@@ -70,6 +77,10 @@ class Mapillary(FileDataset):
                 self.classes, self.void = words_of(names), void_of(names, own)
                 self.own_names = {i: own[i] for i, word in self.classes.items() if own[i] != word}
                 break
+
+    def prediction_name(self, index: int) -> str:
+        """All in one folder, named as the images (mapillary/mapillary_vistas, README)."""
+        return f"{self.files[index].image.stem}.png"
 
     @classmethod
     def write_sample(cls, root: Path, split: str, number: int, sample: Sample) -> None:
@@ -100,6 +111,7 @@ class Mapillary2(Mapillary):
     configs = ("config_v2.0.json",)
     classes = words_of(NAMES_2_0)
     void = void_of(NAMES_2_0, [readable(name) for name in NAMES_2_0])
+    own_names = own_of(NAMES_2_0)
 
 
 def _read(path: Path) -> tuple[list[str], list[str]]:
