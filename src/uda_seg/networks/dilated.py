@@ -60,6 +60,13 @@ def speed_up_dilated(network: nn.Module) -> int:
     return len(fitting)
 
 
+def undo(network: nn.Module) -> None:
+    """Makes plain convolutions of them again."""
+    for layer in network.modules():
+        if isinstance(layer, DilatedDepthwise):
+            layer.__class__ = nn.Conv2d
+
+
 def _keeps_size(layer: nn.Conv2d) -> bool:
     """Whether it is dilated, square, and padded so that the map's size stays."""
     dilation, kernel = layer.dilation[0], layer.kernel_size[0]

@@ -30,16 +30,20 @@ class PyramidPooling(nn.Module):
         """(B, D, h, w) to (B, channels, h, w)."""
         size = features.shape[-2:]
         norms = [layer for layer in self.branches.modules() if isinstance(layer, nn.BatchNorm2d)]
-        if len(features) == 1 and 1 in self.bins and any(norm.training for norm in norms):
+        if 1 in self.bins and any(norm.training for norm in norms) and len(features) == 1:
             raise ConfigError(
                 "backbone: PSPNet's coarsest cell has one value an image, of which batch norm can "
                 "make no statistics: set trainer.batch_size=2, or backbone.batch_norm=frozen"
             )
         maps = [features]
         for cells, branch in zip(self.bins, self.branches, strict=True):
-            pooled = branch(F.adaptive_avg_pool2d(features, cells))
+            pooled = branch(self.pool(features, cells))
             maps.append(F.interpolate(pooled, size, mode="bilinear", align_corners=False))
         return torch.cat(maps, 1)
+
+    def pool(self, features: Tensor, cells: int) -> Tensor:
+        """(B, D, h, w) to (B, D, cells, cells)."""
+        return F.adaptive_avg_pool2d(features, cells)
 
 
 class PSPNet(SegmentationNetwork):

@@ -1,0 +1,126 @@
+"""Write a checkpoint's network as ONNX and torch.export files, checked, with a model card."""
+
+import importlib.metadata
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from omegaconf import DictConfig, OmegaConf
+
+from uda_seg import __version__
+from uda_seg.commands.evaluate import load, selection_of
+from uda_seg.config import locate
+from uda_seg.errors import ConfigError
+from uda_seg.evaluation import scores
+from uda_seg.export import files
+from uda_seg.export.deployed import SMALLEST
+from uda_seg.export.folder import check_empty, whole
+from uda_seg.export.formats import chosen
+from uda_seg.networks.base import SegmentationNetwork
+from uda_seg.networks.portable import portable
+from uda_seg.report.model_card import Card
+from uda_seg.trained_run import evaluation_config
+
+log = logging.getLogger(__name__)
+
+CARD = "model_card.md"
+PACKAGES = ("torch", "timm", "onnx", "onnxscript", "onnxruntime")
+
+
+def run(config: DictConfig, folder: Path) -> float | None:
+    """Everything goes into `output`, which appears when all is written and checked."""
+    complete: Any = OmegaConf.to_container(evaluation_config(config), resolve=True)
+    output = Path(complete["output"]).expanduser()
+    check_empty(output)
+    check_sizes(complete["sizes"])
+    formats = chosen(complete["formats"], complete["opset"])
+    checkpoint, trained = Path(complete["checkpoint"]), complete["run"]
+    loaded, classes, step = load(checkpoint, trained)
+    network = cast(SegmentationNetwork, loaded)
+    found, why = scores_of(complete["scores"], checkpoint, step)
+    with whole(output) as unfinished:
+        made = files.write(
+            network,
+            trained["backbone"]["name"],
+            unfinished,
+            formats,
+            complete["answer"],
+            files.facts(classes, trained["run_name"], step),
+            complete["sizes"],
+            complete["tolerance"],
+        )
+        card = Card(
+            run=trained,
+            classes=classes,
+            checkpoint=checkpoint.name,
+            step=step,
+            parameters=sum(weight.numel() for weight in portable(network).parameters()),
+            supervised_by=supervised_by(trained["method"]),
+            scores=found,
+            selection=selection_of(checkpoint) if found else None,
+            why_unscored=why,
+            answer=complete["answer"],
+            files=made,
+            tolerance=complete["tolerance"],
+            versions=versions(),
+            smallest=SMALLEST["height"],
+        )
+        (unfinished / CARD).write_text(card.text(), encoding="utf-8")
+    log.info("%s: %s", output, ", ".join([*(file.name for file in made), CARD]))
+    return None
+
+
+def check_sizes(sizes: Sequence[Any]) -> None:
+    """
+    Raises:
+        ConfigError: they are no heights and widths.
+    """
+    least = SMALLEST["height"]
+    for size in sizes:
+        pair = isinstance(size, Sequence) and len(size) == 2
+        if not pair or not all(isinstance(side, int) and side >= least for side in size):
+            raise ConfigError(
+                f"sizes={list(sizes)}: each is [height, width], both at least {least}, such as "
+                "sizes=[[128,256],[97,161]]"
+            )
+    if not sizes:
+        raise ConfigError("sizes: is empty; the files could not be checked: sizes=[[128,256]]")
+
+
+def scores_of(
+    given: str | None, checkpoint: Path, step: int
+) -> tuple[Mapping[str, Any] | None, str]:
+    """The scores of a checkpoint, or None and why there are none.
+
+    Raises:
+        DataError: a file that was asked for holds none.
+    """
+    # The checkpoint's own folder, unless it was moved away from its run.
+    parent = checkpoint.parent
+    place = Path(given) if given else parent.parent if parent.name == "checkpoints" else parent
+    if not given and not (place / "scores.json").is_file():
+        return None, "no scores.json lies beside it; `evaluate` makes one, and `scores=` names it."
+    found, name = scores.load(place), selection_of(checkpoint)
+    if name not in found["selections"]:
+        return None, f"its scores.json has no selection `{name}`."
+    scored = found["selections"][name]["step"]
+    if scored != step:
+        return None, f"its scores.json is of step {scored}, the checkpoint of step {step}."
+    return found, ""
+
+
+def supervised_by(method: Mapping[str, Any]) -> str:
+    """Whose labels a run's method learned from."""
+    return str(getattr(locate(method["_target_"]), "supervised_by", "source"))
+
+
+def versions() -> dict[str, str | None]:
+    """Of what wrote the files; None where it is not installed."""
+    found: dict[str, str | None] = {"uda_seg": __version__}
+    for name in PACKAGES:
+        try:
+            found[name] = importlib.metadata.version(name).partition("+")[0]
+        except importlib.metadata.PackageNotFoundError:
+            found[name] = None
+    return found
