@@ -1,7 +1,6 @@
 """A comparison's runs: which there are, what they wait for, what is run again."""
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +8,10 @@ import pytest
 from conftest import compose
 from omegaconf import OmegaConf
 
-from uda_seg.comparison import Job, jobs, run_all
+from uda_seg.comparison import Job, jobs, wanted_rows
 from uda_seg.config import conf_folder
-from uda_seg.errors import ConfigError, UserError
+from uda_seg.errors import ConfigError
+from uda_seg.job_check import configs, needs
 
 COMPARISON = {
     "common": ["backbone=tiny"],
@@ -66,41 +66,68 @@ def test_an_interrupted_run_is_resumed_and_a_changed_one_begun_anew(tmp_path: Pa
     assert not any(word.startswith("resume=") for word in changed.command())
 
 
-def scripted(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """Runs of Python code in which FOLDER is the run's folder, instead of trainings."""
+def test_where_data_lies_does_not_undo_a_finished_run(tmp_path: Path) -> None:
+    (moved,) = jobs(COMPARISON | {"rows": {"other": COMPARISON["rows"]["other"]}}, [0], [
+        "data_root='/elsewhere'", "target.root='/there'", "cache=disk", "trainer.workers=8",
+    ], tmp_path)  # fmt: skip
+    (job,) = jobs(COMPARISON | {"rows": {"other": COMPARISON["rows"]["other"]}}, [0], [], tmp_path)
+    finish(job)
+    assert moved.done
+    assert "data_root='/elsewhere'" in moved.command()
 
-    def command(job: Job) -> list[str]:
-        return [sys.executable, "-c", script.replace("FOLDER", repr(str(job.folder)))]
 
-    monkeypatch.setattr(Job, "command", command)
+def test_chosen_rows_bring_those_they_start_from() -> None:
+    assert wanted_rows(COMPARISON, ["next"]) == {"start", "next"}
+    assert wanted_rows(COMPARISON, "other") == {"other"}
+    assert wanted_rows(COMPARISON, None) == {"start", "next", "other"}
+    with pytest.raises(ConfigError, match="no row nexd, did you mean next"):
+        wanted_rows(COMPARISON, ["nexd"])
+    quoted = COMPARISON | {"rows": COMPARISON["rows"] | {"theirs": {"label": "theirs"}}}
+    assert wanted_rows(quoted, None) == {"start", "next", "other"}
+    with pytest.raises(ConfigError, match="theirs is quoted from its paper"):
+        wanted_rows(quoted, ["theirs"])
 
 
-def test_a_run_waits_for_the_one_it_starts_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_seed_given_twice_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="seeds: 1 is given twice"):
+        jobs(COMPARISON, [1, 0, 1], [], tmp_path)
+
+
+def test_own_yaml_files_reach_the_runs(tmp_path: Path) -> None:
+    job = jobs(COMPARISON, [0], [], tmp_path, tmp_path / "mine")[0]
+    assert job.command()[3:6] == ["train", "--config-dir", str(tmp_path / "mine")]
+
+
+def test_mistakes_in_a_row_are_told_before_anything_runs(tmp_path: Path) -> None:
+    wrong = {"rows": {"a": {"label": "a", "steps": 2, "overrides": ["method=adaptsek"]}}}
+    with pytest.raises(ConfigError, match="row a: .*\n.*did you mean adaptseg"):
+        configs(jobs(COMPARISON | wrong, [0], [], tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("settings", "words", "blocks"),
+    [
+        ({"source": {"name": "gta5", "root": "/no/such"}}, "gta5: source.root=/no/such", True),
+        ({"target": {"datasets": {"idd": {"root": "/no"}}}}, "idd: target.root=/no", True),
+        ({"backbone": {"pretrained": "/no.pth", "encoder": {"name": "x"}}}, "/no.pth is not", True),
+        ({"backbone": {"pretrained": "hub", "encoder": {"name": "x"}}}, "fetched when", False),
+        ({"backbone": {"pretrained": "none"}}, None, None),
+        ({"trainer": {"accelerator": "gpu"}}, "a GPU", True),
+    ],
+)
+def test_what_a_run_needs_and_is_not_here_is_named(
+    settings: dict[str, Any], words: str | None, blocks: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scripted(monkeypatch, "import time; time.sleep(0.5)")
-    wanted = jobs(COMPARISON, [0], [], tmp_path)
-    together = [{one.job.row for one in running} for running in run_all(wanted, 3, 1)]
-    assert {"start", "other"} in together
-    assert not [rows for rows in together if {"start", "next"} <= rows]
-    assert any("next" in rows for rows in together)
-
-
-def test_the_costliest_run_begins_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scripted(monkeypatch, "import time; time.sleep(0.4)")
-    rows = {name: row | {"after": None} for name, row in COMPARISON["rows"].items()}
-    rows["next"]["cost"] = 2.5
-    wanted = jobs(COMPARISON | {"rows": rows}, [0], [], tmp_path)
-    begun = [running[0].job.row for running in run_all(wanted, 1, 1) if running]
-    assert list(dict.fromkeys(begun)) == ["next", "other", "start"]
-
-
-def test_a_failing_run_ends_the_comparison_with_its_last_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scripted(monkeypatch, "import sys; print('no such luck'); sys.exit(2)")
-    with pytest.raises(UserError, match=r"other, seed 0: ended with exit code 2.*\n.*no such luck"):
-        list(run_all(jobs(COMPARISON, [0], [], tmp_path), 1, 1))
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    plain = {
+        "source": {"name": "toytown"}, "target": {"name": "toytown"},
+        "backbone": {"name": "tiny"}, "trainer": {"accelerator": "cpu"},
+        "method": {"_target_": "uda_seg.methods.source_only.SourceOnly", "weights": {}},
+    }  # fmt: skip
+    assert list(needs(plain)) == []
+    found = list(needs(plain | settings))
+    assert [need.blocks for need in found] == [blocks] * bool(words)
+    assert all(words in need.words for need in found if words)
 
 
 @pytest.mark.parametrize("name", NAMES)

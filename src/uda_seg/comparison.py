@@ -1,35 +1,40 @@
-"""The runs behind a comparison: which there are, which are done, and running the rest.
+"""The runs behind a comparison or a table: which there are, which are done, and their commands.
 
 Runs are processes of their own, `python -m uda_seg train …`, so that each is exactly what a user
 would start by hand and its command stands in its folder.
 """
 
 import json
-import os
-import subprocess
 import sys
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uda_seg import run_folder
-from uda_seg.errors import ConfigError, UserError
+from uda_seg.errors import ConfigError
+from uda_seg.mistakes import suggest
+
+PLACES = (
+    "data_root=", "source.root=", "target.root=", "cache=", "cache_root=",
+    "trainer.workers=", "trainer.threads=", "trainer.progress=",
+)  # fmt: skip
+"""Overrides that say where a run finds its data and how fast, not what it computes: a finished run
+stays finished when they change."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One row and seed of a comparison.
+    """One row and seed.
 
     Attributes:
-        row: its name in the comparison.
+        row: its name.
         seed: of the run.
         steps: it trains.
         folder: of the run.
         overrides: of the train command, without folder and resume.
         after: folder of the run whose network it starts from, or None.
         cost: how long it takes, in steps of a plain run.
+        own_folder: YAML files of the user's own, or None.
     """
 
     row: str
@@ -39,85 +44,89 @@ class Job:
     overrides: tuple[str, ...]
     after: Path | None
     cost: float
+    own_folder: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.row}, seed {self.seed}"
 
     @property
     def done(self) -> bool:
         """Finished, and by this very command."""
-        if _read(self.folder / "job.json").get("overrides") != list(self.overrides):
-            return False
-        return bool(_read(self.folder / "scores.json").get("finished"))
+        return self._begun and bool(read(self.folder / "scores.json").get("finished"))
+
+    @property
+    def _begun(self) -> bool:
+        before = read(self.folder / "job.json").get("overrides")
+        return isinstance(before, list) and _computed(before) == _computed(self.overrides)
 
     def command(self) -> list[str]:
         """Continues the run if there is a checkpoint of the same command."""
-        line = [sys.executable, "-m", "uda_seg", "train", *self.overrides]
-        line += [_setting("hydra.run.dir", self.folder), "trainer.progress=false"]
-        same = _read(self.folder / "job.json").get("overrides") == list(self.overrides)
-        if same and (self.folder / "checkpoints" / "last.ckpt").is_file():
+        line = [sys.executable, "-m", "uda_seg", "train"]
+        if self.own_folder is not None:
+            line += ["--config-dir", str(self.own_folder)]
+        line += [*self.overrides, _setting("hydra.run.dir", self.folder), "trainer.progress=false"]
+        if self._begun and (self.folder / "checkpoints" / "last.ckpt").is_file():
             line.append(_setting("resume", self.folder))
         return line
 
 
-class Running:
-    """A job's process.
+def jobs(
+    comparison: Mapping[str, Any],
+    seeds: Sequence[int],
+    extra: Sequence[str],
+    folder: Path,
+    own_folder: Path | None = None,
+) -> list[Job]:
+    """All runs of a comparison, seed by seed, in the order of its rows.
 
     Args:
-        job: to run.
-        threads: of torch, in that process.
+        comparison: with `common` overrides and `rows`; a row without `overrides` is not run.
+        seeds: of each row.
+        extra: overrides of every run.
+        folder: of the comparison.
+        own_folder: see `Job`.
     """
-
-    def __init__(self, job: Job, threads: int) -> None:
-        self.job = job
-        command = job.command()
-        job.folder.mkdir(parents=True, exist_ok=True)
-        run_folder.write_json(job.folder / "job.json", {"overrides": list(job.overrides)})
-        (job.folder / "progress.json").unlink(missing_ok=True)
-        self.log = (job.folder / "output.txt").open("w")
-        self.process = subprocess.Popen(
-            command,
-            stdout=self.log,
-            stderr=subprocess.STDOUT,
-            stdin=subprocess.DEVNULL,
-            env=os.environ | {"OMP_NUM_THREADS": str(threads)},
-        )
-
-    def progress(self) -> dict[str, Any]:
-        """What the run last said of itself: step, seconds_left and so on."""
-        return _read(self.job.folder / "progress.json")
-
-    def ended(self) -> bool:
-        """Whether the process is over.
-
-        Raises:
-            UserError: it failed; with the end of what it printed.
-        """
-        code = self.process.poll()
-        if code is None:
-            return False
-        self.log.close()
-        if code != 0:
-            printed = (self.job.folder / "output.txt").read_text().strip().splitlines()[-15:]
-            raise UserError(
-                f"{self.job.row}, seed {self.job.seed}: ended with exit code {code}; "
-                f"its folder is {self.job.folder}; it said at last:\n" + "\n".join(printed)
-            )
-        return True
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait(timeout=30)
-
-
-def jobs(
-    comparison: Mapping[str, Any], seeds: Sequence[int], extra: Sequence[str], folder: Path
-) -> list[Job]:
-    """All runs of a comparison, seed by seed, in the order of its rows."""
+    names = [row for row, entry in comparison["rows"].items() if entry.get("overrides") is not None]
+    if twice := sorted({seed for seed in seeds if list(seeds).count(seed) > 1}):
+        raise ConfigError(f"seeds: {', '.join(map(str, twice))} is given twice")
     return [
-        _job(comparison, row, seed, extra, folder) for seed in seeds for row in comparison["rows"]
+        _job(comparison, row, seed, extra, folder, own_folder) for seed in seeds for row in names
     ]
 
 
+def wanted_rows(comparison: Mapping[str, Any], chosen: Sequence[str] | str | None) -> set[str]:
+    """Names of the rows to run: those chosen (None: all), and those they start from."""
+    rows = comparison["rows"]
+    runnable = [name for name, entry in rows.items() if entry.get("overrides") is not None]
+    names = runnable if chosen is None else [chosen] if isinstance(chosen, str) else list(chosen)
+    for name in names:
+        if name in rows and name not in runnable:
+            raise ConfigError(
+                f"rows: {name} is quoted from its paper and cannot be run here; "
+                f"choose from {', '.join(runnable)}"
+            )
+        if name not in rows:
+            raise ConfigError(
+                f"rows: there is no row {name}, {suggest(str(name), runnable)}"
+                f"choose from {', '.join(runnable)}"
+            )
+    found: set[str] = set()
+    while names:
+        name = names.pop()
+        if name not in found:
+            found.add(name)
+            names += [rows[name]["after"]] if rows[name].get("after") else []
+    return found
+
+
 def _job(
-    comparison: Mapping[str, Any], row: str, seed: int, extra: Sequence[str], folder: Path
+    comparison: Mapping[str, Any],
+    row: str,
+    seed: int,
+    extra: Sequence[str],
+    folder: Path,
+    own_folder: Path | None,
 ) -> Job:
     entry = comparison["rows"][row]
     after = entry.get("after")
@@ -127,37 +136,20 @@ def _job(
             f"there are {', '.join(comparison['rows'])}"
         )
     start = folder.absolute() / after / f"seed{seed}" if after else None
-    overrides = [*comparison["common"], *entry["overrides"], f"trainer.steps={entry['steps']}"]
+    steps = entry.get("steps", comparison.get("steps"))
+    if not isinstance(steps, int):
+        raise ConfigError(f"rows.{row}.steps: is missing; write how many steps the row trains")
+    overrides = [*comparison["common"], *entry["overrides"], f"trainer.steps={steps}"]
     overrides += [*extra, f"seed={seed}"]
     if start is not None:
         overrides.append(_setting("initial", start))
     here = folder.absolute() / row / f"seed{seed}"
-    cost = entry["steps"] * entry.get("cost", 1.0)
-    return Job(row, seed, entry["steps"], here, tuple(overrides), start, cost)
+    cost = steps * entry.get("cost", 1.0)
+    return Job(row, seed, steps, here, tuple(overrides), start, cost, own_folder)
 
 
-def run_all(pending: Sequence[Job], at_once: int, threads: int) -> Iterator[list[Running]]:
-    """Runs jobs, `at_once` at a time; yields the running ones a few times a second.
-
-    A job that starts from another run's network waits for that run. Of those that are ready the
-    costliest begins first, so that none is left over for one core at the end.
-    """
-    waiting, running = list(pending), list[Running]()
-    try:
-        while waiting or running:
-            running = [one for one in running if not one.ended()]
-            busy = {one.job.folder for one in running} | {job.folder for job in waiting}
-            ready = [job for job in waiting if job.after not in busy]
-            for job in sorted(ready, key=lambda job: -job.cost):
-                if len(running) < at_once:
-                    waiting.remove(job)
-                    running.append(Running(job, threads))
-            yield running
-            time.sleep(0.3)
-    finally:
-        for one in running:
-            if one.process.poll() is None:
-                one.stop()
+def _computed(overrides: Sequence[str]) -> list[str]:
+    return [override for override in overrides if not override.startswith(PLACES)]
 
 
 def _setting(key: str, path: Path) -> str:
@@ -166,7 +158,7 @@ def _setting(key: str, path: Path) -> str:
     return f"{key}='{quoted}'"
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read(path: Path) -> dict[str, Any]:
     """A JSON file, or nothing while it is not there."""
     try:
         return dict(json.loads(path.read_text()))

@@ -1,0 +1,171 @@
+"""Jobs as processes: some at a time, one after what it starts from, and none left behind."""
+
+import contextlib
+import logging
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from uda_seg import run_folder
+from uda_seg.comparison import Job, read
+from uda_seg.errors import UserError
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 30.0
+"""Seconds a run has to end by itself when it is told to stop."""
+
+
+class RunError(UserError):
+    """Some runs of a comparison failed; the rest was done all the same."""
+
+    exit_code = 1
+
+
+class Running:
+    """A job's process, the leader of a group of its own: what it starts is stopped with it.
+
+    Args:
+        job: to run.
+        threads: of torch, in that process.
+    """
+
+    def __init__(self, job: Job, threads: int) -> None:
+        self.job = job
+        command = job.command()
+        job.folder.mkdir(parents=True, exist_ok=True)
+        run_folder.write_json(job.folder / "job.json", {"overrides": list(job.overrides)})
+        (job.folder / "progress.json").unlink(missing_ok=True)
+        with (job.folder / "output.txt").open("w") as output:
+            self.process = subprocess.Popen(
+                command,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=os.environ | {"OMP_NUM_THREADS": str(threads)},
+                start_new_session=True,
+            )
+
+    def progress(self) -> dict[str, Any]:
+        """What the run last said of itself: step, seconds_left and so on."""
+        return read(self.job.folder / "progress.json")
+
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def complaint(self) -> str | None:
+        """Of an ended process: None when all is well, else its last words."""
+        if self.process.returncode == 0:
+            return None
+        output = self.job.folder / "output.txt"
+        printed = output.read_text(errors="replace").strip().splitlines()[-15:]
+        return (
+            f"ended with exit code {self.process.returncode}; "
+            f"its folder is {self.job.folder}; it said at last:\n" + "\n".join(printed)
+        )
+
+    def kill(self) -> None:
+        """Whatever is left of the process and of those that it started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class StopRequest:
+    """Notes SIGTERM and SIGHUP instead of dying of them, so that children can be stopped first.
+
+    A signal that is ignored, as SIGHUP under nohup, stays so.
+    """
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "StopRequest":
+        numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+        for number in filter(None, numbers):
+            if signal.getsignal(number) != signal.SIG_IGN:
+                with contextlib.suppress(ValueError):  # only the main thread may
+                    self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, _: FrameType | None) -> None:
+        self.number = number
+
+
+def run_all(
+    pending: Sequence[Job], at_once: int, threads: int, failed: dict[Path, str]
+) -> Iterator[list[Running]]:
+    """Runs jobs, `at_once` at a time; yields the running ones a few times a second.
+
+    A job that starts from another run's network waits for that run. Of those that are ready the
+    costliest begins first, so that none is left over for one core at the end. One that fails is
+    noted, and the rest goes on without it and those that would have started from it.
+
+    Args:
+        pending: the jobs.
+        at_once: how many.
+        threads: of each.
+        failed: folder -> why, of jobs that cannot be started from; more are added here.
+
+    Raises:
+        SystemExit: this process was told to end (SIGTERM, SIGHUP); the runs have been stopped.
+    """
+    waiting, running = list(pending), list[Running]()
+    with StopRequest() as stop:
+        try:
+            while waiting or running:
+                if stop.number is not None:
+                    log.warning("told to end; the runs are stopped, the same command goes on")
+                    raise SystemExit(128 + stop.number)
+                running = list(_still(running, failed))
+                waiting = list(_possible(waiting, failed))
+                busy = {one.job.folder for one in running} | {job.folder for job in waiting}
+                ready = [job for job in waiting if job.after not in busy]
+                for job in sorted(ready, key=lambda job: -job.cost)[: at_once - len(running)]:
+                    waiting.remove(job)
+                    running.append(Running(job, threads))
+                yield running
+                time.sleep(0.3)
+        finally:
+            stop_all(running)
+
+
+def stop_all(running: Sequence[Running]) -> None:
+    """Asks all to end, waits, and ends those that do not."""
+    alive = [one for one in running if not one.ended()]
+    for one in alive:
+        one.process.terminate()
+    deadline = time.monotonic() + PATIENCE
+    for one in alive:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            one.process.wait(max(0.0, deadline - time.monotonic()))
+        one.kill()
+
+
+def _still(running: Sequence[Running], failed: dict[Path, str]) -> Iterator[Running]:
+    for one in running:
+        if not one.ended():
+            yield one
+            continue
+        complaint = one.complaint()
+        if complaint is not None:
+            one.kill()
+            failed[one.job.folder] = complaint
+
+
+def _possible(waiting: Sequence[Job], failed: dict[Path, str]) -> Iterator[Job]:
+    for job in waiting:
+        if job.after in failed:
+            failed[job.folder] = f"not started: it starts from {job.after}, which is not there"
+        else:
+            yield job
