@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from conftest import compose
 from omegaconf import OmegaConf
 
 from uda_seg.commands.evaluate import choose_device, run
@@ -195,6 +196,11 @@ def test_predictions_agree_with_the_scores(trained, tmp_path):
         np.add.at(again, (label[known], encode(ids, "")[known]), 1)
     assert (again == matrix).all()
     assert not (tmp_path / "scored" / "predictions.zip").exists()
+
+
+def test_an_id_for_a_class_is_chosen_on_the_command_line(trained):
+    words = [f"checkpoint={trained}", "prediction_ids={traffic sign: 16}"]
+    assert compose("evaluate", words).prediction_ids == {"traffic sign": 16}
 
 
 def test_an_absent_device_is_named(monkeypatch):

@@ -1,0 +1,47 @@
+"""Every backbone can be followed for images of any size, and answers the same."""
+
+import pytest
+import torch
+import yaml
+
+from uda_seg.config import build, conf_folder
+from uda_seg.export import agreement, deployed, formats
+
+SIZES = [[64, 96], [51, 43]]
+BACKBONES = sorted(path.stem for path in (conf_folder() / "backbone").glob("*.yaml"))
+
+
+def made(name: str) -> torch.nn.Module:
+    node = yaml.safe_load((conf_folder() / f"backbone/{name}.yaml").read_text())
+    node |= {"depth_head": False} | ({"pretrained": "none"} if "pretrained" in node else {})
+    torch.manual_seed(0)
+    return build(node, classes=4).eval()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", BACKBONES)
+def test_every_backbone_is_exported(name, tmp_path):
+    for package in formats.Onnx.packages:
+        pytest.importorskip(package, reason="install the extra export")
+    network = made(name)
+    program = deployed.trace(network, "logits", name)
+    for format in (formats.Onnx(None), formats.TorchExport()):
+        path = tmp_path / format.file
+        format.write(program, path, "logits", {})
+        found = agreement.compare(network, format.open(path), SIZES, 0.001)
+        agreement.check(format.file, found, 0.001)
+        assert [one.shape[0] for one in found] == [1, 2]
+
+
+class Counting(torch.nn.Module):
+    """What cannot be followed: it depends on Python's view of one image."""
+
+    def forward(self, image):
+        return image if image.sum().item() > 3 else -image
+
+
+def test_a_network_that_cannot_be_followed_is_named(monkeypatch):
+    network = made("tiny")
+    network.early = Counting()
+    with pytest.raises(deployed.ConfigError, match="backbone=mine: cannot be exported"):
+        deployed.trace(network, "logits", "mine")

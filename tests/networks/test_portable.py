@@ -1,0 +1,65 @@
+"""The same logits from layers that other runtimes have."""
+
+import pytest
+import torch
+import torch.nn.functional as F
+import yaml
+
+from uda_seg.config import build, conf_folder
+from uda_seg.networks.base import SegmentationNetwork
+from uda_seg.networks.dilated import DilatedDepthwise
+from uda_seg.networks.portable import PyramidOfProducts, portable, shares
+from uda_seg.networks.pspnet import PyramidPooling
+
+
+def network_of(name: str, **changes) -> SegmentationNetwork:
+    """With random weights, statistics of some images, and logits about as large as trained ones."""
+    node = yaml.safe_load((conf_folder() / f"backbone/{name}.yaml").read_text())
+    node |= {"depth_head": True, "batch_norm": "target"} | changes
+    torch.manual_seed(0)
+    network = build(node, classes=5)
+    network(torch.rand(2, 3, 64, 64), domain="target")
+    return network.eval()
+
+
+@pytest.mark.parametrize("size", [(9, 14), (6, 6), (13, 1), (2, 5)])
+@pytest.mark.parametrize("cells", [1, 2, 3, 6])
+def test_products_are_adaptive_pooling(size, cells):
+    features = torch.rand(2, 3, *size)
+    rows, columns = (shares(length, cells, features) for length in size)
+    expected = F.adaptive_avg_pool2d(features, cells)
+    torch.testing.assert_close(rows @ features @ columns.T, expected)
+
+
+@pytest.mark.parametrize("size", [(64, 96), (51, 43)])
+def test_dilated_layers_are_plain_again(size):
+    network = network_of("small", pretrained="none")
+    network.train()
+    image = torch.rand(1, 3, *size)
+    twin = portable(network)
+    with torch.no_grad():
+        found, expected = twin(image).logits, network.eval()(image).logits
+    assert expected.std() > 0
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
+    kinds = [{type(layer) for layer in one.modules()} for one in (network, twin)]
+    assert [DilatedDepthwise in kind for kind in kinds] == [True, False]
+    assert network.batch_norm == "target"
+    assert (network.auxiliary_head, twin.auxiliary_head).count(None) == 1
+    assert not any(weight.requires_grad for weight in twin.parameters())
+    assert any(weight.requires_grad for weight in network.parameters())
+    assert not twin.training
+
+
+def test_a_pyramid_is_made_of_products():
+    encoder = {
+        "_target_": "uda_seg.networks.backbones.ResNetEncoder", "name": "resnet10t",
+        "output_stride": 8, "stride_on": "conv2", "ceil_mode": False,
+    }  # fmt: skip
+    network = network_of("pspnet_resnet101", encoder=encoder, pretrained="none", width=8)
+    image = torch.rand(2, 3, 75, 49)
+    twin = portable(network)
+    kinds = [type(next(m for m in n.modules() if isinstance(m, PyramidPooling)))
+             for n in (network, twin)]  # fmt: skip
+    assert kinds == [PyramidPooling, PyramidOfProducts]
+    with torch.no_grad():
+        torch.testing.assert_close(twin(image).logits, network(image).logits)
