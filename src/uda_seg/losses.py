@@ -39,17 +39,19 @@ def masked_l1(prediction: Tensor, truth: Tensor, known: Tensor) -> Tensor:
     return error.sum() / known.sum().clamp(min=1)
 
 
-def presence_loss(scores: Tensor, presence: Tensor) -> Tensor:
-    """-log s over the scores that should be present, -log(1 - s) over the absent ones; their means
-    are added, so that the few present ones count (as in SEC's expansion loss). 0 when none is sure.
+def presence_loss(first: Tensor, rest: Tensor, presence: Tensor) -> Tensor:
+    """-log s over the first positions of regions that a class should fill, -log(1 - s) over the
+    rest of those that it should not; the two means are added, so that the few present ones count
+    (as in SEC's expansion loss, whose absent classes have no fraction). 0 when nothing is sure.
 
     Args:
-        scores: any shape, in [0, 1].
+        first: pooled scores in [0, 1], any shape.
+        rest: the same, of the positions beyond the fraction.
         presence: the same shape: 1 present, 0 absent, anything else does not count.
     """
     present, absent = presence == 1, presence == 0
-    rising = (_surprise(scores) * present).sum() / present.sum().clamp(min=1)
-    falling = (_surprise(1 - scores) * absent).sum() / absent.sum().clamp(min=1)
+    rising = (_surprise(first) * present).sum() / present.sum().clamp(min=1)
+    falling = (_surprise(1 - rest) * absent).sum() / absent.sum().clamp(min=1)
     return rising + falling
 
 

@@ -13,9 +13,8 @@ from uda_seg.parts.presence import (
     UNSURE,
     PresenceClassifier,
     class_shares,
-    fills,
     somewhere,
-    truth,
+    true_presence,
 )
 
 CLASSES = 3
@@ -36,35 +35,39 @@ def labels() -> Tensor:
 
 
 def verdicts(label: Tensor, grid: int, fraction: float, regions: RegionPooling) -> np.ndarray:
-    """(B, C, g, g, 2) of what the classifier learns, and what pooled predictions do."""
-    answers = np.zeros((len(label), CLASSES, grid, grid, 2), int)
+    """(B, C, g, g), counted pixel by pixel."""
+    answers = np.zeros((len(label), CLASSES, grid, grid), int)
     rows, columns = label.shape[1] // grid, label.shape[2] // grid
-    for b, c, y, x in np.ndindex(*answers.shape[:4]):
+    for b, c, y, x in np.ndindex(*answers.shape):
         cell = label[b, y * rows : (y + 1) * rows, x * columns : (x + 1) * columns]
         known, count = int((cell != IGNORE).sum()), int((cell == c).sum())
         positions = cell.numel() // regions.stride**2
         least = max(1, round(fraction * positions)) / positions
         if known < cell.numel() / 2:
             answers[b, c, y, x] = UNSURE
-        elif count / cell.numel() >= least:
-            answers[b, c, y, x] = PRESENT
         else:
-            answers[b, c, y, x] = (ABSENT, UNSURE if count else ABSENT)
+            answers[b, c, y, x] = PRESENT if count / cell.numel() >= least else ABSENT
     return answers
 
 
 def test_true_presence_equals_a_loop_over_cells() -> None:
     label, regions = labels(), pooling([0.02, 0.3, 0.7])
-    shares = class_shares(label, CLASSES, regions)
-    filled, true = fills(shares, regions), truth(shares, regions)
-    seen = set()
-    for level, grid in enumerate(regions.grids):
+    shares, seen = class_shares(label, CLASSES, regions), set()
+    for grid, ours in zip(regions.grids, true_presence(shares, regions), strict=True):
         for number, fraction in enumerate(regions.fractions):
             expected = verdicts(label, grid, fraction, regions)
-            np.testing.assert_array_equal(filled[level][:, :, number], expected[..., 0])
-            np.testing.assert_array_equal(true[level][:, :, number], expected[..., 1])
-            seen |= {tuple(pair) for pair in expected.reshape(-1, 2).tolist()}
-    assert seen == {(1, 1), (0, 0), (0, -1), (-1, -1)}, "the labels show every case"
+            np.testing.assert_array_equal(ours[:, :, number], expected)
+            seen |= set(expected.flatten().tolist())
+    assert seen == {PRESENT, ABSENT, UNSURE}
+
+
+def test_ignored_pixels_belong_to_no_class() -> None:
+    """A position with one ignored pixel out of four."""
+    label = torch.zeros(1, 4, 4, dtype=torch.long)
+    label[0, 0, 0] = IGNORE
+    shares = class_shares(label, CLASSES, pooling([0.1]))
+    assert shares[0, :, 0, 0].tolist() == [0.75, 0, 0]
+    assert shares[0, :, 1, 1].tolist() == [1, 0, 0]
 
 
 def test_nothing_is_known_without_labels() -> None:
@@ -72,7 +75,7 @@ def test_nothing_is_known_without_labels() -> None:
     regions = pooling([0.1])
     shares = class_shares(label, CLASSES, regions)
     assert not shares.any()
-    for answers in (*fills(shares, regions), *truth(shares, regions)):
+    for answers in true_presence(shares, regions):
         assert answers.eq(UNSURE).all()
 
 
@@ -95,7 +98,7 @@ def test_a_cell_is_judged_by_its_own_features() -> None:
     assert (difference > 0).tolist() == [[True, False], [False, False]]
 
 
-def test_belief_needs_confidence_and_small_areas_are_no_absence() -> None:
+def test_belief_needs_confidence() -> None:
     model = classifier([0.1, 0.5])
     for head in model.heads:
         nn.init.zeros_(head.weight)
@@ -103,7 +106,7 @@ def test_belief_needs_confidence_and_small_areas_are_no_absence() -> None:
     with torch.no_grad():
         for head in model.heads:
             head.bias.copy_(torch.logit(torch.tensor(probabilities)).flatten())
-    expected = [[PRESENT, UNSURE], [UNSURE, UNSURE], [ABSENT, PRESENT]]
+    expected = [[PRESENT, UNSURE], [UNSURE, ABSENT], [ABSENT, PRESENT]]
     for belief in model.believe(torch.randn(2, 5, 4, 4)):
         assert belief[1, :, :, 0, 0].tolist() == expected
         assert (belief == belief[:1, :, :, :1, :1]).all()

@@ -20,8 +20,9 @@ information is invariant across domains":
     with the truth where that is known.
 "a novel multi-level region expansion mechanism that aligns both the image-level and pixel-level
 information":
-    presence is said of whole crops and of their cells, at growing fractions of them (multi-level);
-    `expansion` grows the surest pixels of believed classes into their neighbourhood, as labels.
+    presence is said of whole crops and of their cells, at growing fractions of them (multi-level),
+    which bounds a class's area from below and above; `expansion` grows the surest pixels of
+    believed classes into their neighbourhood, as labels.
 
 Reported results look as if built on an adversary or on self-training: `adversarial_main` and
 `critic_main` are AdaptSegNet's, in output space.
@@ -51,9 +52,8 @@ from uda_seg.parts.presence import (
     UNSURE,
     PresenceClassifier,
     class_shares,
-    fills,
     somewhere,
-    truth,
+    true_presence,
 )
 
 
@@ -123,11 +123,11 @@ class PIT(Method):
         """Pooled predictions against true presence. Positions without a label count as nothing."""
         labelled = shares.sum(1, keepdim=True) >= 0.5
         probabilities = self.pooling.reduce(source.logits.softmax(1)) * labelled
-        return self._pooled(probabilities, truth(shares, self.pooling))
+        return self._pooled(probabilities, true_presence(shares, self.pooling))
 
     def _pooled(self, probabilities: Tensor, presences: list[Tensor]) -> Tensor:
         scores = self.pooling.scores(probabilities)
-        levels = [presence_loss(s, p) for s, p in zip(scores, presences, strict=True)]
+        levels = [presence_loss(*s, p) for s, p in zip(scores, presences, strict=True)]
         return torch.stack(levels).mean()
 
     def _transfer(self, target: Prediction) -> Losses:
@@ -170,7 +170,7 @@ class PIT(Method):
         what it changes in the network, it changes by way of pixels.
         """
         features = source.features.detach()
-        levels = zip(classifier(features), fills(shares, self.pooling), strict=True)
+        levels = zip(classifier(features), true_presence(shares, self.pooling), strict=True)
         losses = [masked_binary_cross_entropy(logits, answers) for logits, answers in levels]
         return self._chosen(
             presence_source=torch.stack(losses).mean(),

@@ -1,19 +1,30 @@
 """Scores of whole regions, pooled from the probabilities of their positions.
 
-A region is a cell of a grid over the crop (one cell: the whole crop). Its score for a class is a
-mean over its positions from the most to the least probable, which counts the first of them most:
-how many those are is a fraction of the region, so growing fractions ask for growing areas. The
-maximum would under-, the plain mean over-estimate a class (Kolesnikov and Lampert, Seed, Expand and
-Constrain, ECCV 2016, arXiv:1603.06098, who pool by rank, over the whole image).
+A region is a cell of a grid over the crop (one cell: the whole crop). Its positions are put in the
+order of a class's probability, and pooled on either side of a fraction of them: if the class fills
+that fraction, the first positions should have it, and if it does not, the rest should not. Growing
+fractions so bound a class's area from both sides. The maximum would under-, the plain mean
+over-estimate it (Kolesnikov and Lampert, Seed, Expand and Constrain (SEC), ECCV 2016,
+arXiv:1603.06098, who pool by rank, over the whole image).
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 FORMS = ("top", "ranked")
+
+
+class Scores(NamedTuple):
+    """(B, C, fractions, g, g) each, in [0, 1]."""
+
+    first: Tensor
+    """Of the most probable positions, as many as the fraction says."""
+    rest: Tensor
+    """Of those after them; 0 where there are none."""
 
 
 class RegionPooling:
@@ -23,8 +34,9 @@ class RegionPooling:
             sorted.
         grids: cells along each side of the crop, one number a level; every one divides the largest.
         fractions: of a region's positions, growing.
-        form: "top" (the mean of that fraction) or "ranked" (weights that fall by rank, so that half
-            of their sum lies on that fraction; SEC's base 0.996 on 41x41 is the fraction 0.103).
+        form: "top" (plain means on both sides of a fraction) or "ranked" (weights that fall, for
+            the rest rise, by rank: half of those that fall lie on the fraction; SEC's base 0.996 on
+            41x41 is the fraction 0.103).
     """
 
     def __init__(
@@ -49,21 +61,15 @@ class RegionPooling:
         """(B, C, H, W) to its mean at each position (B, C, h, w)."""
         return F.adaptive_avg_pool2d(maps, self.size(maps.shape[2], maps.shape[3]))
 
-    def scores(self, probabilities: Tensor) -> list[Tensor]:
-        """
-        Args:
-            probabilities: (B, C, h, w), of positions.
-
-        Returns:
-            For each grid g: (B, C, fractions, g, g) in [0, 1].
-        """
+    def scores(self, probabilities: Tensor) -> list[Scores]:
+        """Of the probabilities of positions (B, C, h, w), for each grid."""
         return [self._level(probabilities, grid) for grid in self.grids]
 
-    def _level(self, probabilities: Tensor, grid: int) -> Tensor:
+    def _level(self, probabilities: Tensor, grid: int) -> Scores:
         regions = split(probabilities, grid)
         ordered = regions.sort(dim=-1, descending=True).values
         weights = self.weights(regions.shape[-1]).to(ordered)
-        return torch.einsum("bcyxn,fn->bcfyx", ordered, weights)
+        return Scores(*torch.einsum("bcyxn,sfn->sbcfyx", ordered, weights))
 
     def counts(self, positions: int) -> Tensor:
         """(fractions,) long: how many of a region's positions a fraction is; at least one."""
@@ -71,13 +77,11 @@ class RegionPooling:
         return (shares * positions).round().long().clamp(min=1)
 
     def weights(self, positions: int) -> Tensor:
-        """(fractions, n), each row summing to 1: what a position weighs, by its rank."""
+        """(2, fractions, n): what a position weighs in `first` and in `rest`, by its rank."""
         ranks, counts = torch.arange(positions), self.counts(positions)[:, None]
-        if self.form == "top":
-            weights = (ranks < counts).double()
-        else:
-            weights = 0.5 ** (ranks / counts)
-        return weights / weights.sum(1, keepdim=True)
+        first = (ranks < counts).double() if self.form == "top" else 0.5 ** (ranks / counts)
+        weights = torch.stack([first, 1 - first])
+        return weights / weights.sum(-1, keepdim=True).clamp(min=1e-12)
 
 
 def split(maps: Tensor, grid: int) -> Tensor:

@@ -1,7 +1,8 @@
 """Which classes an image holds, and where roughly: true on the source, believed on the target.
 
 Presence is said of a level's regions: (B, C, fractions, g, g), for every grid g of a
-`RegionPooling`. A class is present at a fraction of a region when it fills that much of it.
+`RegionPooling`. A class is present at a fraction of a region when it fills that much of it. Absent
+at the smallest fraction, it is as good as not there; at larger ones, it is smaller than that.
 """
 
 import torch
@@ -27,8 +28,8 @@ def class_shares(label: Tensor, classes: int, pooling: RegionPooling) -> Tensor:
     return pooling.reduce(one_hot.permute(0, 3, 1, 2).float())
 
 
-def fills(shares: Tensor, pooling: RegionPooling) -> list[Tensor]:
-    """What the classifier learns, per grid: PRESENT where a class fills the fraction, else ABSENT;
+def true_presence(shares: Tensor, pooling: RegionPooling) -> list[Tensor]:
+    """Per grid (B, C, fractions, g, g): PRESENT where a class fills the fraction, else ABSENT;
     UNSURE where too little is labelled.
     """
     answers = []
@@ -39,18 +40,6 @@ def fills(shares: Tensor, pooling: RegionPooling) -> list[Tensor]:
         present = (share > least.view(-1, 1, 1) - 1e-6).long()
         unknown = share.sum(1, keepdim=True) < LABELLED
         answers.append(present.masked_fill(unknown, UNSURE))
-    return answers
-
-
-def truth(shares: Tensor, pooling: RegionPooling) -> list[Tensor]:
-    """What pooled source predictions learn, per grid: PRESENT as in `fills`, ABSENT only where the
-    class has no pixel; in between a perfect prediction's score is neither 1 nor 0: UNSURE.
-    """
-    answers = []
-    for grid, filled in zip(pooling.grids, fills(shares, pooling), strict=True):
-        none = split(shares, grid).sum(-1)[:, :, None] == 0
-        little = (filled == ABSENT) & ~none
-        answers.append(filled.masked_fill(little, UNSURE))
     return answers
 
 
@@ -67,7 +56,7 @@ class PresenceClassifier(nn.Module):
         pooling: whose grids and fractions presence is said of.
         width: hidden channels.
         present_above: a target's class is believed present from this probability on.
-        absent_below: and absent up to this one, at the smallest fraction.
+        absent_below: and absent up to this one.
     """
 
     def __init__(
@@ -116,14 +105,12 @@ class PresenceClassifier(nn.Module):
 
     @torch.no_grad()
     def believe(self, features: Tensor) -> list[Tensor]:
-        """PRESENT, ABSENT (at the smallest fraction alone: a small area is no absence) or UNSURE,
-        per grid.
-        """
+        """PRESENT, ABSENT or UNSURE, per grid."""
         beliefs = []
         for logits in self(features):
-            belief = torch.full_like(logits, UNSURE, dtype=torch.long)
             probability = logits.sigmoid()
-            belief[:, :, :1][probability[:, :, :1] < self.absent_below] = ABSENT
+            belief = torch.full_like(logits, UNSURE, dtype=torch.long)
+            belief[probability < self.absent_below] = ABSENT
             belief[probability > self.present_above] = PRESENT
             beliefs.append(belief)
         return beliefs
