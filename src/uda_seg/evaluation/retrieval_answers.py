@@ -1,0 +1,143 @@
+"""Every run's answers in both directions, with chance and the best possible beside them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from uda_seg.evaluation import retrieval
+from uda_seg.evaluation.retrieval import Scores
+
+DIRECTIONS = (("source", "target"), ("target", "source"))
+"""Queries and gallery."""
+
+Vectors = Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]
+"""Side -> run -> descriptor -> (N, D), rows of length 1."""
+
+
+@dataclass
+class Answer:
+    """Of one run and descriptor."""
+
+    similarity: np.ndarray
+    """(Q, G) cosines."""
+    ranked: np.ndarray
+    """(Q, G) the gallery's indices, nearest first."""
+    scores: Scores
+
+
+@dataclass
+class Direction:
+    queries: str
+    gallery: str
+    layouts: np.ndarray | None
+    """(Q, G) similarities of the labels' layouts; None when a side has no labels."""
+    above: float | None
+    """Layout similarity of what is relevant."""
+    chance: Scores
+    best: Scores
+    answers: dict[tuple[str, str], Answer]
+    """By run and descriptor, in the runs' order."""
+
+
+def answer(
+    vectors: Vectors,
+    layouts: Mapping[str, np.ndarray | None],
+    ks: Sequence[int],
+    share: float,
+) -> list[Direction]:
+    """
+    Args:
+        vectors: of every side, run and descriptor.
+        layouts: side -> (N, CELLS, C), or None.
+        ks: numbers of neighbours.
+        share: of all pairs of source and target that count as relevant.
+    """
+    alike, above = None, None
+    if layouts["source"] is not None and layouts["target"] is not None:
+        alike = retrieval.layout_similarities(layouts["source"], layouts["target"])
+        above = retrieval.threshold(alike, share)
+    found = []
+    for queries, gallery in DIRECTIONS:
+        turned = alike.T if alike is not None and queries == "target" else alike
+        asked, searched = vectors[queries], vectors[gallery]
+        one = next(iter(next(iter(asked.values())).values()))
+        other = next(iter(next(iter(searched.values())).values()))
+        chance = retrieval.even_mixing(len(one), len(other), ks)
+        best = dict(chance)
+        if turned is not None and above is not None:
+            chance = retrieval.chance(turned, above, ks) | chance
+            best = retrieval.best(turned, above, ks) | best
+        answers = {
+            (run, name): _answer(asked[run][name], searched[run][name], turned, above, ks)
+            for run in asked
+            for name in asked[run]
+        }
+        found.append(Direction(queries, gallery, turned, above, chance, best, answers))
+    return found
+
+
+def _answer(
+    queries: np.ndarray,
+    gallery: np.ndarray,
+    layouts: np.ndarray | None,
+    above: float | None,
+    ks: Sequence[int],
+) -> Answer:
+    similarity = retrieval.cosines(queries, gallery)
+    ranked = retrieval.ranking(similarity)
+    scores: Scores = {}
+    if layouts is not None and above is not None:
+        scores = retrieval.judged(ranked, layouts, above, ks)
+    return Answer(similarity, ranked, scores | retrieval.mixing(queries, gallery, ks))
+
+
+def rows(directions: Sequence[Direction]) -> Iterator[dict[str, Any]]:
+    """One number a row, all in percent; None where it does not apply.
+
+    Rows with `over` are differences to an earlier run, over the same queries; `half_width` is half
+    of their 95 % interval.
+    """
+    for direction in directions:
+        chance, best = (retrieval.means(one) for one in (direction.chance, direction.best))
+        runs = list(dict.fromkeys(run for run, _ in direction.answers))
+        for (run, descriptor), answer in direction.answers.items():
+            base = {
+                "queries": direction.queries,
+                "gallery": direction.gallery,
+                "descriptor": descriptor,
+                "run": run,
+            }
+            for key, value in retrieval.means(answer.scores).items():
+                yield {
+                    **base,
+                    "over": None,
+                    **_named(key, answer.scores),
+                    "value": _percent(value),
+                    "half_width": None,
+                    "chance": _percent(chance[key]),
+                    "best": _percent(best[key]),
+                }
+            for earlier in runs[: runs.index(run)] if run == runs[-1] else ():
+                theirs = direction.answers[earlier, descriptor].scores
+                for key, values in answer.scores.items():
+                    value, half = retrieval.difference(values, theirs[key])
+                    yield {
+                        **base,
+                        "over": earlier,
+                        **_named(key, answer.scores),
+                        "value": _percent(value),
+                        "half_width": _percent(half),
+                        "chance": None,
+                        "best": None,
+                    }
+
+
+def _named(key: tuple[str, int | None], scores: Scores) -> dict[str, Any]:
+    """`asked`: queries to which the score applies."""
+    return {"metric": key[0], "k": key[1], "asked": int((~np.isnan(scores[key])).sum())}
+
+
+def _percent(value: float) -> float | None:
+    return None if np.isnan(value) else round(100 * value, 3)
