@@ -35,6 +35,12 @@ def one_column(columns: Columns, row: int) -> Columns:
     )
 
 
+@pytest.mark.parametrize("share", [0, 1.1])
+def test_a_share_that_hides_nothing_or_too_much_is_refused(share):
+    with pytest.raises(ValueError, match=f"masked_share: {share} "):
+        model(masked_share=share)
+
+
 def test_a_hidden_class_is_not_seen():
     columns = source_columns(streets(2, torch.Generator().manual_seed(0)), None, 6, SEGMENTS)
     masked = torch.zeros_like(columns.classes, dtype=torch.bool)

@@ -29,6 +29,8 @@ class VerticalOrder(nn.Module):
         self, classes: int, hidden: int, columns: int, segments: int, masked_share: float
     ) -> None:
         super().__init__()
+        if not 0 < masked_share <= 1:
+            raise ValueError(f"masked_share: {masked_share} is not above 0 and at most 1")
         self.classes, self.columns, self.segments = classes, columns, segments
         self.masked_share = masked_share
         width = classes + 2  # and whether the class is hidden, and the height
