@@ -89,11 +89,17 @@ def test_answers_have_a_place_for_every_class_fraction_and_cell() -> None:
     assert [a.shape for a in answers] == [(2, CLASSES, 2, 1, 1), (2, CLASSES, 2, 2, 2)]
 
 
+def test_before_it_has_learnt_it_is_sure_of_nothing() -> None:
+    for belief in classifier([0.1, 0.5]).believe(100 * torch.randn(2, 5, 7, 9)):
+        assert belief.eq(UNSURE).all()
+
+
 def test_a_cell_is_judged_by_its_own_features() -> None:
     features = torch.randn(1, 5, 6, 8)
     other = features.clone()
     other[:, :, :3, :4] += 1
     model = classifier([0.1])
+    nn.init.normal_(model.heads[1].weight)
     difference = (model(features)[1] - model(other)[1]).abs().sum((0, 1, 2))
     assert (difference > 0).tolist() == [[True, False], [False, False]]
 

@@ -79,6 +79,8 @@ class PresenceClassifier(nn.Module):
         self.hidden = nn.Conv2d(channels, width, 1)
         answers = classes * len(pooling.fractions)
         self.heads = nn.ModuleList(nn.Conv2d(2 * width, answers, 1) for _ in pooling.grids)
+        for head in self.heads.parameters():
+            nn.init.zeros_(head)  # it begins unsure of everything, whatever the features' scale
         self.domain = nn.Sequential(
             nn.Conv2d(2 * width, width, 1), nn.ReLU(), nn.Conv2d(width, 1, 1)
         )
