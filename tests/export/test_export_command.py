@@ -176,6 +176,16 @@ def test_a_file_that_answers_otherwise_is_refused_and_nothing_is_left(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
+def test_what_a_format_cannot_hold_is_said(trained, tmp_path, monkeypatch):
+    def broken(*arguments):
+        raise RuntimeError("no such operator")
+
+    monkeypatch.setattr("uda_seg.export.formats.TorchExport.write", broken)
+    with pytest.raises(ConfigError, match="torch_export cannot hold this network.*no such op"):
+        run(settings(trained, tmp_path / "new", "formats=[torch_export]"), tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
+
+
 def test_ties_are_no_disagreement():
     logits = np.zeros((1, 2, 1, 4), np.float32)
     logits[0, 0] = [1, 1, 1, 0]

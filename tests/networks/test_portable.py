@@ -4,11 +4,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 import yaml
+from timm.layers import Conv2dSame
 
 from uda_seg.config import build, conf_folder
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.dilated import DilatedDepthwise
-from uda_seg.networks.portable import PyramidOfProducts, portable, shares
+from uda_seg.networks.portable import PaddedBySize, PyramidOfProducts, portable, shares
 from uda_seg.networks.pspnet import PyramidPooling
 
 
@@ -48,6 +49,18 @@ def test_dilated_layers_are_plain_again(size):
     assert not any(weight.requires_grad for weight in twin.parameters())
     assert any(weight.requires_grad for weight in network.parameters())
     assert not twin.training
+
+
+@pytest.mark.parametrize("stride", [1, 2, 3, 4])
+@pytest.mark.parametrize(("kernel", "dilation"), [(1, 1), (3, 1), (3, 2), (5, 1)])
+def test_padding_is_timms(stride, kernel, dilation):
+    layer = Conv2dSame(2, 3, kernel, stride, dilation=dilation)
+    for size in [(9, 14), (12, 11), (8, 5)]:
+        image = torch.rand(1, 2, *size)
+        layer.__class__ = Conv2dSame
+        expected = layer(image)
+        layer.__class__ = PaddedBySize
+        assert torch.equal(layer(image), expected)
 
 
 def test_a_pyramid_is_made_of_products():

@@ -129,10 +129,12 @@ def raw_ids(
             words = ", ".join(f"{i} {own.get(i, names[i])}" for i in found[:6])
             ambiguous.append(f"{name} ({words})")
             example[name] = found[0]
-        elif not found and nothing is None:
+            continue
+        identifier = found[0] if found else nothing
+        if identifier is None:
             missing.append(name)
         else:
-            table[place] = found[0] if found else nothing
+            table[place] = identifier
     if ambiguous:
         raise ConfigError(
             f"save_predictions: several ids belong to {'; '.join(ambiguous)}. Choose one for each, "

@@ -3,11 +3,13 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
+from uda_seg.errors import ConfigError, DataError
 from uda_seg.export import agreement
 from uda_seg.export.deployed import trace
 from uda_seg.export.formats import Format
@@ -47,7 +49,8 @@ def write(
     for key, format in formats.items():
         path = folder / format.file
         log.info("%s: writing and checking it", path.name)
-        format.write(program, path, answer, facts)
+        with saying_why(key, formats):
+            format.write(program, path, answer, facts)
         found = agreement.compare(network, format.open(path), sizes, tolerance)
         agreement.check(key, found, tolerance)
         lines = [_line(one) for one in found]
@@ -57,6 +60,26 @@ def write(
         size = path.stat().st_size
         written.append(Written(path.name, key, _version(path), size, digest, lines))
     return written
+
+
+@contextmanager
+def saying_why(key: str, formats: Mapping[str, Format]) -> Iterator[None]:
+    """
+    Raises:
+        ConfigError: the format cannot hold the network.
+        DataError: the disk cannot hold the file.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"output: cannot be written ({error.strerror})") from error
+    except Exception as error:  # exporters let through whatever they stumble over
+        others = ",".join(name for name in formats if name != key)
+        instead = f"; formats=[{others}] leaves it out" if others else ""
+        raise ConfigError(
+            f"formats: {key} cannot hold this network{instead}. The exporter says: "
+            f"{type(error).__name__}: {error}"
+        ) from error
 
 
 def _line(one: agreement.Agreement) -> str:

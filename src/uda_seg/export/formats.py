@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import logging
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -60,6 +61,8 @@ class Onnx(Format):
     def write(
         self, program: ExportedProgram, path: Path, answer: str, facts: Mapping[str, str]
     ) -> None:
+        for talkative in ("onnxscript", "onnx_ir", "torch.onnx"):
+            logging.getLogger(talkative).setLevel(logging.WARNING)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of torch's own use of onnxscript and copyreg
             made = torch.onnx.export(

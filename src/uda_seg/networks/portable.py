@@ -3,7 +3,9 @@
 import copy
 
 import torch
-from torch import Tensor
+import torch.nn.functional as F
+from timm.layers import Conv2dSame
+from torch import Tensor, nn
 
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.dilated import undo
@@ -21,10 +23,15 @@ def portable(network: SegmentationNetwork) -> SegmentationNetwork:
     for name in ONLY_FOR_TRAINING:
         if getattr(twin, name, None) is not None:
             setattr(twin, name, None)
+    if hasattr(twin, "memory_format"):
+        twin.memory_format = torch.contiguous_format
+    twin.to(memory_format=torch.contiguous_format)
     undo(twin)  # reshaping by parts makes a long graph, and is of use to oneDNN alone
     for layer in twin.modules():
         if type(layer) is PyramidPooling:
             layer.__class__ = PyramidOfProducts
+        elif type(layer) is Conv2dSame:
+            layer.__class__ = PaddedBySize
     return twin
 
 
@@ -34,6 +41,24 @@ class PyramidOfProducts(PyramidPooling):
     def pool(self, features: Tensor, cells: int) -> Tensor:
         rows, columns = (shares(length, cells, features) for length in features.shape[-2:])
         return rows @ features @ columns.T
+
+
+class PaddedBySize(nn.Conv2d):
+    """TensorFlow's padding: as much as gives ceil(size / stride) places, the odd one at the end.
+
+    timm's layer reckons it with a division of floats, which a .pt2 cannot hold.
+    """
+
+    def forward(self, image: Tensor) -> Tensor:
+        top, left = (self._padding(axis, image.shape[2 + axis]) for axis in (0, 1))
+        image = F.pad(image, (left // 2, left - left // 2, top // 2, top - top // 2))
+        return F.conv2d(image, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
+
+    def _padding(self, axis: int, length: int) -> int:
+        kernel, dilation = self.kernel_size[axis], self.dilation[axis]
+        margin = dilation * (kernel - 1) + 1 - self.stride[axis]
+        padding = -length % self.stride[axis] + margin
+        return padding if margin >= 0 else torch.sym_max(padding, 0)
 
 
 def shares(length: int, cells: int, like: Tensor) -> Tensor:
