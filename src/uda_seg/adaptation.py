@@ -102,7 +102,12 @@ class Adaptation(LightningModule):
         self.lr_schedulers().step()
         self.method.after_step()
         self.last_losses = seen
-        self.log_dict({f"loss/{name}": loss for name, loss in seen.items()}, batch_size=1)
+        watched = {f"loss/{name}": loss for name, loss in seen.items()}
+        every = getattr(self.trainer, "log_every_n_steps", 0)
+        if every and self.global_step % every == 0:  # only then are they written
+            right = self.method.critic_accuracy()
+            watched |= {f"critic_accuracy/{name}": share for name, share in right.items()}
+        self.log_dict(watched, batch_size=1)
 
     def _begin_round(self) -> None:
         method = self.method

@@ -56,16 +56,17 @@ class Scoreboard(Callback):
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
         matrix = pl_module.confusion.compute().cpu().numpy()
         criterion = float(pl_module.label_free.compute())
+        entropy = float(pl_module.label_free.mean_normalised_entropy())
         miou = float(scores_of.miou(matrix))
         pl_module.log("target/miou", miou, sync_dist=True)
         pl_module.log(f"target/{CRITERION}", criterion, sync_dist=True)
+        pl_module.log("target/entropy", entropy, sync_dist=True)
         if self.history and self.history[-1]["step"] == trainer.global_step:
             return
         entry = {"step": trainer.global_step, "confusion": matrix.tolist(), CRITERION: criterion}
         losses = {name: float(loss) for name, loss in pl_module.last_losses.items()}
-        self.history.append(
-            {"step": trainer.global_step, "miou": miou, CRITERION: criterion, "loss": losses}
-        )
+        scored = {"miou": miou, CRITERION: criterion, "entropy": entropy, "loss": losses}
+        self.history.append({"step": trainer.global_step, **scored})
         best = self.history[:-1]
         self.selections["last"] = entry
         if not math.isnan(miou) and all(miou > other["miou"] for other in best):
@@ -94,12 +95,20 @@ class Scoreboard(Callback):
                 "history": self.history,
                 "training_seconds": round(self.seconds + here, 1),
                 "images_per_second": round(done / max(here, 1e-9), 2),
+                "device": device_of(trainer),
                 "finished": finished,
             },
         )
 
     def _since_start(self) -> float:
         return 0.0 if math.isnan(self.started) else time.monotonic() - self.started
+
+
+def device_of(trainer: Trainer) -> str:
+    """What a run computes on, in words: `cpu`, or `2 x NVIDIA H200`."""
+    device = trainer.strategy.root_device
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
+    return name if trainer.world_size == 1 else f"{trainer.world_size} x {name}"
 
 
 def checkpoints(folder: Path, every: int, scored: bool) -> list[ModelCheckpoint]:

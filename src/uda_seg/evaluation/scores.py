@@ -3,7 +3,7 @@
     {"schema": 1, "run_name", "method": {"name", …}, "source", "target", "backbone", "seed",
      "steps", "batch_norm", "classes": [names], "protocols": [keys of `measures`], "finished", …,
      "selections": {"last": {"step", "confusion": [[int]], "miou", "iou": {class: percent}}, …},
-     "history": [{"step", "miou", "information_maximisation", "loss": {name: value}}]}
+     "history": [{"step", "miou", "information_maximisation", "entropy", "loss": {name: value}}]}
 
 A confusion matrix has the label's classes as rows and the predicted ones as columns. Only it is
 read back: "miou" and "iou" (percent, two decimals, null where a class never occurs) stand in the

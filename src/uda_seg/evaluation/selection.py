@@ -48,5 +48,6 @@ class InformationMaximisation(Metric):
         return torch.special.entr(mean).sum() - self.entropies / self.images
 
     def mean_normalised_entropy(self) -> Tensor:
-        """Mean of H(p) / ln C over this process's pixels: 0 is certain, 1 knows nothing."""
-        return self.entropies / self.images / math.log(self.probabilities.numel())
+        """Mean of H(p) / ln C over all pixels: 0 is certain, 1 knows nothing."""
+        with self.sync_context():
+            return self.entropies / self.images / math.log(self.probabilities.numel())

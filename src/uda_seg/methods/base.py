@@ -71,6 +71,12 @@ class Method(nn.Module, ABC):
         """
         return
 
+    def critic_accuracy(self) -> dict[str, Tensor]:
+        """How often each of its critics was right in the latest step, in [0, 1], by name."""
+        modules = ((name.split(".")[-1], module) for name, module in self.named_modules())
+        found = {name: getattr(module, "accuracy", None) for name, module in modules}
+        return {k.removesuffix("_adversary"): v for k, v in found.items() if v is not None}
+
     def pictures(self, target: Target) -> dict[str, Tensor]:
         """Maps worth a look, by name: (B, 1, h, w) in [0, 1]."""
         return {}

@@ -33,6 +33,10 @@ class Adversary(nn.Module):
         critic: maps (B, D, H, W) to scores (B, 1, h, w).
         gan: "vanilla" (binary cross-entropy on logits) or "ls" (squared error on raw scores;
             Mao et al., LSGAN, ICCV 2017).
+
+    Attributes:
+        accuracy: share of places, half of them real, that the critic got right when it judged
+            last; 0.5 is chance. None before.
     """
 
     def __init__(self, critic: nn.Module, gan: str) -> None:
@@ -40,15 +44,22 @@ class Adversary(nn.Module):
         if gan not in ("vanilla", "ls"):
             raise ValueError(f"gan: {gan!r} is unknown; choose from vanilla, ls")
         self.critic, self.gan = critic, gan
+        self.accuracy: Tensor | None = None
 
     def fool(self, fake: Tensor) -> Tensor:
         """Low when the fake is taken for real; trains whoever made it, not the critic."""
         with frozen(self.critic):
-            return self._loss(fake, REAL)
+            return self._loss(self.critic(fake), REAL)
 
     def judge(self, real: Tensor, fake: Tensor) -> Tensor:
         """Low when the two are told apart; trains the critic alone. Halved, as published."""
-        return (self._loss(real.detach(), REAL) + self._loss(fake.detach(), FAKE)) / 2
+        losses, right = [], []
+        for inputs, answer in ((real, REAL), (fake, FAKE)):
+            scores = self.critic(inputs.detach())
+            losses.append(self._loss(scores, answer))
+            right.append(self._right(scores.detach(), answer))
+        self.accuracy = torch.stack(right).mean()
+        return (losses[0] + losses[1]) / 2
 
     @torch.no_grad()
     def fakeness(self, inputs: Tensor) -> Tensor:
@@ -56,8 +67,12 @@ class Adversary(nn.Module):
         scores = self.critic(inputs)
         return scores.sigmoid() if self.gan == "vanilla" else scores.clamp(0, 1)
 
-    def _loss(self, inputs: Tensor, answer: float) -> Tensor:
-        scores = self.critic(inputs)
+    def _right(self, scores: Tensor, answer: float) -> Tensor:
+        """Share of places on the answer's side: of 0 for logits, of 0.5 for raw scores."""
+        fake = scores > (0.5 if self.gan == "ls" else 0)
+        return (fake if answer == FAKE else ~fake).float().mean()
+
+    def _loss(self, scores: Tensor, answer: float) -> Tensor:
         wanted = torch.full_like(scores, answer)
         if self.gan == "ls":
             return F.mse_loss(scores, wanted)

@@ -49,10 +49,14 @@ class RegionClassifiers(nn.Module):
         channels: of the features.
         regions: how many classifiers.
         width: of the hidden layer.
+
+    Attributes:
+        right: by answer, share of positions that were taken for it when its loss was last asked.
     """
 
     def __init__(self, channels: int, regions: int, width: int) -> None:
         super().__init__()
+        self.right: dict[float, Tensor] = {}
         self.regions = regions
         self.hidden_weight, self.hidden_bias = _stacked(regions, channels, width)
         self.score_weight, self.score_bias = _stacked(regions, width, 1)
@@ -80,8 +84,15 @@ class RegionClassifiers(nn.Module):
             scores, torch.full_like(scores, answer), reduction="none"
         )
         counts = real.sum(1)
+        taken = ((scores.detach() > 0) == (answer > 0.5)) & real
+        self.right[answer] = taken.sum() / counts.sum().clamp(min=1)
         means = (each * real).sum(1) / counts.clamp(min=1)
         return means.sum() / (counts > 0).sum().clamp(min=1)
+
+    @property
+    def accuracy(self) -> Tensor | None:
+        """Share of positions that were right, half of them the source's; 0.5 is chance."""
+        return torch.stack(list(self.right.values())).mean() if self.right else None
 
     @torch.no_grad()
     def targetness(self, features: Tensor, regions: Tensor) -> Tensor:
