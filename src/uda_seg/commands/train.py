@@ -138,6 +138,10 @@ def facts(config: dict[str, Any], module: Adaptation, started_from: str | None) 
         "run_name": config["run_name"],
         "method": {k: method[k] for k in ("name", "levels", "gan", "lambda_adv") if k in method},
         "weights": module.method.weights,
+        "parameters": {
+            name: sum(parameter.numel() for parameter in player.parameters())
+            for name, player in module.method.players().items()
+        },
         "source": config["source"]["name"],
         "target": config["target"]["name"],
         "split": config["target"]["val_split"],
