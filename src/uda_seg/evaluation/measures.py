@@ -143,7 +143,10 @@ def _outside(groups: Sequence[Sequence[int]], classes: Sequence[str]) -> list[li
 
 
 def _merged(counts: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:
-    return np.array([[counts[np.ix_(row, column)].sum() for column in groups] for row in groups])
+    members = np.zeros((len(groups), len(counts)), np.int64)
+    for place, group in enumerate(groups):
+        members[place, group] = 1
+    return members @ counts @ members.T
 
 
 def _percent(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
