@@ -1,8 +1,10 @@
 """Scores of invented runs, made by the module that real runs use."""
 
+import json
 from pathlib import Path
 
 import numpy as np
+import yaml
 
 from uda_seg.data import pictures
 from uda_seg.evaluation import scores
@@ -64,3 +66,66 @@ def make_rows(root: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> list[Row]:
         folders = [save_run(root / name / str(s), name, s, share + s / 100) for s in seeds]
         rows.append(Row(name, label, folders, [scores.load(folder) for folder in folders]))
     return rows
+
+
+def save_whole_run(
+    folder: Path, method: str, seed: int, share: float, said: dict | None = None, **changes
+) -> Path:
+    """A run folder with its config, command and metrics; `said`: overrides, such as method.x=1."""
+    save_run(folder, method, seed, share, **changes)
+    write_config(folder, method, seed, said or {})
+    rows = [f"{step - 1},{1 / step},{0.5 + step / 100}" for step in range(10, 210, 10)]
+    head = "step,loss/segmentation,critic_accuracy/main"
+    (folder / "metrics.csv").write_text("\n".join([head, *rows, "209,0.0"]))  # being written
+    return folder
+
+
+def write_config(folder: Path, method: str, seed: int, said: dict) -> None:
+    config: dict = {"method": {"name": method, "lambda_adv": 0.001}, "seed": seed}
+    config |= {"trainer": {"steps": 20, "workers": seed}, "run_name": f"{method}_{seed}"}
+    for key, value in said.items():
+        first, _, last = key.partition(".")
+        config.setdefault(first, {})[last] = value
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    (folder / "environment.json").write_text("{}")
+    words = [f"method={method}", f"seed={seed}", *(f"{k}={v}" for k, v in said.items())]
+    (folder / "overrides.txt").write_text("\n".join([*words, ""]))
+
+
+def save_sweep(root: Path, values: tuple[float, ...], seeds: tuple[int, ...] = (0, 1)) -> Path:
+    """A multirun's folder: AdaptSegNet with several λ_adv; the third best of all is the default."""
+    for number, value in enumerate(values):
+        for seed in seeds:
+            folder = root / f"{number}_lambda_adv={value},seed={seed}"
+            said = {"method.lambda_adv": value}
+            save_whole_run(folder, "adaptseg", seed, 0.5 + number / 20 + seed / 50, said)
+    return root
+
+
+def save_comparison(root: Path, seeds: tuple[int, ...] = (0, 1)) -> Path:
+    """What `compare` leaves: ROW/seedN, each with its job, and the comparison's config."""
+    rows = {
+        "warm_up": ("warm-up", "source_only", 0.2, False),
+        "source_only": ("source only", "source_only", 0.3, True),
+        "control": ("adaptive BN <control>", "adaptive_bn", 0.4, True),
+        "ours": ("ours & theirs", "adaptseg", 0.5, True),
+        "target_only": ("oracle", "target_only", 0.9, True),
+    }
+    for name, (_, method, share, _) in rows.items():
+        for seed in seeds:
+            folder = save_whole_run(root / name / f"seed{seed}", method, seed, share + seed / 100)
+            words = [f"method={method}", f"seed={seed}", f"initial='{root}/warm_up/seed{seed}'"]
+            (folder / "job.json").write_text(json.dumps({"overrides": words}))
+    comparison = {
+        "title": "One comparison",
+        "baseline": "source_only",
+        "control": "control",
+        "oracle": "target_only",
+        "rows": {n: {"label": label, "shown": shown} for n, (label, _, _, shown) in rows.items()},
+    }
+    (root / ".hydra").mkdir()
+    (root / ".hydra" / "config.yaml").write_text(
+        yaml.safe_dump({"comparison": comparison}, sort_keys=False)
+    )
+    return root

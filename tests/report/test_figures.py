@@ -5,15 +5,8 @@ from xml.etree import ElementTree
 
 import pytest
 
-from uda_seg.report.figures import (
-    Curve,
-    Frame,
-    class_bars,
-    key,
-    learning_curves,
-    series_of,
-    ticks,
-)
+from uda_seg.report.axes import Frame, ticks
+from uda_seg.report.figures import Curve, Plot, class_bars, draw_curves, key, series_of
 
 
 @pytest.mark.parametrize(
@@ -56,14 +49,29 @@ def test_bars_are_as_high_as_their_numbers_and_nan_has_none():
 
 def test_equal_steps_give_a_mean_and_a_band_other_steps_a_line_each():
     look = series_of(["a"], [None])[0]
-    same = learning_curves([Curve(look, [[(0, 10), (5, 20)], [(0, 30), (5, 20)]])], "x", "y", "t")
+    plot = Plot("step", "y", "t")
+    same = draw_curves([Curve(look, [[(0, 10), (5, 20)], [(0, 30), (5, 20)]])], plot)
     assert (same.count("<polyline"), same.count("<polygon")) == (1, 1)
     assert "a, step 0: 20.0" in same
-    other = learning_curves([Curve(look, [[(0, 10), (5, 20)], [(0, 30)]])], "x", "y", "t")
+    other = draw_curves([Curve(look, [[(0, 10), (5, 20)], [(0, 30)]])], plot)
     assert (other.count("<polyline"), other.count("<polygon")) == (2, 0)
-    for text in (same, other, learning_curves([Curve(look, [[]])], "x", "y", "t")):
+    for text in (same, other, draw_curves([Curve(look, [[]])], plot)):
         ElementTree.fromstring(text)
         assert not re.search(r"nan|inf", text)
+
+
+def test_words_take_the_place_of_numbers_and_dots_can_be_left_out():
+    look = series_of(["a"], [None])[0]
+    plot = Plot("λ", "y", "t", x_names={-3.0: "0.001", -2.0: "0.01"}, y_range=(0, 1), dots=False)
+    text = draw_curves([Curve(look, [[(-3.0, 0.5), (-2.0, 0.7)]])], plot)
+    words = ["".join(node.itertext()) for node in ElementTree.fromstring(text).iter()]
+    assert {"0.001", "0.01", "λ", "0", "1"} <= set(words)
+    assert "<circle" not in text
+
+
+def test_looks_of_many_rows_differ_and_a_role_has_its_look_once():
+    looks = series_of([str(n) for n in range(20)], ["baseline", "baseline", *[None] * 18])
+    assert len({(look.colour, look.dash) for look in looks}) == 20
 
 
 def test_key_names_every_row():

@@ -10,11 +10,13 @@ from PIL import Image
 from report.report_examples import ROLES, make_rows
 
 from uda_seg.data.pictures import palette, save
-from uda_seg.report.gallery import WIDEST, embed
+from uda_seg.report.gallery import WIDTHS, Picture, embed, errors, read
 from uda_seg.report.page import write_page
 from uda_seg.report.table import comparison_markdown
 
 VOID = {"meta", "img", "link", "br"}
+PER_SCENE = 2 + 2 * 4
+"""Image and label; of each row its prediction and its errors."""
 
 
 class Checker(HTMLParser):
@@ -24,10 +26,14 @@ class Checker(HTMLParser):
         super().__init__()
         self.open: list[str] = []
         self.addresses: list[str] = []
+        self.links: list[str] = []
+        self.places: list[str] = []
         self.text = ""
 
     def handle_starttag(self, tag, attrs):
-        self.addresses += [value for name, value in attrs if name in ("src", "href") and value]
+        self.addresses += [value for name, value in attrs if name == "src" and value]
+        self.links += [value for name, value in attrs if name == "href" and value]
+        self.places += [value for name, value in attrs if name == "id" and value]
         if tag not in VOID:
             self.open.append(tag)
 
@@ -55,8 +61,10 @@ def page_of(tmp_path, rows, **extra) -> tuple[str, Checker]:
 def test_page_is_one_file_with_all_rows(tmp_path):
     rows = make_rows(tmp_path)
     text, checker = page_of(tmp_path, rows, command="python -m uda_seg compare")
-    assert len(checker.addresses) == 2 * 6  # two scenes: image, label, four rows
-    assert all(address.startswith("data:image/png;base64,") for address in checker.addresses)
+    assert len(checker.addresses) == 2 * PER_SCENE
+    assert all(a.startswith(("data:image/png;", "data:image/jpeg;")) for a in checker.addresses)
+    assert {link.removeprefix("#") for link in checker.links} <= {"main", *checker.places}
+    assert len(set(checker.places)) == len(checker.places)
     assert not re.search(r"https?://|url\(|<script|@import", text)
     assert str(tmp_path) not in text
     for row in rows:
@@ -93,14 +101,25 @@ def test_embedding_keeps_colours_and_shrinks_what_is_wide(tmp_path):
     label = np.random.default_rng(0).integers(0, 19, (30, 40))
     colours = palette([str(i) for i in range(19)])[label]
     save(tmp_path / "000_label.png", colours)
-    save(tmp_path / "000_image.png", np.zeros((10, 4 * WIDEST, 3), np.uint8))
 
-    def opened(name: str) -> Image.Image:
-        code = embed(tmp_path / name).partition(",")[2]
+    def opened(picture: Picture) -> Image.Image:
+        code = embed(picture, WIDTHS[0]).partition(",")[2]
         return Image.open(io.BytesIO(base64.b64decode(code))).convert("RGB")
 
-    assert (np.asarray(opened("000_label.png")) == colours).all()
-    assert opened("000_image.png").size == (WIDEST, 2)
+    label = Picture("label", read(tmp_path / "000_label.png"))
+    assert (np.asarray(opened(label)) == colours).all()
+    wide = Picture("image", np.zeros((10, 4 * WIDTHS[0], 3), np.uint8), photo=True)
+    assert opened(wide).size == (WIDTHS[0], 2)
     (tmp_path / "broken.png").write_bytes(b"\x89PNG")
-    assert embed(tmp_path / "broken.png") is None
-    assert embed(tmp_path / "absent.png") is None
+    assert read(tmp_path / "broken.png") is None
+    assert read(tmp_path / "absent.png") is None
+
+
+def test_errors_are_where_prediction_and_label_differ_and_there_is_a_label():
+    colours = palette(["road", "car"])
+    label, prediction = colours[[[0, 0], [1, 255]]], colours[[[0, 1], [1, 1]]]
+    picture, share = errors(prediction, label)
+    assert share == 2 / 3
+    assert len({tuple(pixel) for pixel in picture.reshape(-1, 3)}) == 3
+    assert (picture[0, 0] == picture[1, 0]).all()
+    assert (picture[1, 1] == 0).all()

@@ -1,4 +1,4 @@
-"""Learning curves and per-class bars as inline SVG, drawn by hand: no plotting library.
+"""Curves and per-class bars as inline SVG, drawn by hand: no plotting library.
 
 Colours are Okabe and Ito's, which colour-blind readers can tell apart; as CSS variables with a
 fallback, so that a page may choose other shades for a dark background. Lines differ in their
@@ -6,13 +6,17 @@ dashes as well.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+
+from uda_seg.report.axes import Frame, level, svg, ticks, upright
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#B59B00")
 ROLE_COLOURS = {"baseline": "#7F7F7F", "control": "#E69F00", "oracle": "#222222"}
 DASHES = {"baseline": "2 4", "control": "8 4", "oracle": "10 3 2 3"}
+TURNS = ("", "7 3", "3 3", "12 4")
+"""Dashes of the lines that use a colour for the first, second, … time."""
 
 
 @dataclass(frozen=True)
@@ -33,55 +37,65 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Frame:
-    """The plotting area, in pixels and in data."""
+class Plot:
+    """How curves are drawn.
 
-    left: float
-    top: float
-    width: float
-    height: float
-    x: tuple[float, float]
-    y: tuple[float, float]
+    Attributes:
+        x_label: what x is.
+        y_label: what y is.
+        title: read out by screen readers.
+        size: width, height in pixels.
+        y_range: lowest and highest y; None: as the data have it.
+        x_names: words below the frame by their x, instead of round numbers.
+        dots: whether every point is marked, and says its numbers when pointed at.
+    """
 
-    def at(self, x: float, y: float) -> tuple[float, float]:
-        along = (x - self.x[0]) / (self.x[1] - self.x[0])
-        up = (y - self.y[0]) / (self.y[1] - self.y[0])
-        return self.left + along * self.width, self.top + (1 - up) * self.height
+    x_label: str
+    y_label: str
+    title: str
+    size: tuple[int, int] = (896, 380)
+    y_range: tuple[float, float] | None = None
+    x_names: Mapping[float, str] | None = None
+    dots: bool = True
 
 
 def series_of(labels: Sequence[str], roles: Sequence[str | None]) -> list[Series]:
-    """A look for every row: roles have their own, others take turns in the palette."""
-    looks, turn = [], 0
+    """A look for every row: the first of a role has its own, others take turns in the palette."""
+    looks, turn, seen = [], 0, set()
     for label, role in zip(labels, roles, strict=True):
-        if role in ROLE_COLOURS:
+        if role in ROLE_COLOURS and role not in seen:
             colour = f"var(--{role}, {ROLE_COLOURS[role]})"
             looks.append(Series(label, colour, DASHES[role]))
+            seen.add(role)
             continue
-        place = turn % len(PALETTE)
-        looks.append(Series(label, f"var(--series-{place}, {PALETTE[place]})"))
+        place, dash = turn % len(PALETTE), TURNS[turn // len(PALETTE) % len(TURNS)]
+        looks.append(Series(label, f"var(--series-{place}, {PALETTE[place]})", dash))
         turn += 1
     return looks
 
 
-def learning_curves(curves: Sequence[Curve], x_label: str, y_label: str, title: str) -> str:
+def draw_curves(curves: Sequence[Curve], plot: Plot) -> str:
     """Mean over seeds as a line, lowest to highest seed as a band around it.
 
-    Where seeds were not scored at the same x, each seed is a line of its own.
+    Where seeds do not have the same x, each seed is a line of its own.
     """
     points = [point for curve in curves for run in curve.runs for point in run]
     points = points or [(0.0, 0.0), (1.0, 1.0)]
-    x_ticks = ticks(min(x for x, _ in points), max(x for x, _ in points), 6)
-    y_ticks = ticks(min(y for _, y in points), max(y for _, y in points), 6)
-    frame = Frame(56, 14, 820, 320, (x_ticks[0], x_ticks[-1]), (y_ticks[0], y_ticks[-1]))
-    parts = [_axes(frame, y_ticks, y_label)]
-    for tick in x_ticks:
-        x, y = frame.at(tick, frame.y[0])
-        parts.append(f'<text x="{x:.1f}" y="{y + 20:.1f}" text-anchor="middle">{tick:g}</text>')
-    middle = frame.left + frame.width / 2
-    parts.append(f'<text x="{middle}" y="372" text-anchor="middle">{escape(x_label)}</text>')
+    low, high = plot.y_range or (min(y for _, y in points), max(y for _, y in points))
+    if plot.x_names is None:
+        x_ticks = ticks(min(x for x, _ in points), max(x for x, _ in points), plot.size[0] // 140)
+        ends, names = (x_ticks[0], x_ticks[-1]), {tick: f"{tick:g}" for tick in x_ticks}
+    else:
+        names = dict(plot.x_names)
+        around = 0.06 * (max(names) - min(names)) or 1.0
+        ends = (min(names) - around, max(names) + around)
+    y_ticks = ticks(low, high, plot.size[1] // 60)
+    wide, tall = plot.size[0] - 76, plot.size[1] - 60
+    frame = Frame(56, 14, wide, tall, ends, (y_ticks[0], y_ticks[-1]))
+    parts = [upright(frame, y_ticks, plot.y_label), level(frame, names, plot.x_label)]
     for curve in curves:
-        parts += _curve(frame, curve)
-    return _svg(896, 380, title, parts)
+        parts += _curve(frame, curve, plot, names)
+    return svg(*plot.size, plot.title, parts)
 
 
 def class_bars(
@@ -95,16 +109,16 @@ def class_bars(
         values: one list a series, one number a class, percent; NaN leaves the bar out.
         title: read out by screen readers.
     """
-    group = max(30.0, 9.0 * len(series) + 12)
+    group = max(30.0, (9.0 if len(series) < 7 else 6.0) * len(series) + 12)
     frame = Frame(48, 14, group * len(classes), 260, (0, len(classes)), (0, 100))
-    parts = [_axes(frame, [0, 20, 40, 60, 80, 100], "IoU, percent")]
+    parts = [upright(frame, [0, 20, 40, 60, 80, 100], "IoU, percent")]
     bar = (group - 10) / max(len(series), 1)
     for j, name in enumerate(classes):
-        for look, heights in zip(series, values, strict=True):
+        for place, (look, heights) in enumerate(zip(series, values, strict=True)):
             if math.isnan(heights[j]):
                 continue
             left, top = frame.at(j, heights[j])
-            left += 5 + bar * series.index(look)
+            left += 5 + bar * place
             words = escape(f"{name}, {look.label}: {heights[j]:.1f}")
             parts.append(
                 f'<rect x="{left:.1f}" y="{top:.1f}" width="{bar - 1:.1f}" rx="1" '
@@ -116,7 +130,7 @@ def class_bars(
             f'<text x="{x:.1f}" y="{y + 14:.1f}" text-anchor="end" '
             f'transform="rotate(-40 {x:.1f} {y + 14:.1f})">{escape(name)}</text>'
         )
-    return _svg(frame.left + frame.width + 12, 360, title, parts)
+    return svg(frame.left + frame.width + 12, 360, title, parts)
 
 
 def key(series: Sequence[Series]) -> str:
@@ -130,18 +144,7 @@ def key(series: Sequence[Series]) -> str:
     return f'<ul class="key">{"".join(items)}</ul>'
 
 
-def ticks(low: float, high: float, count: int) -> list[float]:
-    """About `count` round numbers that enclose low .. high; at least two."""
-    if high <= low:
-        low, high = low - 0.5, high + 0.5
-    raw = (high - low) / max(count - 1, 1)
-    power = 10.0 ** math.floor(math.log10(raw))
-    step = next(power * factor for factor in (1, 2, 2.5, 5, 10) if power * factor >= raw * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(i * step, 10) for i in range(first, max(last, first + 1) + 1)]
-
-
-def _curve(frame: Frame, curve: Curve) -> list[str]:
+def _curve(frame: Frame, curve: Curve, plot: Plot, names: Mapping[float, str]) -> list[str]:
     runs = [run for run in curve.runs if run]
     if not runs:
         return []
@@ -162,39 +165,30 @@ def _curve(frame: Frame, curve: Curve) -> list[str]:
             f'<polyline points="{_points(line)}" fill="none" stroke-width="2.5" '
             f'stroke-linejoin="round" stroke-dasharray="{look.dash}" style="stroke:{look.colour}"/>'
         )
-        for (x, y), (across, down) in zip(run, line):
-            words = escape(f"{look.label}, step {x:g}: {y:.1f}")
-            parts.append(
-                f'<circle cx="{across:.1f}" cy="{down:.1f}" r="3" style="fill:{look.colour}">'
-                f"<title>{words}</title></circle>"
-            )
+        if plot.dots or len(run) == 1:
+            parts += _dots(frame, look, run, plot, names)
     return parts
 
 
-def _axes(frame: Frame, y_ticks: Sequence[float], y_label: str) -> str:
+def _dots(
+    frame: Frame,
+    look: Series,
+    run: Sequence[tuple[float, float]],
+    plot: Plot,
+    names: Mapping[float, str],
+) -> list[str]:
     parts = []
-    for tick in y_ticks:
-        x, y = frame.at(frame.x[0], tick)
+    for x, y in run:
+        across, down = frame.at(x, y)
+        where = f"{plot.x_label} {names.get(x, f'{x:g}')}"
+        value = f"{y:.1f}" if frame.y[1] > 10 else f"{y:.3g}"
+        words = escape(f"{look.label}, {where}: {value}")
         parts.append(
-            f'<line class="grid" x1="{x:.1f}" x2="{x + frame.width:.1f}" y1="{y:.1f}" y2="{y:.1f}" '
-            f'style="stroke:var(--rule, #ddd)"/>'
-            f'<text x="{x - 8:.1f}" y="{y + 4:.1f}" text-anchor="end">{tick:g}</text>'
+            f'<circle cx="{across:.1f}" cy="{down:.1f}" r="3" style="fill:{look.colour}">'
+            f"<title>{words}</title></circle>"
         )
-    middle = frame.top + frame.height / 2
-    parts.append(
-        f'<text transform="translate(13 {middle}) rotate(-90)" text-anchor="middle">'
-        f"{escape(y_label)}</text>"
-    )
-    return "".join(parts)
+    return parts
 
 
 def _points(places: Sequence[tuple[float, float]]) -> str:
     return " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-
-
-def _svg(width: float, height: float, title: str, parts: Sequence[str]) -> str:
-    return (
-        f'<svg class="figure" viewBox="0 0 {width:g} {height:g}" role="img" '
-        f'style="min-width:{min(width, 640):g}px;max-width:{width:g}px" font-size="12" '
-        f'fill="currentColor"><title>{escape(title)}</title>{"".join(parts)}</svg>'
-    )

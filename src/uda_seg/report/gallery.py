@@ -1,38 +1,77 @@
-"""Pictures of a page: target image, label, and what every row predicts."""
+"""Pictures of a page: target image, label, what every row predicts, and where it is wrong."""
 
 import base64
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from uda_seg.data.pictures import colour_of
+from uda_seg.data.pictures import IGNORED, colour_of
 from uda_seg.report.comparison import Line
+from uda_seg.report.part import Part, folded, note
 
-WIDEST = 640
-"""Pixels; larger pictures are made smaller, so that a page can be mailed."""
+WIDTHS = (640, 480, 360, 256)
+"""Pixels; pictures are made no wider than the first, and smaller while there are too many."""
+BYTES = 6_000_000
+"""Of all pictures of a gallery, as they stand in the page: it can still be mailed."""
+WRONG = (213, 16, 16)
+"""Colour of a wrong pixel; a right one is pale, and one without label black."""
+RIGHT = (190, 191, 188)
 
 WORDS = {"baseline": "before: ", "control": "", "oracle": "", None: "after: "}
 
 
-def gallery(lines: Sequence[Line]) -> str:
-    """One scene a validation image; empty when no run has kept pictures.
+OPEN = 2
+"""Scenes that need no click."""
+
+
+@dataclass(frozen=True)
+class Picture:
+    alternative: str
+    """What it shows, for those who do not see it."""
+    pixels: np.ndarray
+    """(H, W, 3) uint8."""
+    photo: bool = False
+
+
+@dataclass(frozen=True)
+class Cell:
+    caption: str
+    """In HTML."""
+    pictures: tuple[Picture, ...]
+    """One below the other."""
+
+
+def gallery(lines: Sequence[Line], left_out: int = 0) -> Part | None:
+    """One scene a validation image; None when no run has kept pictures.
 
     Predictions are those of each row's first run.
+
+    Args:
+        lines: of the rows shown.
+        left_out: how many other rows there are.
     """
     first = next((folder for line in lines for folder in line.row.folders if numbers(folder)), None)
     if first is None:
-        return ""
+        return None
+    scenes = [scene(lines, first, number) for number in numbers(first)]
+    shown, said = _within(scenes, BYTES)
     seeds = {line.seeds[0] for line in lines}
     words = f" of seed {seeds.pop()}" if len(seeds) == 1 else ""
-    scenes = [_scene(lines, first, number) for number in numbers(first)]
-    return (
-        f'<h2>Before and after</h2><p class="soft">Target validation images, their label, and the '
-        f"predictions{words} at the end of training. Black: no label.</p>"
-        f"{class_key(list(lines[0].iou))}{''.join(scenes)}"
+    text = (
+        f"Target validation images, their label, and the predictions{words} at the end of "
+        "training; below each its errors: red is wrong, pale is right, black has no label."
     )
+    if left_out:
+        text += f" Of {left_out} more rows there are no pictures here."
+    body = note(" ".join([text, *said])) + class_key(list(lines[0].iou)) + "".join(shown[:OPEN])
+    if shown[OPEN:]:
+        body += folded(f"{len(shown[OPEN:])} more images", "".join(shown[OPEN:]))
+    return Part("Before and after", body)
 
 
 def numbers(folder: Path) -> list[str]:
@@ -49,40 +88,117 @@ def class_key(classes: Sequence[str]) -> str:
     return f'<ul class="classes">{"".join(items)}</ul>'
 
 
-def embed(path: Path) -> str | None:
-    """A PNG as data URI, no wider than WIDEST; None when it is not there or broken."""
+def scene(lines: Sequence[Line], first: Path, number: str) -> list[Cell]:
+    """The pictures of one validation image, as far as they are there.
+
+    Args:
+        lines: whose predictions are shown.
+        first: a run folder that has the image and its label.
+        number: of the image in that folder; others may have it under another.
+    """
+    image, label = (
+        read(first / "pictures" / f"{number}_{kind}.png") for kind in ("image", "label")
+    )
+    if image is None:
+        return []
+    labelled = label is not None and bool((label != IGNORED).any())
+    cells = [Cell("<b>target image</b>", (Picture(f"target image {number}", image, True),))]
+    if label is not None and labelled:
+        both = (*cells[0].pictures, Picture(f"label of image {number}", label))
+        cells = [Cell("<b>target image</b> and <b>label</b>", both)]
+    for line in lines:
+        folder = Path(line.row.folders[0]) if line.row.folders else None
+        mine = same_image(folder, image, number) if folder else None
+        prediction = (
+            read(folder / "pictures" / f"{mine}_prediction.png") if folder and mine else None
+        )
+        if prediction is None:
+            continue
+        name = line.row.label
+        caption = f"{WORDS[line.role]}<b>{escape(name)}</b>"
+        words = f"prediction of {name}, image {number}"
+        pictures = [Picture(words, prediction)]
+        if label is not None and labelled and label.shape == prediction.shape:
+            wrong, share = errors(prediction, label)
+            pictures.append(Picture(f"errors in the {words}", wrong))
+            caption += f", {100 * share:.0f} % right"
+        cells.append(Cell(caption, tuple(pictures)))
+    return cells
+
+
+def same_image(folder: Path, image: np.ndarray, number: str) -> str | None:
+    """The number that an image has in a folder: runs may have kept others, or more of them."""
+    for one in sorted(numbers(folder), key=lambda one: one != number):
+        other = read(folder / "pictures" / f"{one}_image.png")
+        if other is not None and other.shape == image.shape and (other == image).all():
+            return one
+    return None
+
+
+def errors(prediction: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, float]:
+    """A picture of what is wrong, and the share of labelled pixels that are right.
+
+    Args:
+        prediction: (H, W, 3) uint8, in the classes' colours.
+        label: the same; IGNORED where there is none.
+    """
+    labelled = (label != IGNORED).any(2)
+    right = (prediction == label).all(2)
+    picture = np.full_like(label, IGNORED)
+    picture[labelled] = WRONG
+    picture[labelled & right] = RIGHT
+    return picture, float(right[labelled].mean())
+
+
+def read(path: Path) -> np.ndarray | None:
+    """(H, W, 3) uint8 RGB; None when the file is not there or broken."""
     try:
         with Image.open(path) as file:
-            photo = path.name.endswith("_image.png")
-            picture = file.convert("RGB")
+            return np.asarray(file.convert("RGB"))
     except (OSError, UnidentifiedImageError, SyntaxError):
         return None
-    if picture.width > WIDEST:
-        size = (WIDEST, round(picture.height * WIDEST / picture.width))
+
+
+def embed(shown: Picture, widest: int) -> str:
+    """As data URI, no wider than `widest`: photos as JPEG, maps exactly as they are."""
+    picture, photo = Image.fromarray(shown.pixels), shown.photo
+    if picture.width > widest:
+        size = (widest, round(picture.height * widest / picture.width) or 1)
         how = Image.Resampling.LANCZOS if photo else Image.Resampling.NEAREST
         picture = picture.resize(size, how)
-    if not photo:  # few colours: exactly the same picture in a fraction of the bytes
-        picture = picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=256)
     code = io.BytesIO()
-    picture.save(code, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(code.getvalue()).decode()
+    if photo:
+        picture.save(code, "JPEG", quality=88)
+    else:  # few colours: exactly the same picture in a fraction of the bytes
+        picture = picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=256)
+        picture.save(code, "PNG", optimize=True)
+    kind = "jpeg" if photo else "png"
+    return f"data:image/{kind};base64," + base64.b64encode(code.getvalue()).decode()
 
 
-def _scene(lines: Sequence[Line], first: Path, number: str) -> str:
-    cells = [("target image", "", first / "pictures" / f"{number}_image.png")]
-    cells += [("label", "", first / "pictures" / f"{number}_label.png")]
-    for line in lines:
-        if line.row.folders:
-            path = Path(line.row.folders[0]) / "pictures" / f"{number}_prediction.png"
-            cells.append((line.row.label, WORDS[line.role], path))
-    shown = []
-    for label, prefix, path in cells:
-        code = embed(path)
-        if code is not None:
-            words = f"{prefix}<b>{escape(label)}</b>"
-            alternative = escape(f"{label}, image {number}")
-            shown.append(
-                f'<figure><img loading="lazy" alt="{alternative}" src="{code}">'
-                f"<figcaption>{words}</figcaption></figure>"
-            )
-    return f'<div class="scene">{"".join(shown)}</div>'
+def _within(scenes: Sequence[Sequence[Cell]], most: int) -> tuple[list[str], list[str]]:
+    """Scenes in HTML that take `most` bytes together, and what had to be done for it."""
+    scenes = [cells for cells in scenes if cells]
+    drawn, said = [_drawn(cells, WIDTHS[0]) for cells in scenes], []
+    for width in WIDTHS[1:]:
+        if sum(map(len, drawn)) <= most:
+            break
+        drawn = [_drawn(cells, width) for cells in scenes]
+        said = [f"Pictures are at most {width} pixels wide, to keep the page small."]
+    kept = list(drawn)
+    while len(kept) > 1 and sum(map(len, kept)) > most:
+        kept.pop()
+    if len(kept) < len(drawn):
+        said.append(f"{len(drawn) - len(kept)} more scenes lie in the run folders.")
+    return kept, said
+
+
+def _drawn(cells: Sequence[Cell], widest: int) -> str:
+    figures = []
+    for cell in cells:
+        images = "".join(
+            f'<img loading="lazy" alt="{escape(one.alternative)}" src="{embed(one, widest)}">'
+            for one in cell.pictures
+        )
+        figures.append(f"<figure>{images}<figcaption>{cell.caption}</figcaption></figure>")
+    return f'<div class="scene">{"".join(figures)}</div>'

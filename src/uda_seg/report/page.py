@@ -1,22 +1,46 @@
-"""A comparison as one HTML file: no server, nothing from outside, pictures inside.
+"""Runs as one HTML file: no server, no script, nothing from outside, pictures inside.
 
-Reads `scores.json` (through `Row.runs`) and the run folders' `pictures/NNN_*.png`, nothing else.
+Reads `scores.json` (through `Row.runs`) and, of the run folders, `pictures/NNN_*.png`,
+`metrics.csv` and the command; a part whose files are not there is left out.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from html import escape
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from uda_seg.evaluation.scores import SELECTIONS
-from uda_seg.report import figures, table
-from uda_seg.report.comparison import SHORT, Line, Row, compare, spread
-from uda_seg.report.figures import Curve, Series
+from uda_seg.report import figures, summary, table, training
+from uda_seg.report.boards import Board
+from uda_seg.report.comparison import Line, Row, compare
+from uda_seg.report.confusion import confusion
+from uda_seg.report.figures import Series
 from uda_seg.report.gallery import gallery
+from uda_seg.report.parameters import PublishedCurve, parameter_curves
+from uda_seg.report.part import Part, folded, scroller
 from uda_seg.run_folder import write_text
+
+MOST_DRAWN = 10
+"""Rows in figures and galleries; a table has room for all."""
+MOST_MATRICES = 4
+"""Rows whose confusion is shown."""
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What of the runs is shown.
+
+    Attributes:
+        selection: which checkpoint of every run counts.
+        against: the number that mIoU is drawn against; None: whichever differs between rows.
+        published: curves drawn beside it.
+    """
+
+    selection: str = "last"
+    against: str | None = None
+    published: Sequence[PublishedCurve] = ()
 
 
 def write_page(
@@ -29,8 +53,9 @@ def write_page(
     oracle: str | None = None,
     selection: str = "last",
     command: str | None = None,
+    published: Sequence[PublishedCurve] = (),
 ) -> None:
-    """Writes the page, whole or not at all.
+    """A page of one table; see `write_boards`.
 
     Args:
         path: of the HTML file.
@@ -42,176 +67,165 @@ def write_page(
         oracle: see `compare`.
         selection: see `compare`.
         command: that made the runs, to be shown.
+        published: curves beside those of a number that differs between rows.
     """
-    lines = compare(rows, baseline, control, oracle, selection)
-    looks = figures.series_of([line.row.label for line in lines], [line.role for line in lines])
+    board = Board("", compare(rows, baseline, control, oracle, selection))
+    choices = Choices(selection, published=published)
+    write_boards(path, title, text, [board], choices, command)
+
+
+def write_boards(
+    path: Path,
+    title: str,
+    text: str,
+    boards: Sequence[Board],
+    choices: Choices,
+    command: str | None = None,
+    remarks: Sequence[str] = (),
+    above: Sequence[Part] = (),
+) -> None:
+    """Writes the page, whole or not at all.
+
+    Args:
+        path: of the HTML file.
+        title: its headline.
+        text: what is compared, in a sentence or two.
+        boards: one section each.
+        choices: what of them is shown.
+        command: that made the page or the runs, to be shown.
+        remarks: on runs that are on no board.
+        above: parts that stand before the boards.
+    """
+    several = len(boards) > 1
+    contents = [(f"part-{place}", part.title) for place, part in enumerate(above)]
     sections = [
-        f"<h1>{escape(title)}</h1><p>{escape(text)}</p>",
-        f'<p class="soft">{escape(_facts(lines))}</p>',
-        _cards(lines, looks),
-        gallery(lines),
-        _table(lines, selection),
-        _curves(lines, looks),
-        _bars(lines, looks),
-        _selections(lines),
-        _meanings(lines),
-        _origin(lines, command),
+        f'<h2 id="part-{place}">{escape(part.title)}</h2>{part.body}'
+        for place, part in enumerate(above)
     ]
-    style = resources.files("uda_seg.report").joinpath("page.css").read_text(encoding="utf-8")
-    page = (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>\n{style}</style></head>\n<body><main>\n"
-        + "\n".join(sections)
-        + "\n</main></body></html>\n"
+    for place, board in enumerate(boards):
+        name = f"table-{place + 1}"
+        parts = list(_parts(board, choices))
+        if several:
+            contents.append((name, board.title))
+        else:
+            contents += [(f"{name}-{i}", part.title) for i, part in enumerate(parts)]
+        sections.append(_section(name, board, parts, several))
+    page = [
+        f"<header><h1>{escape(title)}</h1><p>{escape(text)}</p>",
+        f'{_contents(contents)}</header><main id="main">',
+        *sections,
+        _remarks(remarks, "Not in the tables"),
+        f"<h2>The command</h2><pre>{escape(command)}</pre>" if command else "",
+    ]
+    write_text(Path(path), _document(title, "\n".join(page)))
+
+
+def drawn(lines: Sequence[Line], most: int = MOST_DRAWN) -> list[Line]:
+    """Those that figures have room for, in their order: roles, and the best of the others."""
+    others = [line for line in lines if line.role is None]
+    room = max(most - (len(lines) - len(others)), 1)
+    best = {id(line) for line in sorted(others, key=_falling)[:room]}
+    return [line for line in lines if line.role is not None or id(line) in best]
+
+
+def _falling(line: Line) -> float:
+    return -float(np.nan_to_num(line.miou.mean))
+
+
+def is_scored(lines: Sequence[Line]) -> bool:
+    """Whether the target has labels."""
+    return any(np.isfinite(line.miou.mean) for line in lines)
+
+
+def _parts(board: Board, choices: Choices) -> Iterator[Part]:
+    every, selection = board.lines, choices.selection
+    lines = drawn(every)
+    looks = figures.series_of([line.row.label for line in lines], [line.role for line in lines])
+    logged = training.logged(lines)
+    scored = is_scored(every)
+    optional = [
+        summary.scores_table(every, selection) if scored else None,
+        parameter_curves(every, selection, choices.published, choices.against) if scored else None,
+        gallery(lines, len(every) - len(lines)),
+        training.miou_curves(lines, looks),
+        training.loss_curves(logged, looks),
+        training.label_free_curves(lines, logged, looks),
+        _bars(lines, looks) if scored else None,
+        confusion(_worth_a_matrix(lines), selection),
+        summary.selections(every) if scored else None,
+        summary.costs(every),
+        summary.meanings(every) if scored else None,
+        summary.origin(every),
+    ]
+    yield from (part for part in optional if part is not None)
+
+
+def _worth_a_matrix(lines: Sequence[Line]) -> list[Line]:
+    """The best rows, the best first, and the baseline."""
+    rivals = [line for line in lines if line.role not in ("oracle", "baseline")]
+    best = sorted(rivals, key=_falling)[: MOST_MATRICES - 1]
+    others = [line for line in lines if line.role == "baseline"] or (lines if not best else [])
+    return [*best, *others][:MOST_MATRICES]
+
+
+def _bars(lines: Sequence[Line], looks: Sequence[Series]) -> Part:
+    values = [list(line.iou.values()) for line in lines]
+    names = list(lines[0].iou)
+    bars = figures.class_bars(names, looks, values, "IoU of every class, percent")
+    solid = [Series(look.label, look.colour) for look in looks]
+    return Part("Class by class", figures.key(solid) + scroller(bars, "IoU of every class"))
+
+
+def _section(name: str, board: Board, parts: Sequence[Part], several: bool) -> str:
+    """The cards, then part after part; below a heading of its own where there are several."""
+    lines = drawn(board.lines)
+    looks = figures.series_of([line.row.label for line in lines], [line.role for line in lines])
+    head, tag = (f"<h2>{escape(board.title)}</h2>", "h3") if several else ("", "h2")
+    cards = summary.cards(lines, looks) if is_scored(lines) else ""
+    said = f'<p class="soft">{escape(_facts(board.lines, len(lines)))}</p>'
+    body = "\n".join(
+        f'<{tag} id="{name}-{place}">{escape(part.title)}</{tag}>{part.body}'
+        for place, part in enumerate(parts)
     )
-    write_text(Path(path), page)
+    return (
+        f'<section id="{name}">{head}{said}{cards}'
+        f"{_remarks(board.remarks, 'What to know about these rows')}{body}</section>"
+    )
 
 
-def _facts(lines: Sequence[Line]) -> str:
+def _facts(lines: Sequence[Line], shown: int) -> str:
     run = lines[0].row.runs[0]
     caption = table.caption(lines, "").rpartition(", ")[0]
-    return f"{caption} · network {run['backbone']} · {len(run['classes'])} classes"
-
-
-def _cards(lines: Sequence[Line], looks: Sequence[Series]) -> str:
-    cards = []
-    for line, look in zip(lines, looks, strict=True):
-        miou = line.miou
-        around = "" if miou.deviation is None else f"<small> ± {miou.deviation:.1f}</small>"
-        notes = [
-            f"{gain.text(sign=True)} over {words}"
-            for gain, words in ((line.over_baseline, "baseline"), (line.over_control, "control"))
-            if gain is not None
-        ]
-        if line.gap_closed is not None and line.role != "oracle":
-            notes.append(f"closes {line.gap_closed:.0f} % of the gap")
-        shown = "".join(f"<span>{escape(note)}</span>" for note in notes)
-        cards.append(
-            f'<li style="--look:{look.colour}"><span class="name">{escape(line.row.label)}</span>'
-            f"<b>{table.number(miou.mean)}{around}</b><span>mIoU, percent</span>{shown}</li>"
+    networks = ", ".join(dict.fromkeys(str(line.row.runs[0]["backbone"]) for line in lines))
+    words = f"{caption} · network {networks} · {len(run['classes'])} classes"
+    if shown < len(lines):
+        words += (
+            f" · {len(lines)} rows, all in the table; figures and pictures show {shown}: "
+            "baseline, control and oracle where there are such, and the best of the others"
         )
-    return f'<ul class="cards">{"".join(cards)}</ul>'
+    if not is_scored(lines):
+        words += " · the target has no labels, so there is no mIoU"
+    return words
 
 
-def _table(lines: Sequence[Line], selection: str) -> str:
-    heads, cells = _sums_first(*table.grid(lines, short=True))
-    names = list(lines[0].iou)
-    full = {SHORT.get(name, name): name for name in names}
-    best = table.best(lines)
-    head = "".join(f'<th title="{escape(full.get(h, h))}">{escape(h)}</th>' for h in heads)
-    body = []
-    for i, (line, row) in enumerate(zip(lines, cells, strict=True)):
-        columns = [f'<th scope="row">{escape(row[0])}</th>']
-        for h, cell in zip(heads[1:], row[1:], strict=True):
-            value = line.iou[full[h]] if h in full else line.miou.mean if h == "mIoU" else np.nan
-            kinds = ["best"] * ((i, h) in best) + ["main"] * (h == "mIoU")
-            kinds += ["heat"] * (not np.isnan(value))
-            heat = "" if np.isnan(value) else f' style="--v:{value:.0f}"'
-            columns.append(f'<td class="{" ".join(kinds)}"{heat}>{escape(cell)}</td>')
-        body.append(f"<tr>{''.join(columns)}</tr>")
-    words = f"IoU of every class at each run's checkpoint “{SELECTIONS.get(selection, selection)}”."
-    return (
-        f'<h2>Per-class IoU</h2><p class="soft">{escape(words)} The darker, the higher. '
-        "Bold: best without target labels.</p>"
-        f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table></div>"
-    )
-
-
-def _sums_first(heads: list[str], cells: list[list[str]]) -> tuple[list[str], list[list[str]]]:
-    """The columns that readers look for before those that may lie beyond a screen's edge."""
-    order = sorted(range(len(heads)), key=lambda j: j > 0 and heads[j] not in table.SUMS)
-    return [heads[j] for j in order], [[row[j] for j in order] for row in cells]
-
-
-def _curves(lines: Sequence[Line], looks: Sequence[Series]) -> str:
-    curves = [
-        Curve(look, [_history(run) for run in line.row.runs])
-        for line, look in zip(lines, looks, strict=True)
-    ]
-    if not any(run for curve in curves for run in curve.runs):
+def _remarks(remarks: Sequence[str], title: str) -> str:
+    if not remarks:
         return ""
-    drawn = figures.learning_curves(curves, "training step", "target mIoU, percent", "Curves")
+    items = "".join(f"<li>{escape(remark)}</li>" for remark in remarks)
+    return folded(f"{title} ({len(remarks)})", f"<ul>{items}</ul>")
+
+
+def _contents(entries: Sequence[tuple[str, str]]) -> str:
+    links = "".join(f'<li><a href="#{name}">{escape(words)}</a></li>' for name, words in entries)
+    return f'<nav aria-label="Contents"><ul>{links}</ul></nav>'
+
+
+def _document(title: str, body: str) -> str:
+    style = resources.files("uda_seg.report").joinpath("page.css").read_text(encoding="utf-8")
     return (
-        '<h2>Learning curves</h2><p class="soft">mIoU on the target\'s validation images while '
-        "training; the mean over seeds, and from the lowest to the highest seed. Target labels "
-        f"are used to draw this, never to train (but by an oracle).</p>{figures.key(looks)}"
-        f'<div class="wide">{drawn}</div>'
+        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"<title>{escape(title)}</title><style>\n{style}</style></head>\n"
+        f'<body><a class="skip" href="#main">Skip to the results</a>\n<div class="page">{body}\n'
+        "</main></div></body></html>\n"
     )
-
-
-def _history(run: Mapping[str, Any]) -> list[tuple[float, float]]:
-    found = [(e["step"], e["miou"]) for e in run["history"] if e.get("miou") is not None]
-    return sorted(found)
-
-
-def _bars(lines: Sequence[Line], looks: Sequence[Series]) -> str:
-    names = list(lines[0].iou)
-    values = [list(line.iou.values()) for line in lines]
-    drawn = figures.class_bars(names, looks, values, "IoU of every class, percent")
-    solid = [Series(look.label, look.colour) for look in looks]
-    return f'<h2>Class by class</h2>{figures.key(solid)}<div class="wide">{drawn}</div>'
-
-
-def _selections(lines: Sequence[Line]) -> str:
-    names = [n for n in SELECTIONS if all(n in r["selections"] for x in lines for r in x.row.runs)]
-    head = "".join(f"<th>{escape(n.replace('_', ' '))}</th>" for n in names)
-    body = []
-    for line in lines:
-        cells = []
-        for name in names:
-            chosen = [run["selections"][name] for run in line.row.runs]
-            steps = ", ".join(str(one["step"]) for one in chosen)
-            value = spread([one["miou"] for one in chosen]).text()
-            cells.append(f'<td title="steps {steps}">{value}</td>')
-        body.append(f'<tr><th scope="row">{escape(line.row.label)}</th>{"".join(cells)}</tr>')
-    words = "; ".join(f"{name.replace('_', ' ')}: {SELECTIONS[name]}" for name in names)
-    return (
-        f'<h2>Which checkpoint</h2><p class="soft">mIoU by how the checkpoint was chosen. '
-        f'{escape(words)}.</p><div class="wide"><table><thead><tr><th></th>{head}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table></div>"
-    )
-
-
-def _meanings(lines: Sequence[Line]) -> str:
-    items = (
-        f"<dt>{escape(name)}</dt><dd>{escape(meaning)}.</dd>"
-        for name, meaning in table.legend(lines).items()
-    )
-    return f"<h2>What the columns mean</h2><dl>{''.join(items)}</dl>"
-
-
-def _origin(lines: Sequence[Line], command: str | None) -> str:
-    heads = ["row", "seed", "steps", "batch norm", "minutes", "config", "commit"]
-    body = []
-    for line in lines:
-        for run in line.row.runs:
-            seconds = run.get("training_seconds")
-            cells = [
-                str(run["seed"]),
-                str(run["steps"]) + ("" if run.get("finished", True) else " (unfinished)"),
-                str(run["batch_norm"]),
-                "–" if seconds is None else f"{seconds / 60:.1f}",
-                (run.get("config_hash") or "–")[:10],
-                _commit(run.get("git_commit")),
-            ]
-            columns = "".join(f"<td>{escape(cell)}</td>" for cell in cells)
-            body.append(f'<tr><th scope="row">{escape(line.row.label)}</th>{columns}</tr>')
-    versions = lines[0].row.runs[0].get("versions") or {}
-    known = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
-    head = "".join(f"<th>{escape(name)}</th>" for name in heads)
-    return (
-        "<h2>How it was made</h2>"
-        + (f"<pre>{escape(command)}</pre>" if command else "")
-        + f'<div class="wide"><table><thead><tr>{head}</tr></thead>'
-        f"<tbody>{''.join(body)}</tbody></table></div>"
-        + (f'<p class="soft">{escape(known)}</p>' if known else "")
-    )
-
-
-def _commit(commit: str | None) -> str:
-    """Short, but never silent about changed files."""
-    if not commit:
-        return "–"
-    return commit[:10] + ("-dirty" if commit.endswith("-dirty") else "")

@@ -1,0 +1,104 @@
+"""Names for rows nobody has named: the method, and the settings in which it differs from others."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from uda_seg import run_folder
+from uda_seg.mistakes import show
+from uda_seg.report.grouping import PLACES, Group
+
+NAMES = {
+    "source_only": "source only",
+    "adaptive_bn": "adaptive BN (control)",
+    "target_only": "oracle",
+    "adaptseg": "AdaptSegNet",
+    "road": "ROAD",
+    "gio_ada": "GIO-Ada",
+    "rpt": "RPT",
+    "pit": "PIT",
+}
+UNTOLD = {
+    "seed",
+    "method",
+    "backbone",
+    "initial",
+    "checkpoint",
+    *PLACES,
+    *run_folder.NOT_THE_EXPERIMENT,
+}
+"""Overrides that no label mentions: they are in the method's name, or compute nothing."""
+ABSENT = object()
+
+
+def label(groups: Sequence[Group]) -> list[str]:
+    """One for each of the groups of a table, all different."""
+    bases = [group.label or _base(group) for group in groups]
+    backbones = [str(group.scores["backbone"]) for group in groups]
+    if len(set(backbones)) > 1:
+        bases = [f"{base}, {backbone}" for base, backbone in zip(bases, backbones, strict=True)]
+    labels = list(bases)
+    for base, count in Counter(bases).items():
+        if count > 1:
+            same = [place for place, one in enumerate(bases) if one == base]
+            for place, words in zip(same, _differences([groups[p] for p in same]), strict=True):
+                labels[place] = f"{base}, {words}" if words else base
+    for text, count in Counter(labels).items():
+        if count > 1:
+            for number, place in enumerate([p for p, one in enumerate(labels) if one == text]):
+                labels[place] = f"{text} #{number + 1}"
+    return labels
+
+
+def value_at(config: Mapping[str, Any], key: str) -> Any:
+    """The value at a dotted path; ABSENT where there is none."""
+    node: Any = config
+    for part in key.split("."):
+        if not isinstance(node, Mapping) or part not in node:
+            return ABSENT
+        node = node[part]
+    return node
+
+
+def told(overrides: Mapping[str, str]) -> dict[str, str]:
+    """The overrides that say what was computed, but for the seed."""
+    hardware = {f"trainer.{name}" for name in run_folder.HARDWARE}
+    return {
+        key: value
+        for key, value in overrides.items()
+        if key not in UNTOLD | hardware and not key.startswith(("hydra", "logger"))
+    }
+
+
+def _base(group: Group) -> str:
+    if group.name is not None:
+        return group.name.replace("_", " ")
+    name = NAMES.get(group.method, group.method.replace("_", " "))
+    return f"{name}, scored again" if "run" in group.runs[0].config else name
+
+
+def _differences(groups: Sequence[Group]) -> list[str]:
+    """What tells each from the others, by the overrides that were given for any of them."""
+    keys = dict.fromkeys(key for group in groups for key in told(group.runs[0].overrides))
+    values = {key: [_said(group, key) for group in groups] for key in keys}
+    differing = [key for key, found in values.items() if len(set(found)) > 1]
+    words = []
+    for place in range(len(groups)):
+        pairs = ((_last(key, differing), values[key][place]) for key in differing)
+        words.append(", ".join(f"{name} {value}" for name, value in pairs if value))
+    return words
+
+
+def _said(group: Group, key: str) -> str:
+    """A key's value as its config has it, or as it was given; empty if neither says it."""
+    run = group.runs[0]
+    value = value_at(run.config, key)
+    if value is ABSENT or isinstance(value, Mapping):
+        return run.overrides.get(key, "")
+    return show(value)
+
+
+def _last(key: str, among: Sequence[str]) -> str:
+    """The last part of a key, or all of it where another ends in the same."""
+    name = key.rpartition(".")[2]
+    return key if sum(one.rpartition(".")[2] == name for one in among) > 1 else name

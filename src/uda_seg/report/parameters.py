@@ -1,0 +1,229 @@
+"""mIoU against a number that differs between rows, such as λ_adv, on a logarithmic axis."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from uda_seg import run_folder
+from uda_seg.errors import ConfigError
+from uda_seg.evaluation.scores import select
+from uda_seg.mistakes import suggest
+from uda_seg.report.comparison import Line
+from uda_seg.report.figures import DASHES, Curve, Plot, Series, draw_curves, key, series_of
+from uda_seg.report.labels import NAMES, told, value_at
+from uda_seg.report.part import Part, grid, note, scroller
+from uda_seg.report.runs import overrides_of
+
+MOST = 3
+"""Numbers that get a figure without being asked for; those with two points get none."""
+DECADES = 0.7
+"""The axis is logarithmic where the largest value is more than 10 to this times the smallest."""
+ROOM = 3.0
+"""Points of mIoU beyond the curves within which baseline and control are drawn, at least."""
+
+
+@dataclass(frozen=True)
+class PublishedCurve:
+    """A curve from a paper.
+
+    Attributes:
+        label: what it is, with its paper.
+        key: of the config, such as method.lambda_adv.
+        points: value to mIoU, percent.
+        origin: where the numbers stand, or how well they are recalled.
+    """
+
+    label: str
+    key: str
+    points: Mapping[float, float]
+    origin: str = ""
+
+
+@dataclass
+class Family:
+    """Rows that differ in one number alone (and in what follows from it)."""
+
+    method: str
+    said: dict[str, str]
+    """What else was said for its rows."""
+    points: dict[float, Line] = field(default_factory=dict)
+
+
+def parameter_curves(
+    lines: Sequence[Line],
+    selection: str,
+    published: Sequence[PublishedCurve] = (),
+    against: str | None = None,
+) -> Part | None:
+    """A figure for each number in which rows differ that are otherwise the same.
+
+    Args:
+        lines: of a table, whose run folders are there.
+        selection: which checkpoint of every run counts.
+        published: curves drawn beside.
+        against: the one key wanted; None: those with the most points.
+    """
+    found = families(lines)
+    if against is not None and against not in found:
+        return None
+    sizes = {name: sum(len(one.points) for one in members) for name, members in found.items()}
+    order = sorted(found, key=lambda name: -sizes[name])
+    chosen = [against] if against else [name for name in order if sizes[name] > 2][:MOST]
+    if not chosen:
+        return None
+    body = [_figure(name, found[name], lines, published, selection) for name in chosen]
+    words = "Rows that differ in one number alone. Mean, lowest and highest seed."
+    others = [name for name in order if name not in chosen]
+    if not against and others:
+        words += f" Not drawn: {', '.join(others)} (against=… draws one)."
+    return Part("One number against mIoU", note(words) + "".join(body))
+
+
+def check_against(against: str | None, boards: Sequence[Sequence[Line]]) -> None:
+    """
+    Raises:
+        ConfigError: no rows differ in this number alone.
+    """
+    if against is None:
+        return
+    known = list(dict.fromkeys(name for lines in boards for name in families(lines)))
+    if against not in known:
+        there = f"choose from {', '.join(known)}" if known else "nor in any other"
+        raise ConfigError(
+            f"against={against}: no two rows differ in this number alone; "
+            f"{suggest(against, known)}{there}"
+        )
+
+
+def families(lines: Sequence[Line]) -> dict[str, list[Family]]:
+    """By the key of a number that some run was given: rows that differ in it and nothing else.
+
+    A row that was not given it, and has it from its YAML, is among them.
+    """
+    rows = [_Row(line) for line in lines if line.row.folders and math.isfinite(line.miou.mean)]
+    found = {}
+    for name in dict.fromkeys(name for row in rows for name in row.said):
+        members: dict[str, Family] = {}
+        for row in rows:
+            value = row.number(name)
+            if value is not None:
+                said = {key: given for key, given in row.said.items() if key != name}
+                identity = json.dumps([row.method, row.backbone, said], sort_keys=True)
+                family = members.setdefault(identity, Family(row.method, said))
+                family.points[value] = row.line
+        several = [family for family in members.values() if len(family.points) > 1]
+        if several:
+            found[name] = several
+    return found
+
+
+class _Row:
+    """A row with what its first run was told."""
+
+    def __init__(self, line: Line) -> None:
+        self.line, run = line, line.row.runs[0]
+        self.method, self.backbone = str(run["method"]["name"]), str(run["backbone"])
+        folder = Path(line.row.folders[0])
+        self.said = told(overrides_of(folder))
+        self.config = run_folder.stored_config(folder) or {}
+
+    def number(self, name: str) -> float | None:
+        value: Any = value_at(self.config, name)
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        return float(value) if number else None
+
+
+def _labels(members: Sequence[Family]) -> list[str]:
+    """The method, and what tells the family from the others."""
+    keys = dict.fromkeys(key for family in members for key in family.said)
+    differing = [key for key in keys if len({family.said.get(key) for family in members}) > 1]
+    return [
+        ", ".join([
+            NAMES.get(family.method, family.method),
+            *(f"{k.rpartition('.')[2]} {family.said[k]}" for k in differing if k in family.said),
+        ])
+        for family in members
+    ]  # fmt: skip
+
+
+def _figure(
+    name: str,
+    members: Sequence[Family],
+    lines: Sequence[Line],
+    published: Sequence[PublishedCurve],
+    selection: str,
+) -> str:
+    papers = [one for one in published if one.key == name]
+    values = sorted({v for family in members for v in family.points} | {
+        v for paper in papers for v in paper.points
+    })  # fmt: skip
+    places = axis(values)
+    curves, rows = [], []
+    looks = series_of(_labels(members), [None] * len(members))
+    for look, family in zip(looks, members, strict=True):
+        points = {value: family.points[value] for value in sorted(family.points)}
+        curves.append(Curve(look, _seeds(points, places, selection)))
+        rows += [[look.label, f"{v:g}", line.miou.text()] for v, line in points.items()]
+    for paper in papers:
+        look = Series(paper.label, "var(--soft, #777)", "5 4")
+        line = [(places[value], paper.points[value]) for value in sorted(paper.points)]
+        curves.append(Curve(look, [line]))
+        origin = f" ({paper.origin})" if paper.origin else ""
+        rows += [[paper.label + origin, f"{v:g}", f"{paper.points[v]:.1f}"] for v in paper.points]
+    beside, beyond = _references(lines, curves, (min(places.values()), max(places.values())))
+    curves += beside
+    names = {place: f"{value:g}" for value, place in places.items()}
+    plot = Plot(name, "target mIoU, percent", f"mIoU against {name}", (760, 360), x_names=names)
+    drawn = draw_curves(curves, plot)
+    return (
+        f"<h4>{name}</h4>{key([curve.series for curve in curves])}"
+        + scroller(drawn, f"mIoU against {name}")
+        + (note(f"Outside the figure: {', '.join(beyond)}.") if beyond else "")
+        + grid(["", name, "mIoU"], rows, f"mIoU against {name}, as numbers")
+    )
+
+
+def _references(
+    lines: Sequence[Line], curves: Sequence[Curve], ends: tuple[float, float]
+) -> tuple[list[Curve], list[str]]:
+    """Baseline, control and oracle as level lines, or in words where they would flatten a curve."""
+    heights = [y for curve in curves for run in curve.runs for _, y in run]
+    low, high = min(heights), max(heights)
+    room = max(high - low, ROOM)
+    beside, beyond = [], []
+    for line in lines:
+        miou = line.miou.mean
+        if line.role is None or not math.isfinite(miou):
+            continue
+        if low - room <= miou <= high + room:
+            look = Series(line.row.label, f"var(--{line.role}, #777)", DASHES[line.role])
+            beside.append(Curve(look, [[(end, miou) for end in ends]]))
+        else:
+            beyond.append(f"{line.row.label} {line.miou.text()}")
+    return beside, beyond
+
+
+def _seeds(points: Mapping[float, Line], places: Mapping[float, float], selection: str) -> list:
+    """Runs of a curve whose mean, lowest and highest are those of the seeds of every value."""
+    mious = {
+        value: sorted(select(run, selection)["miou"] for run in line.row.runs)
+        for value, line in points.items()
+    }
+    most = max(map(len, mious.values()))
+    # Where there are fewer seeds, the mean fills up: it moves neither mean nor edge.
+    full = {v: [*m, *[points[v].miou.mean] * (most - len(m))] for v, m in mious.items()}
+    return [[(places[value], full[value][seed]) for value in points] for seed in range(most)]
+
+
+def axis(values: Sequence[float]) -> dict[float, float]:
+    """Where values lie along an axis: by their logarithm if they span decades, zero left of all."""
+    above = [value for value in values if value > 0]
+    spans = len(above) > 1 and math.log10(max(above) / min(above)) > DECADES
+    if not spans or min(values) < 0:
+        return {value: value for value in values}
+    least = math.log10(min(above))
+    gap = 0.25 * (math.log10(max(above)) - least)
+    return {value: math.log10(value) if value > 0 else least - gap for value in values}

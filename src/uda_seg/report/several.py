@@ -1,0 +1,63 @@
+"""The page of any set of run folders."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from uda_seg.report.boards import boards
+from uda_seg.report.grouping import grouped
+from uda_seg.report.page import Choices, write_boards
+from uda_seg.report.parameters import check_against
+from uda_seg.report.runs import comparison_of, find, read
+
+
+def write_report(
+    path: Path,
+    patterns: Sequence[str],
+    roles: Mapping[str, str | None],
+    choices: Choices,
+    title: str | None = None,
+    command: str | None = None,
+) -> str:
+    """
+    Args:
+        path: of the HTML file.
+        patterns: see `find`.
+        roles: see `boards`.
+        choices: what of the runs is shown.
+        title: the page's headline; None: that of the runs' comparison, or "Runs".
+        command: that made the page, to be shown.
+
+    Returns:
+        What is on the page, in words.
+
+    Raises:
+        UserError: there is nothing to show, or what was asked for does not exist.
+    """
+    runs = [read(folder) for folder in find(patterns)]
+    found, remarks = boards(grouped(runs), roles, choices.selection)
+    check_against(choices.against, [board.lines for board in found])
+    finished = sum(run.finished for run in runs)
+    words = f"{len(runs)} runs" if len(runs) != 1 else "1 run"
+    said = f"{words}, {finished} finished, in {sum(len(board.lines) for board in found)} rows"
+    if len(found) > 1:
+        said += f" of {len(found)} tables"
+    comparisons = [comparison_of(run.folder) for run in runs]
+    headline = title or _headline(comparisons) or _named(patterns) or "Runs"
+    text = f"{said}. Rows are means over seeds."
+    write_boards(path, headline, text, found, choices, command, remarks)
+    return said
+
+
+def _headline(comparisons: Sequence[dict[str, Any] | None]) -> str | None:
+    """A comparison's title, if all runs are of one."""
+    titles = {comparison["title"] if comparison else None for comparison in comparisons}
+    return titles.pop() if len(titles) == 1 else None
+
+
+def _named(patterns: Sequence[str]) -> str | None:
+    """After the one folder that was given."""
+    only = Path(patterns[0]).resolve()
+    if len(patterns) > 1 or not only.is_dir():
+        return None
+    return "/".join(only.parts[-2:]) if (only / "scores.json").is_file() else only.name

@@ -1,0 +1,167 @@
+"""A page's numbers: cards, the table, which checkpoint, costs, where each run comes from."""
+
+import math
+from collections.abc import Sequence
+from html import escape
+
+import numpy as np
+
+from uda_seg.evaluation.scores import SELECTIONS
+from uda_seg.report import table
+from uda_seg.report.comparison import SHORT, Line, spread
+from uda_seg.report.figures import Series
+from uda_seg.report.part import Part, grid, note, scroller
+
+
+def cards(lines: Sequence[Line], looks: Sequence[Series]) -> str:
+    found = []
+    for line, look in zip(lines, looks, strict=True):
+        miou = line.miou
+        around = "" if miou.deviation is None else f"<small> ± {miou.deviation:.1f}</small>"
+        notes = [
+            f"{gain.text(sign=True)} over {words}"
+            for gain, words in ((line.over_baseline, "baseline"), (line.over_control, "control"))
+            if gain is not None
+        ]
+        if line.gap_closed is not None and line.role != "oracle":
+            notes.append(f"closes {line.gap_closed:.0f} % of the gap")
+        shown = "".join(f"<span>{escape(note)}</span>" for note in notes)
+        found.append(
+            f'<li style="--look:{look.colour}"><span class="name">{escape(line.row.label)}</span>'
+            f"<b>{table.number(miou.mean)}{around}</b><span>mIoU, percent</span>{shown}</li>"
+        )
+    return f'<ul class="cards">{"".join(found)}</ul>'
+
+
+def scores_table(lines: Sequence[Line], selection: str) -> Part:
+    heads, cells = _sums_first(*table.grid(lines, short=True))
+    full = {SHORT.get(name, name): name for name in lines[0].iou}
+    best = table.best(lines)
+    head = "".join(
+        f'<th scope="col" title="{escape(full.get(h, h))}">{escape(h)}</th>' for h in heads
+    )
+    body = []
+    for i, (line, row) in enumerate(zip(lines, cells, strict=True)):
+        columns = [f'<th scope="row">{escape(row[0])}</th>']
+        for h, cell in zip(heads[1:], row[1:], strict=True):
+            value = line.iou[full[h]] if h in full else line.miou.mean if h == "mIoU" else np.nan
+            kinds = ["best"] * ((i, h) in best) + ["main"] * (h == "mIoU")
+            columns.append(heat_cell(value, cell, kinds))
+        body.append(f"<tr>{''.join(columns)}</tr>")
+    words = f"IoU of every class at each run's checkpoint “{SELECTIONS.get(selection, selection)}”."
+    return Part(
+        "Per-class IoU",
+        note(f"{words} The darker, the higher. Bold: best without target labels.")
+        + scroller(
+            f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>",
+            "IoU of every class and row",
+        ),
+    )
+
+
+def heat_cell(value: float, words: str, kinds: Sequence[str] = (), title: str = "") -> str:
+    """A table's cell, the darker the higher its value (percent) is; NaN has no shade.
+
+    Args:
+        value: in [0, 100].
+        words: shown.
+        kinds: further CSS classes.
+        title: shown when it is pointed at.
+    """
+    shaded = not math.isnan(value)
+    kinds = [*kinds, *["heat"] * shaded]
+    named = f' class="{" ".join(kinds)}"' if kinds else ""
+    heat = f' style="--v:{value:.0f}"' if shaded else ""
+    hint = f' title="{escape(title)}"' if title else ""
+    return f"<td{named}{heat}{hint}>{escape(words)}</td>"
+
+
+def _sums_first(heads: list[str], cells: list[list[str]]) -> tuple[list[str], list[list[str]]]:
+    """The columns that readers look for before those that may lie beyond a screen's edge."""
+    order = sorted(range(len(heads)), key=lambda j: j > 0 and heads[j] not in table.SUMS)
+    return [heads[j] for j in order], [[row[j] for j in order] for row in cells]
+
+
+def selections(lines: Sequence[Line]) -> Part:
+    names = [n for n in SELECTIONS if all(n in r["selections"] for x in lines for r in x.row.runs)]
+    rows = []
+    for line in lines:
+        chosen = {name: [run["selections"][name] for run in line.row.runs] for name in names}
+        values = {name: spread([one["miou"] for one in c]).text() for name, c in chosen.items()}
+        steps = {name: ", ".join(str(one["step"]) for one in c) for name, c in chosen.items()}
+        rows.append([line.row.label, *(f"{values[name]} (step {steps[name]})" for name in names)])
+    words = "; ".join(f"{name.replace('_', ' ')}: {SELECTIONS[name]}" for name in names)
+    heads = ["row", *(name.replace("_", " ") for name in names)]
+    return Part(
+        "Which checkpoint",
+        note(f"mIoU by how the checkpoint was chosen. {words}.")
+        + grid(heads, rows, "mIoU by checkpoint"),
+    )
+
+
+def costs(lines: Sequence[Line]) -> Part:
+    rows = []
+    for line in lines:
+        runs = line.row.runs
+        seconds = [run["training_seconds"] for run in runs if run.get("training_seconds")]
+        rates = [run["images_per_second"] for run in runs if run.get("images_per_second")]
+        devices = dict.fromkeys(str(run["device"]) for run in runs if run.get("device"))
+        rows.append([
+            line.row.label,
+            ", ".join(dict.fromkeys(str(run["steps"]) for run in runs)),
+            f"{np.mean(seconds) / 60:.1f}" if seconds else "–",
+            f"{np.mean(rates):.1f}" if rates else "–",
+            _parameters(runs[0].get("parameters") or {}),
+            ", ".join(devices) or "–",
+        ])  # fmt: skip
+    heads = ["row", "steps", "minutes a run", "images a second", "parameters", "device"]
+    words = (
+        "Means over seeds, validations within the time. Images of source and target both count. "
+        "Parameters: of the network that is kept, and of what only training needs. "
+        "–: not logged when the run was made."
+    )
+    return Part("Costs", note(words) + grid(heads, rows, "Costs of every row"))
+
+
+def _parameters(counts: dict[str, int]) -> str:
+    if "network" not in counts:
+        return "–"
+    others = sum(count for name, count in counts.items() if name != "network")
+    words = f"{counts['network'] / 1e6:.2f} M"
+    return f"{words} + {others / 1e6:.2f} M" if others else words
+
+
+def meanings(lines: Sequence[Line]) -> Part:
+    items = (
+        f"<dt>{escape(name)}</dt><dd>{escape(meaning)}.</dd>"
+        for name, meaning in table.legend(lines).items()
+    )
+    return Part("What the columns mean", f"<dl>{''.join(items)}</dl>")
+
+
+def origin(lines: Sequence[Line]) -> Part:
+    heads = ["row", "seed", "steps", "batch norm", "minutes", "config", "commit"]
+    rows = []
+    for line in lines:
+        for run in line.row.runs:
+            seconds = run.get("training_seconds")
+            rows.append([
+                line.row.label,
+                str(run["seed"]),
+                str(run["steps"]) + ("" if run.get("finished", True) else " (unfinished)"),
+                str(run["batch_norm"]),
+                "–" if seconds is None else f"{seconds / 60:.1f}",
+                (run.get("config_hash") or "–")[:10],
+                _commit(run.get("git_commit")),
+            ])  # fmt: skip
+    versions = lines[0].row.runs[0].get("versions") or {}
+    known = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
+    body = grid(heads, rows, "Every run") + (note(known) if known else "")
+    return Part("How it was made", body)
+
+
+def _commit(commit: str | None) -> str:
+    """Short, but never silent about changed files."""
+    if not commit:
+        return "–"
+    return commit[:10] + ("-dirty" if commit.endswith("-dirty") else "")

@@ -1,0 +1,122 @@
+"""What happened while training: mIoU, losses, discriminators, and what needs no labels."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from typing import Any
+
+from uda_seg.report.comparison import Line
+from uda_seg.report.figures import Curve, Plot, Series, draw_curves, key
+from uda_seg.report.part import Part, note, scroller
+from uda_seg.report.runs import metrics
+
+POINTS = 80
+"""Of a curve; more are averaged in groups."""
+SMALL = (560, 250)
+"""Width and height, in pixels, of the figures that stand side by side."""
+MOST = 16
+"""Losses that are drawn."""
+
+Points = list[tuple[float, float]]
+Logged = dict[str, list[list[Points]]]
+"""By name, for each line, for each of its runs."""
+
+
+def miou_curves(lines: Sequence[Line], looks: Sequence[Series]) -> Part | None:
+    curves = [
+        Curve(look, [_history(run, "miou") for run in line.row.runs])
+        for line, look in zip(lines, looks, strict=True)
+    ]
+    if not any(run for curve in curves for run in curve.runs):
+        return None
+    drawn = draw_curves(curves, Plot("training step", "target mIoU, percent", "mIoU by step"))
+    words = (
+        "mIoU on the target's validation images while training; the mean over seeds, and from the "
+        "lowest to the highest seed. Target labels are used to draw this, never to train (but by "
+        "an oracle)."
+    )
+    return Part("Learning curves", note(words) + key(looks) + scroller(drawn, "Learning curves"))
+
+
+def loss_curves(found: Logged, looks: Sequence[Series]) -> Part | None:
+    """One figure a loss."""
+    names = [name for name in found if name.startswith("loss/")]
+    if not names:
+        return None
+    figures = [
+        _figure(found[name], looks, name.removeprefix("loss/").replace("_", " "))
+        for name in names[:MOST]
+    ]
+    words = f"Unweighted. Where more was logged, a point is a mean, {POINTS} to a curve."
+    if names[MOST:]:
+        words += f" Not drawn: {', '.join(names[MOST:])}."
+    return Part("Losses", note(words) + key(looks) + _side_by_side(figures))
+
+
+def label_free_curves(lines: Sequence[Line], found: Logged, looks: Sequence[Series]) -> Part | None:
+    """Discriminators' accuracy, and how sure and varied predictions are: all without labels."""
+    figures = []
+    for name, runs in found.items():
+        if name.startswith("critic_accuracy/"):
+            title = f"discriminator {name.partition('/')[2].replace('_', ' ')}, share right"
+            figures.append(_figure(runs, looks, title, (0.0, 1.0)))
+    for name, title in (
+        ("entropy", "mean entropy of predictions, 1 knows nothing"),
+        ("information_maximisation", "information in predictions, nats"),
+    ):
+        runs = [[_history(run, name) for run in line.row.runs] for line in lines]
+        if any(points for line in runs for points in line):
+            figures.append(_figure(runs, looks, title, dots=True))
+    if not figures:
+        return None
+    words = (
+        "What can be seen without target labels. A discriminator that is right half of the time "
+        "cannot tell the domains apart. Entropy and information (sure, and yet varied) are of "
+        "predictions on the target's validation images."
+    )
+    return Part("Without labels", note(words) + key(looks) + _side_by_side(figures))
+
+
+def thin(points: Points, most: int) -> Points:
+    """As many points at most, each the mean of as many neighbours (the last of fewer)."""
+    size = -(-len(points) // most)
+    groups = (points[first : first + size] for first in range(0, len(points), size or 1))
+    return [
+        (group[-1][0], sum(value for _, value in group) / len(group)) for group in groups if group
+    ]
+
+
+def logged(lines: Sequence[Line]) -> Logged:
+    """What was logged while training: metrics.csv, or else the losses that validations kept."""
+    runs = [[_of_run(line, place) for place in range(len(line.row.runs))] for line in lines]
+    names = dict.fromkeys(name for line in runs for run in line for name in run)
+    return {name: [[run.get(name, []) for run in line] for line in runs] for name in names}
+
+
+def _of_run(line: Line, place: int) -> Mapping[str, Points]:
+    logged = metrics(line.row.folders[place]) if place < len(line.row.folders) else {}
+    if not any(name.startswith("loss/") for name in logged):
+        for entry in line.row.runs[place]["history"]:
+            for name, value in (entry.get("loss") or {}).items():
+                if value is not None:
+                    logged.setdefault(f"loss/{name}", []).append((entry["step"], value))
+    return {name: thin(points, POINTS) for name, points in logged.items()}
+
+
+def _history(run: Mapping[str, Any], name: str) -> Points:
+    return sorted((e["step"], e[name]) for e in run["history"] if e.get(name) is not None)
+
+
+def _figure(
+    runs: Sequence[Sequence[Points]],
+    looks: Sequence[Series],
+    title: str,
+    y_range: tuple[float, float] | None = None,
+    dots: bool = False,
+) -> str:
+    curves = [Curve(look, line) for look, line in zip(looks, runs, strict=True)]
+    plot = Plot("training step", "", f"{title}, by step", SMALL, y_range, dots=dots)
+    return f"<figure><figcaption>{escape(title)}</figcaption>{draw_curves(curves, plot)}</figure>"
+
+
+def _side_by_side(figures: Sequence[str]) -> str:
+    return f'<div class="pairs">{"".join(figures)}</div>'
