@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import pytest
 from conftest import compose, write_camvid
 
+from uda_seg import preparation
 from uda_seg.commands import data_prepare
 from uda_seg.data import stores
 from uda_seg.data.camvid import CamVid
@@ -98,8 +99,8 @@ def test_bad_files_are_named_at_the_end_and_the_others_kept(
 def test_a_disk_that_is_too_small_is_refused_before(
     camvid: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    little = SimpleNamespace(free=data_prepare.SPARE + 5000)
-    monkeypatch.setattr(data_prepare.shutil, "disk_usage", lambda _: little)
+    little = SimpleNamespace(free=preparation.SPARE + 5000)
+    monkeypatch.setattr(preparation.shutil, "disk_usage", lambda _: little)
     with pytest.raises(ConfigError, match=r"cache_root=kept: about \d+ kB are needed.*clear=true"):
         prepare(camvid)
     assert entries() == {}

@@ -14,10 +14,14 @@ EXAMPLES = """\
   python -m uda_seg source=gta5 target=cityscapes target.root=/data/cityscapes
   python -m uda_seg source=[gta5,synthia] target=idd_lite        several datasets as one
   python -m uda_seg data check source=gta5 target=cityscapes     every mistake in the files
+  python -m uda_seg data prepare superpixels target=cityscapes   once, before method=rpt
   python -m uda_seg -m method.lambda_adv=0.0005,0.001,0.004      one run for each value
   python -m uda_seg resume=auto                                  continue after a stop
   python -m uda_seg evaluate checkpoint=outputs/RUN/DATE         score a run again
   python -m uda_seg method=adaptseg --cfg job                    show all keys, run nothing"""
+
+WORDS = 3
+"""A verb has at most."""
 
 OPTIONS = """\
   -m, --multirun      one run for each of the values given as a,b,c or range(1,4)
@@ -38,22 +42,36 @@ def verbs() -> dict[str, str]:
 
 
 def verb_of(words: list[str]) -> str:
-    """Takes the verb off the front of a command line: one word, or two, such as `data check`.
+    """Takes the verb off the front of a command line: one word or more, such as `data check`.
 
     Raises:
         ConfigError: there is no such verb.
     """
-    first = words.pop(0)
-    if first in verbs():
-        return first
-    two = [name for name in verbs() if name.startswith(f"{first}_")]
-    if not two:
+    said = [word for word in words[:WORDS] if re.fullmatch(r"[a-z]+", word)]
+    for count in range(len(said), 0, -1):
+        if words[:count] == said[:count] and "_".join(said[:count]) in verbs():
+            del words[:count]
+            _check_end("_".join(said[:count]), words)
+            return "_".join(said[:count])
+    first = words[0]
+    longer = [name for name in verbs() if name.startswith(f"{first}_")]
+    if not longer:
         raise _unknown_verb(first)
-    if words and f"{first}_{words[0]}" in two:
-        return f"{first}_{words.pop(0)}"
-    known = "".join(f"\n  {spoken(name)}: {verbs()[name]}" for name in two)
-    given = f"{first} {words[0]}" if words else first
-    raise ConfigError(f"{given}: {first} needs a second word, one of:{known}")
+    given = " ".join(words[:2])
+    raise ConfigError(f"{given}: {first} needs a second word, one of:{_listed(longer)}")
+
+
+def _check_end(verb: str, rest: list[str]) -> None:
+    """A word after a verb that others begin with is one that was meant as theirs."""
+    longer = [name for name in verbs() if name.startswith(f"{verb}_")]
+    if longer and rest and re.fullmatch(r"\w+", rest[0]):
+        given = f"{spoken(verb)} {rest[0]}"
+        hint = suggest(given, map(spoken, longer))
+        raise ConfigError(f"{given}: unknown verb, {hint}there are:{_listed([verb, *longer])}")
+
+
+def _listed(names: list[str]) -> str:
+    return "".join(f"\n  {spoken(name)}: {verbs()[name]}" for name in names)
 
 
 def spoken(verb: str) -> str:
@@ -88,7 +106,7 @@ def overview() -> str:
         f"examples:\n{EXAMPLES}\n\n"
         f"groups of train, key=choice (* marks the default):\n{_groups('train')}\n\n"
         f"keys of train:\n{_keys(conf_folder() / 'train.yaml')}\n\n"
-        f"keys below trainer:\n{_keys(conf_folder() / 'trainer' / 'auto.yaml', 'trainer.')}\n\n"
+        f"{_keys_below('train')}"
         f"options:\n{OPTIONS}"
     )
 
@@ -100,10 +118,7 @@ def of_verb(verb: str) -> str:
     ]
     if groups_of(verb):
         parts.insert(1, f"groups, key=choice (* marks the default):\n{_groups(verb)}")
-    if "trainer" in groups_of(verb):
-        trainer = conf_folder() / "trainer" / "auto.yaml"
-        parts.append(f"keys below trainer:\n{_keys(trainer, 'trainer.')}")
-    return "\n\n".join([*parts, f"options:\n{OPTIONS}"])
+    return "\n\n".join([*parts, f"{_keys_below(verb)}options:\n{OPTIONS}"])
 
 
 def _unknown_verb(word: str) -> ConfigError:
@@ -122,6 +137,18 @@ def _groups(verb: str) -> str:
         marked = " ".join(f"{name}*" if name in usual else name for name in names)
         lines.append(f"  {group:<11} {marked or '(none yet)'}")
     return "\n".join(lines)
+
+
+def _keys_below(verb: str) -> str:
+    """Of what a verb takes from other files: the trainer, superpixels."""
+    files = {}
+    if "trainer" in groups_of(verb):
+        files["trainer"] = conf_folder() / "trainer" / "auto.yaml"
+    if "\n  - superpixels\n" in (conf_folder() / f"{verb}.yaml").read_text(encoding="utf-8"):
+        files["superpixels"] = conf_folder() / "superpixels.yaml"
+    return "".join(
+        f"keys below {name}:\n{_keys(path, f'{name}.')}\n\n" for name, path in files.items()
+    )
 
 
 def _keys(path: Path, prefix: str = "") -> str:

@@ -25,8 +25,8 @@ from uda_seg.data import pictures
 from uda_seg.data.base import Dataset
 from uda_seg.data.class_overlap import names_of
 from uda_seg.data.contact_sheet import Shown, contact_sheet
+from uda_seg.data.first_look import spread
 from uda_seg.data.labels import LabelSpace
-from uda_seg.data.pair import spread
 from uda_seg.data.pair_check import conclude
 from uda_seg.data.split_check import SplitCheck, chosen, look, open_check
 from uda_seg.errors import CheckError

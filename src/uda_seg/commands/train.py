@@ -64,11 +64,12 @@ def run(config: DictConfig, folder: Path) -> float | None:
 
 def make_pair(config: dict[str, Any], folder: Path) -> Pair:
     method_class: type[Method] = get_class(config["method"]["_target_"])
+    needs = method_class.needed(config["method"])
     return Pair(
         config["source"],
         config["target"],
         method_class.supervised_by,
-        method_class.needed(config["method"]),
+        needs,
         config["label_space"],
         config["trainer"]["batch_size"],
         config["trainer"]["workers"],
@@ -76,6 +77,7 @@ def make_pair(config: dict[str, Any], folder: Path) -> Pair:
         BadImages(config["on_bad_image"] == "skip", folder / "bad_images.txt"),
         config["cache"],
         config["cache_root"],
+        build(config["superpixels"]) if "target.superpixels" in needs else None,
     )
 
 

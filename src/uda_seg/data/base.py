@@ -12,9 +12,11 @@ import numpy as np
 from uda_seg.data.files import folder_of, pictures_in, read_ids, read_rgb
 from uda_seg.errors import DataError
 
-__all__ = ["FIELDS", "Dataset", "FileDataset", "Files", "Sample", "folder_of", "pictures_in"]
+__all__ = [
+    "FIELDS", "Dataset", "FileDataset", "Files", "Sample", "Wrapped", "folder_of", "pictures_in",
+]  # fmt: skip
 
-FIELDS = frozenset({"image", "label", "depth"})
+FIELDS = frozenset({"image", "label", "depth", "superpixels"})
 
 
 @dataclass
@@ -25,6 +27,8 @@ class Sample:
     """(H, W) uint8 or uint16, the dataset's raw ids."""
     depth: np.ndarray | None = None
     """(H, W) float32, metres; 0 where it is not known."""
+    superpixels: np.ndarray | None = None
+    """(H, W) int32, ids 0 .. n - 1 of connected pieces of the image, at the size it is used at."""
     name: str = ""
 
 
@@ -63,7 +67,8 @@ class Dataset(ABC):
 
         Args:
             index: 0 .. len - 1.
-            fields: out of "image", "label", "depth".
+            fields: out of "image", "label", "depth", and behind `data/superpixels.py` also
+                "superpixels".
         """
 
     def name(self, index: int) -> str:
@@ -81,6 +86,27 @@ class Dataset(ABC):
     def missing(self, fields: Collection[str]) -> Iterator[str]:
         """What a listing alone tells to be missing, one message a file."""
         yield from ()
+
+
+class Wrapped(Dataset):
+    """A dataset read in another way: what it knows of itself stays."""
+
+    def __init__(self, dataset: Dataset) -> None:
+        self.dataset = dataset
+        self.classes, self.void, self.own_names = dataset.classes, dataset.void, dataset.own_names
+        self.has_labels, self.has_depth = dataset.has_labels, dataset.has_depth
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def name(self, index: int) -> str:
+        return self.dataset.name(index)
+
+    def identity(self, index: int) -> str | None:
+        return self.dataset.identity(index)
+
+    def missing(self, fields: Collection[str]) -> Iterator[str]:
+        return self.dataset.missing(fields)
 
 
 @dataclass

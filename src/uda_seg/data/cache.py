@@ -12,12 +12,12 @@ import logging
 import struct
 import sys
 import zlib
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 
 import numpy as np
 
 from uda_seg.data import base, transforms
-from uda_seg.data.base import Dataset, Sample
+from uda_seg.data.base import Dataset, Sample, Wrapped
 from uda_seg.data.several import Several
 from uda_seg.data.stores import Address, Disk, Memory, Store, folder_apart
 
@@ -27,6 +27,8 @@ FORMAT = 1
 """Part of every address: to be raised when `data/files.py` decodes to other pixels than before."""
 KINDS = ("image", "label", "depth", "superpixels", "features")
 """What can be kept of a sample; the first three are read from files, the others worked out."""
+OF_THE_IMAGE = ("image", "superpixels", "features")
+"""Kinds that do not depend on how a dataset's labels and depth are read."""
 
 
 def cached(
@@ -56,7 +58,7 @@ def cached(
     return Cached(dataset, size, Disk(folder), own_labels)
 
 
-class Cached(Dataset):
+class Cached(Wrapped):
     """A dataset whose images, labels and depth are resized once and then kept.
 
     Labels and depth take the nearest pixel, images `transforms.resized`: a `Transform` of this size
@@ -73,23 +75,10 @@ class Cached(Dataset):
     def __init__(
         self, dataset: Dataset, size: list[int] | None, store: Store, own_labels: bool
     ) -> None:
-        self.dataset, self.store, self.own_labels = dataset, store, own_labels
+        super().__init__(dataset)
+        self.store, self.own_labels = store, own_labels
         self.size = (int(size[0]), int(size[1])) if size else None
-        self.classes, self.void, self.own_names = dataset.classes, dataset.void, dataset.own_names
-        self.has_labels, self.has_depth = dataset.has_labels, dataset.has_depth
         self.code = _code(type(dataset))
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def name(self, index: int) -> str:
-        return self.dataset.name(index)
-
-    def identity(self, index: int) -> str | None:
-        return self.dataset.identity(index)
-
-    def missing(self, fields: Collection[str]) -> Iterator[str]:
-        return self.dataset.missing(fields)
 
     def read(self, index: int, fields: Collection[str]) -> Sample:
         """As `Dataset.read`, but at `size`; files are opened only for what is not kept yet.
@@ -149,12 +138,18 @@ class Cached(Dataset):
             self.store.save(address, pack(found, found.dtype.kind in "iub"))
         return found
 
+    def has(self, index: int, kind: str, method: str) -> bool:
+        """Whether `keep` would find it; its entry is not read."""
+        identity = self.dataset.identity(index)
+        return identity is not None and self.store.has(self.address(index, identity, kind, method))
+
     def address(self, index: int, identity: str, kind: str, method: str = "") -> Address:
         cls = type(self.dataset)
         size = None if kind == "label" and self.own_labels else self.size
         at = f"{size[1]}x{size[0]}" if size else "own_size"
         parts = [f"{FORMAT}", f"{cls.__module__}.{cls.__qualname__}", identity, kind, at, method]
-        parts += [transforms.RESAMPLING if size else "", "" if kind == "image" else self.code]
+        parts += [transforms.RESAMPLING if size else ""]
+        parts += ["" if kind in OF_THE_IMAGE else self.code]
         digest = hashlib.sha256("\n".join(parts).encode()).digest()
         return Address(index, kind, f"{cls.__name__}/{kind}_{at}", digest)
 

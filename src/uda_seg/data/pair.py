@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from uda_seg.data import transforms
 from uda_seg.data.base import Dataset
 from uda_seg.data.cache import cached
 from uda_seg.data.evaluation_set import Evaluation, EvaluationSet, collate_evaluation
+from uda_seg.data.first_look import first_look, spread
 from uda_seg.data.labels import Encoder, LabelSpace, label_space
 from uda_seg.data.sampling import EveryNth, StepSampler
 from uda_seg.data.several import Several, open_several
@@ -30,17 +30,14 @@ from uda_seg.data.streams import (
     collate_pairs,
     collate_whole,
 )
+from uda_seg.data.superpixel_check import check_prepared
+from uda_seg.data.superpixels import SLIC, with_superpixels
 from uda_seg.errors import ConfigError, DataError
 from uda_seg.rounds import Survey
 
 log = logging.getLogger(__name__)
 
 Config = Mapping[str, Any]
-
-LOOKED_AT = 4
-"""Samples of a split that are opened before training begins."""
-SHOWN = 3
-"""Missing files that are named one by one."""
 
 
 def open_split(domain: Config, split: str) -> Dataset:
@@ -84,7 +81,8 @@ class Pair(LightningDataModule):
         seed: of the stream of samples.
         bad_images: what happens when a training sample cannot be read.
         cache: "none", "disk" or "ram": where decoded, resized samples are kept.
-        cache_root: folder of "disk".
+        cache_root: folder of "disk", and of superpixels.
+        superpixels: how an image is divided, for methods that need it.
 
     Raises:
         ConfigError: the two do not go together, or lack what the method needs.
@@ -104,9 +102,10 @@ class Pair(LightningDataModule):
         bad_images: BadImages,
         cache: str,
         cache_root: str,
+        superpixels: SLIC | None = None,
     ) -> None:
         super().__init__()
-        self.cache, self.cache_root = cache, cache_root
+        self.cache, self.cache_root, self.superpixels = cache, cache_root, superpixels
         self.target_config, self.batch_size, self.workers = target, batch_size, workers
         self.bad_images = bad_images
         source_set = open_split(source, source["train_split"])
@@ -132,11 +131,16 @@ class Pair(LightningDataModule):
         seed: int,
     ) -> Domain:
         extra = {need.split(".")[1] for need in needs if need.startswith(f"{stream}.")}
+        read = cached(dataset, config.get("size"), self.cache, self.cache_root)
+        if "superpixels" in extra:
+            assert self.superpixels is not None
+            read = with_superpixels(read, config.get("size"), self.cache_root, self.superpixels)
+            check_prepared(read, config, self.cache_root, self.superpixels, self.bad_images.skip)
         return Domain(
-            cached(dataset, config.get("size"), self.cache, self.cache_root),
+            read,
             transforms.from_config(config.get("size"), config["augment"]),
             Encoder(self.space, dataset),
-            fields | (extra & {"depth", "index"}),
+            fields | (extra & {"depth", "superpixels", "index"}),
             stream,
             seed,
             self.bad_images,
@@ -237,40 +241,6 @@ def space_of(choice: str | list[str] | None, source: Dataset, target: Dataset) -
     """The classes of an experiment; a target that names none takes the source's."""
     theirs = target.classes or source.classes
     return label_space(choice, source.classes.values(), theirs.values())
-
-
-def first_look(
-    dataset: Dataset, fields: Collection[str], encode: Encoder, bad_images: BadImages
-) -> None:
-    """Finds what can be known before training, without reading the dataset as a whole.
-
-    Missing files are listed, and a few samples are opened. `data check` opens all of them.
-
-    Raises:
-        DataError: something is wrong, and is not to be skipped.
-    """
-    missing = list(dataset.missing(fields))
-    if missing and not bad_images.skip:
-        more = f"\n  and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-        lines = "\n  ".join(islice(missing, SHOWN))
-        cure = "\n  mend the dataset, or leave such samples out: on_bad_image=skip"
-        raise DataError(
-            f"{len(missing)} of {len(dataset)} samples lack a file:\n  {lines}{more}{cure}"
-        )
-    for index in spread(len(dataset), LOOKED_AT):
-        try:
-            sample = dataset.read(index, fields)
-            if sample.label is not None:
-                encode(sample.label, sample.name)
-        except DataError:
-            if not bad_images.skip:
-                raise
-
-
-def spread(length: int, count: int) -> list[int]:
-    """At most `count` indices, evenly spread over 0 .. length - 1."""
-    count = min(count, length)
-    return [i * length // count for i in range(count)]
 
 
 def _check_supervision(supervised_by: str, config: Config, dataset: Dataset) -> None:

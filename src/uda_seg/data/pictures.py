@@ -33,6 +33,8 @@ CITYSCAPES = {
     "bicycle": (119, 11, 32),
 }
 IGNORED = (0, 0, 0)
+BOUNDARY = (255, 255, 0)
+"""RGB of lines between regions: yellow, which streets have little of."""
 GAP = 4
 """Pixels between the cells of a grid."""
 CAPTION = 18
@@ -76,6 +78,14 @@ def heat(values: np.ndarray) -> np.ndarray:
     scaled = np.where(finite, values, 0).clip(0, 1) * 255
     picture = cv2.applyColorMap(scaled.round().astype(np.uint8), cv2.COLORMAP_VIRIDIS)
     return np.where(finite[..., None], cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8(128))
+
+
+def boundaries(image: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """The image (H, W, 3) uint8 with a line where regions (H, W), superpixels say, meet."""
+    edges = np.zeros(ids.shape, bool)
+    edges[:, :-1] |= ids[:, 1:] != ids[:, :-1]
+    edges[:-1] |= ids[1:] != ids[:-1]
+    return np.where(edges[..., None], np.array(BOUNDARY, np.uint8), image)
 
 
 def resize(picture: np.ndarray, height: int, width: int) -> np.ndarray:

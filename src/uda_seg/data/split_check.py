@@ -8,7 +8,8 @@ from typing import Any
 
 from uda_seg.data.base import Dataset
 from uda_seg.data.examination import Finding, examine, unnamed_ids
-from uda_seg.data.pair import open_split, spread
+from uda_seg.data.first_look import spread
+from uda_seg.data.pair import open_split
 from uda_seg.data.statistics import Records, opened
 from uda_seg.errors import UserError
 

@@ -132,10 +132,10 @@ class Disk(Store):
     def has(self, address: Address) -> bool:
         return self.path(address).is_file()
 
-    def clear(self, dataset: str) -> int:
+    def clear(self, dataset: str, kind: str = "*") -> int:
         """Removes all entries of a dataset's class, of any size; returns their bytes."""
         freed = 0
-        for entry in self.root.glob(f"{dataset}/*_*/??/{'?' * 64}.bin"):
+        for entry in self.root.glob(f"{dataset}/{kind}_*/??/{'?' * 64}.bin"):
             freed += entry.stat().st_size
             entry.unlink()
         return freed

@@ -58,7 +58,7 @@ class Domain:
         dataset: a training split.
         transform: geometry and colour.
         encode: raw labels to classes.
-        fields: what is read: "image", "label", "depth", "index".
+        fields: what is read: "image", "label", "depth", "superpixels", "index".
         stream: "source" or "target", which keeps their random numbers apart.
         seed: of order and augmentation.
         bad_images: what happens when a sample cannot be read.
@@ -105,6 +105,9 @@ class Domain:
         if "depth" in self.fields:
             assert sample.depth is not None
             masks["depth"] = sample.depth
+        if "superpixels" in self.fields:
+            assert sample.superpixels is not None
+            masks["superpixels"] = sample.superpixels
         item = self.transform(sample.image, generator(self.seed, self.stream, position), **masks)
         tensors = {name: to_tensor(array) for name, array in item.items()}
         return tensors | ({"index": torch.tensor(index)} if "index" in self.fields else {})
@@ -189,7 +192,7 @@ class Collate:
 
 
 def to_tensor(array: np.ndarray) -> Tensor:
-    """Images to (3, H, W) uint8, labels stay (H, W) uint8, depth becomes (1, H, W)."""
+    """Images to (3, H, W) uint8, ids stay (H, W), depth becomes (1, H, W)."""
     if array.ndim == 3:
         array = array.transpose(2, 0, 1)
     elif array.ndim == 2 and array.dtype == np.float32:

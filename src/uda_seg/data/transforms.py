@@ -21,13 +21,15 @@ import cv2
 import torch
 import torch.nn.functional as F
 
-from uda_seg.batch import IGNORE
+from uda_seg.batch import IGNORE, NO_SUPERPIXEL
 
 Item = dict[str, np.ndarray]
 Size = list[int] | tuple[int, ...]
 
 RESAMPLING = "bicubic antialiased, nearest by centres"
 """Tells resized results apart that are kept on disk: to be changed with the arithmetic below."""
+OUTSIDE = {"depth": 0, "superpixels": NO_SUPERPIXEL}
+"""What masks hold in padding; a label holds IGNORE."""
 
 
 class Transform:
@@ -65,7 +67,7 @@ class Transform:
             self.compose = A.Compose(
                 steps,
                 keypoint_params=A.KeypointParams("xy", remove_invisible=False),
-                additional_targets={"depth": "mask"},
+                additional_targets=dict.fromkeys(OUTSIDE, "mask"),
             )
 
     def __call__(
@@ -75,7 +77,8 @@ class Transform:
         Args:
             image: (H, W, 3) uint8.
             random_numbers: all this sample's chance comes from here.
-            masks: label (H, W) uint8, depth (H, W) float32.
+            masks: label (H, W) uint8, depth (H, W) float32, superpixels (H, W) int32; each at the
+                image's size or at `size`.
 
         Returns:
             image, the masks, and `window` (4,) float32: left, top, right, bottom of the result as
@@ -97,10 +100,10 @@ class Transform:
         )
         result = {name: out["mask" if name == "label" else name] for name in masks}
         result["window"] = _window(out["keypoints"], *out["image"].shape[:2])
-        if "depth" in result:
-            result["depth"] = np.where(
-                _inside(result["window"], *out["image"].shape[:2]), result["depth"], 0
-            ).astype(np.float32)
+        inside = _inside(result["window"], *out["image"].shape[:2])
+        for name in OUTSIDE.keys() & masks.keys():
+            outside = np.array(OUTSIDE[name], masks[name].dtype)
+            result[name] = np.where(inside, result[name], outside)
         return {"image": out["image"], **result}
 
     def _scaled_size(
