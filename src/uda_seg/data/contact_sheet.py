@@ -7,15 +7,12 @@ import cv2
 import numpy as np
 
 from uda_seg.data import pictures
+from uda_seg.data.legend import FONT, GAP, LINE, legend, plain, text_length, write
 
 COLUMNS = 4
 WIDTH = 320
 """Pixels of a cell."""
-GAP = 8
-LINE = 20
-"""Pixels of a line of text."""
 OPACITY = 0.6
-_FONT, _SIZE = cv2.FONT_HERSHEY_SIMPLEX, 0.42
 
 
 @dataclass
@@ -42,7 +39,7 @@ def contact_sheet(
         (height, width, 3) uint8 RGB.
     """
     width = COLUMNS * (WIDTH + GAP) + GAP
-    parts = [_line(title, width, 0.6), _legend(classes, width)]
+    parts = [_line(title, width, 0.6), legend(classes, width, bare=["ignored: bare"])]
     for heading, samples in groups:
         parts.append(_line(heading, width, 0.5))
         cells = [cell for sample in samples for cell in _cells(sample, classes)]
@@ -71,52 +68,20 @@ def _row(cells: Sequence[tuple[str, np.ndarray]], width: int) -> np.ndarray:
         left = GAP + place * (WIDTH + GAP)
         height, wide = picture.shape[:2]
         canvas[:height, left : left + wide] = picture
-        _write(canvas, _shortened(name, WIDTH), left, height + LINE - 6)
-    return canvas
-
-
-def _legend(classes: Sequence[str], width: int) -> np.ndarray:
-    """A swatch and a name each, in as many lines as they need."""
-    places, x, y = [], GAP, 0
-    for name in (*classes, "ignored: bare"):
-        length = LINE + _length(name) + 2 * GAP
-        if x + length > width and x > GAP:
-            x, y = GAP, y + LINE
-        places.append((name, x, y))
-        x += length
-    canvas = np.full((y + LINE + GAP, width, 3), 255, np.uint8)
-    for name, x, y in places:
-        if name in classes:
-            canvas[y + 4 : y + LINE - 2, x : x + 14] = pictures.colour_of(name)
-        else:
-            cv2.rectangle(canvas, (x, y + 4), (x + 13, y + LINE - 3), (128, 128, 128), 1)
-        _write(canvas, name, x + LINE, y + LINE - 6)
+        write(canvas, _shortened(name, WIDTH), left, height + LINE - 6)
     return canvas
 
 
 def _line(text: str, width: int, size: float) -> np.ndarray:
     canvas = np.full((LINE + GAP, width, 3), 255, np.uint8)
-    cv2.putText(canvas, _plain(text), (GAP, LINE), _FONT, size, (0, 0, 0), 1, cv2.LINE_AA)
+    cv2.putText(canvas, plain(text), (GAP, LINE), FONT, size, (0, 0, 0), 1, cv2.LINE_AA)
     return canvas
-
-
-def _write(canvas: np.ndarray, text: str, x: int, y: int) -> None:
-    cv2.putText(canvas, _plain(text), (x, y), _FONT, _SIZE, (60, 60, 60), 1, cv2.LINE_AA)
 
 
 def _shortened(text: str, width: int) -> str:
     """The end of a name tells more than its beginning."""
     whole, cut = text, text
-    while _length(cut) > width and len(whole) > 1:
+    while text_length(cut) > width and len(whole) > 1:
         whole = whole[1:]
         cut = f"...{whole}"
     return cut
-
-
-def _length(text: str) -> int:
-    return cv2.getTextSize(_plain(text), _FONT, _SIZE, 1)[0][0]
-
-
-def _plain(text: str) -> str:
-    """OpenCV's font has the letters of ASCII."""
-    return text.encode("ascii", "replace").decode()

@@ -1,0 +1,131 @@
+"""One checkpoint's network, and how pictures are put to it."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from uda_seg.data.streams import to_tensor
+from uda_seg.data.transforms import resized
+from uda_seg.evaluation.inference import Inference
+
+
+@dataclass
+class Frame:
+    """A picture, or a frame of a video.
+
+    Attributes:
+        place: its number among those that are read.
+        image: (H, W, 3) uint8 RGB, as it lies.
+        prepared: for each predictor, (3, h, w) uint8.
+    """
+
+    place: int
+    image: np.ndarray
+    prepared: list[Tensor]
+
+
+@dataclass
+class Answer:
+    """At the picture's own size.
+
+    Attributes:
+        ids: (H, W) uint8 classes of the run.
+        entropy: (H, W) float32, -Σ p ln p / ln C: 0 is certain, 1 knows nothing; or None.
+    """
+
+    ids: np.ndarray
+    entropy: np.ndarray | None
+
+
+class Predictor:
+    """
+    Args:
+        network: in evaluation mode, on its device.
+        classes: their names.
+        inference: whole or in windows.
+        size: (height, width) the network sees; None: the picture's own.
+        precision: "32-true" or "bf16-mixed".
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        classes: Sequence[str],
+        inference: Inference,
+        size: Sequence[int] | None,
+        precision: str,
+    ) -> None:
+        self.network, self.classes, self.inference = network, list(classes), inference
+        self.size = None if size is None else (int(size[0]), int(size[1]))
+        self.half = precision == "bf16-mixed"
+        self.device = next(network.parameters()).device
+
+    def prepare(self, image: np.ndarray) -> Tensor:
+        """(H, W, 3) uint8 to (3, h, w) uint8."""
+        return to_tensor(image if self.size is None else resized(image, self.size))
+
+    @torch.no_grad()
+    def __call__(
+        self, images: Tensor, sizes: Sequence[tuple[int, int]], entropy: bool
+    ) -> list[Answer]:
+        """
+        Args:
+            images: (B, 3, h, w) uint8.
+            sizes: (H, W) of each picture itself.
+            entropy: worked out as well, at the network's resolution, and enlarged.
+        """
+        images = images.to(self.device).float() / 255
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
+            logits = self.inference(self.network, images)
+        maps = normalised_entropy(logits) if entropy else None
+        answers = []
+        for number, size in enumerate(sizes):
+            ids = self.inference.predict(logits[number : number + 1], size)[0]
+            own = None
+            if maps is not None:
+                enlarged = F.interpolate(maps[number : number + 1], size, mode="bilinear")
+                own = enlarged[0, 0].cpu().numpy()
+            answers.append(Answer(ids.byte().cpu().numpy(), own))
+        return answers
+
+
+def normalised_entropy(logits: Tensor) -> Tensor:
+    """(B, C, h, w) to (B, 1, h, w) in [0, 1]."""
+    log_probabilities = logits.float().log_softmax(1)
+    entropy = -(log_probabilities.exp() * log_probabilities).sum(1, keepdim=True)
+    return (entropy / math.log(max(logits.shape[1], 2))).clamp(0, 1)
+
+
+def answered(
+    frames: Iterable[Frame], predictors: Sequence[Predictor], batch_size: int, entropy: bool
+) -> Iterator[tuple[Frame, list[Answer]]]:
+    """Each frame with an answer a predictor; the entropy is asked of the first one alone."""
+    for batch in batches(frames, batch_size):
+        sizes = [(frame.image.shape[0], frame.image.shape[1]) for frame in batch]
+        each = []
+        for number, predictor in enumerate(predictors):
+            images = torch.stack([frame.prepared[number] for frame in batch])
+            each.append(predictor(images, sizes, entropy and number == 0))
+        for place, frame in enumerate(batch):
+            yield frame, [answers[place] for answers in each]
+
+
+def batches(frames: Iterable[Frame], most: int) -> Iterator[list[Frame]]:
+    """Neighbours that the networks see at one size."""
+    batch: list[Frame] = []
+    for frame in frames:
+        if batch and (len(batch) == most or _shapes(batch[0]) != _shapes(frame)):
+            yield batch
+            batch = []
+        batch.append(frame)
+    if batch:
+        yield batch
+
+
+def _shapes(frame: Frame) -> list[torch.Size]:
+    return [image.shape for image in frame.prepared]

@@ -1,0 +1,295 @@
+"""`predict` as a whole: pictures, videos, a second start, and what is refused."""
+
+import json
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import compose
+from tiny_run import (
+    CLASSES,
+    SIZE,
+    frames_of,
+    picture,
+    settings,
+    write_clip,
+    write_picture,
+    write_run,
+    yaml_of,
+)
+
+from uda_seg.commands.predict import run
+from uda_seg.config import build
+from uda_seg.data import pictures
+from uda_seg.data.files import read_ids, read_rgb
+from uda_seg.data.legend import LINE
+from uda_seg.data.transforms import resized
+from uda_seg.errors import CheckError, ConfigError, DataError
+from uda_seg.overrides import check
+from uda_seg.prediction.look import GAP
+from uda_seg.prediction.work import Work
+
+KINDS = ["colour", "entropy", "ids", "overlay"]
+
+
+@pytest.fixture
+def trained(tmp_path: Path) -> Path:
+    return write_run(tmp_path / "run")
+
+
+@pytest.fixture
+def street(tmp_path: Path) -> Path:
+    """Three pictures in two folders, two of them of another size and turned by a pixel."""
+    for seed, name in enumerate(("a.png", "drive/b.png", "drive/c.png")):
+        write_picture(tmp_path / "in" / name, seed, 48, 64 + 16 * (seed > 0))
+    return tmp_path / "in"
+
+
+def written(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+
+
+def expected_ids(trained: Path, image: np.ndarray) -> np.ndarray:
+    """By a plain loop."""
+    network = build(yaml_of("backbone/tiny.yaml") | {"depth_head": False, "width": 8}, classes=4)
+    state = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    network.load_state_dict({name[15:]: value for name, value in state.items()})
+    small = torch.from_numpy(resized(image, SIZE)).permute(2, 0, 1)[None].float() / 255
+    with torch.no_grad():
+        logits = network.eval()(small, "target").logits
+    up = torch.nn.functional.interpolate(logits, image.shape[:2], mode="bilinear")
+    return up[0].argmax(0).numpy()
+
+
+def test_a_folder_of_pictures_without_the_training_data(trained, street, tmp_path, caplog):
+    before = {p: p.read_bytes() for p in street.rglob("*.png")}
+    with caplog.at_level("INFO"):
+        run(settings(trained, street, tmp_path / "out"), tmp_path)
+    names = ("a.png", "drive/b.png", "drive/c.png")
+    assert written(tmp_path / "out") == sorted(
+        [f"{kind}/{name}" for kind in KINDS for name in names]
+        + ["legend.png", "prediction.json", "predictions.jsonl"]
+    )
+    used = set()
+    for name in names:
+        image, ids = read_rgb(street / name), read_ids(tmp_path / "out/ids" / name)
+        np.testing.assert_array_equal(ids, expected_ids(trained, image))
+        colours = read_rgb(tmp_path / "out/colour" / name)
+        np.testing.assert_array_equal(colours, pictures.colour(ids, CLASSES))
+        assert read_rgb(tmp_path / "out/entropy" / name).shape == image.shape
+        used |= set(np.unique(ids))
+    assert len(used) > 1
+    assert before == {p: p.read_bytes() for p in street.rglob("*.png")}
+    told = json.loads((tmp_path / "out/prediction.json").read_text())
+    assert [(c["id"], c["name"]) for c in told["classes"]] == list(enumerate(CLASSES))
+    assert "3 of 3 inputs predicted, 3 images in" in caplog.text
+    assert "images a second" in caplog.text
+
+
+def test_neither_batches_nor_threads_nor_windows_change_what_is_predicted(
+    trained, street, tmp_path
+):
+    ways = {
+        "one": {"batch_size": 1, "workers": 0},
+        "many": {"batch_size": 3, "workers": 3},
+        "cityscapes": {"ids": "cityscapes"},
+    }
+    for name, changes in ways.items():
+        run(settings(trained, street, tmp_path / name, **changes), tmp_path)
+    for name in ("a.png", "drive/b.png"):
+        one, many, city = (read_ids(tmp_path / way / "ids" / name) for way in ways)
+        np.testing.assert_array_equal(one, many)
+        np.testing.assert_array_equal(np.array([7, 11, 23, 26])[one], city)
+    own = settings(trained, street, tmp_path / "own", size="own")
+    run(own, tmp_path)
+    for key, value in (("mode", "slide"), ("window", [48, 64]), ("stride", [24, 32])):
+        own.inference[key] = value
+    own.output = str(tmp_path / "slide")
+    run(own, tmp_path)
+    ids = {way: read_ids(tmp_path / way / "ids/drive/b.png") for way in ("one", "own", "slide")}
+    assert (ids["own"] == ids["slide"]).mean() > 0.8  # windows end otherwise than the picture
+    assert (ids["own"] != ids["one"]).any()
+    np.testing.assert_array_equal(
+        read_ids(tmp_path / "own/ids/a.png"), read_ids(tmp_path / "slide/ids/a.png")
+    )  # a single window
+
+
+def test_a_second_start_does_only_what_is_missing(trained, street, tmp_path, caplog, monkeypatch):
+    out, asked = tmp_path / "out", []
+    plain = Work.pictures
+    monkeypatch.setattr(
+        Work, "pictures",
+        lambda self, items, told: asked.append([i.name for i in items]) or plain(self, items, told),
+    )  # fmt: skip
+    run(settings(trained, street, out, write=["ids"]), tmp_path)
+    with caplog.at_level("INFO"):
+        run(settings(trained, street, out, write=["ids"]), tmp_path)
+    assert "3 inputs were predicted before" in caplog.text
+    (out / "ids/a.png").unlink()
+    write_picture(street / "drive/b.png", seed=7)
+    lines = (out / "predictions.jsonl").read_text()
+    (out / "predictions.jsonl").write_text(lines + '{"name": "cut o')
+    run(settings(trained, street, out, write=["ids"]), tmp_path)
+    image = read_rgb(street / "drive/b.png")
+    np.testing.assert_array_equal(read_ids(out / "ids/drive/b.png"), expected_ids(trained, image))
+    run(settings(trained, street, out, write=["ids", "colour"]), tmp_path)
+    run(settings(trained, street, out, write=["ids", "colour"]), tmp_path)
+    every = ["a", "drive/b", "drive/c"]
+    assert asked == [every, every[:2], every]
+
+
+def test_other_settings_and_other_files_are_not_mixed(trained, street, tmp_path):
+    out = tmp_path / "out"
+    run(settings(trained, street / "a.png", out), tmp_path)
+    with pytest.raises(ConfigError, match=r"other settings \(opacity was 0.5, is 0.7\); give"):
+        run(settings(trained, street / "a.png", out, opacity=0.7), tmp_path)
+    other = write_run(tmp_path / "other", seed=1)
+    with pytest.raises(ConfigError, match=r"checkpoint was .*run/check.* is .*other/check"):
+        run(settings(other, street / "a.png", out), tmp_path)
+    moved = tmp_path / "moved"
+    trained.rename(moved)
+    run(settings(moved, street / "drive", out), tmp_path)  # the same file elsewhere will do
+    write_picture(tmp_path / "b.png")
+    with pytest.raises(ConfigError, match=r"holds predictions of .*drive/b.png under the name of"):
+        run(settings(moved, tmp_path / "b.png", out), tmp_path)
+    before = read_ids(out / "ids/a.png")
+    run(settings(other, street / "a.png", out, overwrite=True), tmp_path)
+    assert (read_ids(out / "ids/a.png") != before).any()
+    with pytest.raises(ConfigError, match=r"holds files that predict did not write"):
+        run(settings(other, street / "a.png", street / "drive", overwrite=True), tmp_path)
+
+
+def test_an_input_is_never_overwritten(trained, street, tmp_path):
+    out = tmp_path / "out"
+    run(settings(trained, street / "a.png", out), tmp_path)
+    before = (out / "overlay/a.png").read_bytes()
+    with pytest.raises(ConfigError, match=r"overlay/a\.png is an input, and would be overwritten"):
+        run(settings(trained, out / "overlay/a.png", out, overwrite=True), tmp_path)
+    assert (out / "overlay/a.png").read_bytes() == before
+
+
+def test_a_broken_picture_does_not_stop_the_others(trained, street, tmp_path, caplog):
+    (street / "broken.jpg").write_bytes(b"<html>not found</html>")
+    with pytest.raises(CheckError, match="1 of 4 inputs cannot be read, listed above; all others"):
+        run(settings(trained, street, tmp_path / "out"), tmp_path)
+    assert "broken.jpg: is not a whole image file; it holds text" in caplog.text
+    assert len(list((tmp_path / "out/ids").rglob("*.png"))) == 3
+    with pytest.raises(DataError, match=r"broken\.jpg: is not a whole image file"):
+        run(settings(trained, street / "broken.jpg", tmp_path / "one"), tmp_path)
+
+
+def test_a_video_becomes_videos_of_its_size_and_times(trained, tmp_path):
+    before = write_run(tmp_path / "before", seed=3, classes=["road", "bicyclist"])
+    times = [0, 1, 2, 5, 6]
+    clip = write_clip(tmp_path / "in/drive/clip.mp4", times)
+    config = settings(trained, tmp_path / "in", tmp_path / "out", compare=str(before))
+    run(config, tmp_path)
+    found = {
+        kind: frames_of(tmp_path / "out" / kind / f"drive/clip.{'mkv' if kind == 'ids' else 'mp4'}")
+        for kind in [*KINDS, "comparison"]
+    }
+    seconds = [Fraction(time, 25) for time in times]
+    for kind, frames in found.items():
+        assert [time for time, _ in frames] == seconds, kind
+    decoded = [picture for _, picture in frames_of_input(clip)]
+    for (_, ids), image in zip(found["ids"], decoded, strict=True):
+        np.testing.assert_array_equal(ids, expected_ids(trained, image))
+    assert found["overlay"][0][1].shape == (48, 64, 3)
+    assert found["comparison"][0][1].shape[1] == 2 * 64 + GAP
+    difference = abs(
+        found["colour"][2][1].astype(int) - pictures.colour(found["ids"][2][1], CLASSES)
+    )
+    assert np.median(difference) < 6
+    stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.m*")}
+    run(config, tmp_path)
+    assert stamps == {p: p.stat().st_mtime_ns for p in stamps}
+    assert not [name for name in written(tmp_path / "out") if name.endswith(".part")]
+
+
+def frames_of_input(path: Path) -> list[tuple[None, np.ndarray]]:
+    from uda_seg.data.video import Video
+
+    video = Video(str(path), "all", 1)
+    return [(None, video.read(place, {"image"}).image) for place in range(len(video))]
+
+
+def test_a_broken_video_leaves_nothing_half_written(trained, tmp_path, caplog):
+    whole = write_clip(tmp_path / "in/whole.mkv", list(range(30)))
+    code = bytearray(whole.read_bytes())
+    middle = len(code) // 2
+    code[middle : middle + 3000] = bytes(3000)
+    (tmp_path / "in/damaged.mkv").write_bytes(code)
+    (tmp_path / "in/text.mp4").write_text("no video")
+    with pytest.raises(CheckError, match="2 of 3 inputs cannot be read"):
+        run(settings(trained, tmp_path / "in", tmp_path / "out", write=["colour"]), tmp_path)
+    assert "damaged.mkv" in caplog.text
+    assert "text.mp4: the file cannot be decoded" in caplog.text
+    assert written(tmp_path / "out/colour") == ["whole.mp4"]
+
+
+def test_before_beside_after(trained, street, tmp_path):
+    before = write_run(tmp_path / "before", seed=1)
+    config = settings(trained, street / "a.png", tmp_path / "out", compare=str(before), write=[])
+    run(config, tmp_path)
+    drawn = read_rgb(tmp_path / "out/comparison/a.png")
+    assert drawn.shape[1] == 3 * 64 + 2 * GAP
+    image = read_rgb(street / "a.png")
+    cell = slice(LINE, LINE + 48)
+    np.testing.assert_array_equal(drawn[cell, :64], image)
+    np.testing.assert_array_equal(
+        drawn[cell, -64:], pictures.overlay(image, expected_ids(trained, image), CLASSES, 0.5)
+    )
+    np.testing.assert_array_equal(
+        drawn[cell, 68:132], pictures.overlay(image, expected_ids(before, image), CLASSES, 0.5)
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ({"write": []}, r"write=\[\]: nothing would be written"),
+        ({"size": [24]}, r"size=\[24\]: must be height, width, like \[512,1024\], or own"),
+        ({"size": "large"}, r"size=large: must be"),
+        ({"opacity": 1.5}, r"opacity=1.5: must be 0 to 1"),
+        ({"compare": "nowhere"}, r"compare=nowhere: .* is not there"),
+        ({"output": "shown.mp4"}, r"output=shown.mp4: is a file's name; give a folder"),
+        ({"codec": "h262", "input": "clip.mp4"}, r"codec=h262: this PyAV .*pip install"),
+        ({"ids": "cityscapes", "checkpoint": "camvid"}, r"Cityscapes has no bicyclist"),
+        ({"input": "nowhere"}, r"input=nowhere: is not there"),
+    ],
+)
+def test_mistakes_are_told_before_anything_is_written(
+    trained, street, tmp_path, changes, complaint
+):
+    (tmp_path / "clip.mp4").write_text("")
+    write_run(tmp_path / "camvid", classes=["road", "bicyclist"])
+    config = settings(trained, street, "out", **changes)
+    with pytest.raises(ConfigError, match=complaint):
+        run(config, tmp_path)
+    assert not Path("out").exists()
+    assert not Path("shown.mp4").exists()
+
+
+def test_the_command_line_is_checked_and_runs(trained, tmp_path, monkeypatch):
+    image = write_picture(tmp_path / "in/Straße 1.png")
+    words = [f"checkpoint={trained}", f"input={image.parent}/*.png", "output=out"]
+    run(compose("predict", [*words, "device=cpu", "write=[ids]", "size=[24,32]"]), tmp_path)
+    np.testing.assert_array_equal(
+        read_ids(Path("out/ids/Straße 1.png")), expected_ids(trained, picture(0))
+    )
+    with pytest.raises(ConfigError) as stop:
+        check("predict", ["write=[overlays]", "precision=16", "input=a.png", "every=0"])
+    for told in (
+        "did you mean overlay?",
+        "precision=16",
+        "every=0",
+        "checkpoint: missing",
+        "output",
+    ):
+        assert told in str(stop.value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.mps, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match="is not there; choose auto, or one of cpu"):
+        run(settings(trained, image, "other", device="gpu"), tmp_path)

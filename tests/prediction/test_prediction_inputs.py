@@ -1,0 +1,85 @@
+"""What is found, and what its predictions are called."""
+
+from pathlib import Path
+
+import pytest
+
+from uda_seg.errors import ConfigError
+from uda_seg.prediction.inputs import find
+
+OUT = Path("out")
+
+
+def touch(*names: str) -> None:
+    for name in names:
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_bytes(b"")
+
+
+def names(wanted: str) -> list[str]:
+    return [item.name for item in find(wanted, OUT)]
+
+
+def test_a_folder_keeps_its_folders_and_order() -> None:
+    touch("in/b/2.JPG", "in/b/1.png", "in/a.mp4", "in/notes.txt", "in/.hidden/3.png", "in/.4.png")
+    found = find("in", OUT)
+    assert [item.name for item in found] == ["a", "b/1", "b/2"]
+    assert [item.is_video for item in found] == [True, False, False]
+    assert [item.path for item in found] == [
+        Path("in/a.mp4"),
+        Path("in/b/1.png"),
+        Path("in/b/2.JPG"),
+    ]
+
+
+def test_a_file_is_taken_even_with_a_patterns_letters_in_its_name() -> None:
+    touch("in/frame [1] Straße.png", "in/frame 1 Straße.png")
+    assert names("in/frame [1] Straße.png") == ["frame [1] Straße"]
+
+
+def test_a_patterns_fixed_folders_are_left_out_of_names(tmp_path: Path) -> None:
+    touch("in/a/1.png", "in/a/b/2.png", "in/c.png", "in/c.txt")
+    assert names("in/*/*.png") == ["a/1"]
+    assert names("in/**/*.png") == ["a/1", "a/b/2", "c"]
+    assert names(f"{tmp_path}/in/a/*") == ["1"]
+    assert names("in/[ab]/?.png") == ["a/1"]
+
+
+def test_endings_stay_only_where_two_names_would_be_one() -> None:
+    touch("in/a.png", "in/A.jpg", "in/a.mp4", "in/b.png")
+    assert sorted(names("in")) == ["A.jpg", "a", "a.png", "b"]
+    touch("in/a.png.bmp")
+    with pytest.raises(ConfigError, match="written to one name; rename one"):
+        find("in", OUT)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "complaint"),
+    [
+        ("nowhere.png", r"input=nowhere.png: is not there; give a picture, a video, a folder"),
+        ("in/notes.txt", r"is neither of pictures \(.png .* or videos \(.mp4"),
+        ("in/empty", r"input=in/empty: holds no pictures"),
+        ("in/*.jpg", r"input=in/\*.jpg: matches no pictures"),
+        ("in/*.txt", r"matches no pictures"),
+    ],
+)
+def test_nothing_to_predict_is_told(wanted: str, complaint: str) -> None:
+    touch("in/notes.txt", "in/empty/notes.txt", "in/a.png")
+    with pytest.raises(ConfigError, match=complaint):
+        find(wanted, OUT)
+
+
+@pytest.mark.parametrize("output", ["in", "in/out", "elsewhere/../in/out"])
+def test_an_output_within_the_input_is_refused(output: str) -> None:
+    touch("in/a.png", "elsewhere/b.png")
+    for wanted in ("in", "in/**/*.png", "in/**"):
+        with pytest.raises(ConfigError, match=r"output=.*would be predicted itself next time"):
+            find(wanted, Path(output))
+    assert [item.name for item in find("in/*.png", Path("in/out"))] == ["a"]
+
+
+def test_a_pattern_that_matches_written_files_is_refused() -> None:
+    touch("a/1.png", "out/colour/1.png")
+    assert names("*/1.png") == ["a/1"]
+    with pytest.raises(ConfigError, match=r"matches what lies in output=out, such as out/colour"):
+        find("*/*/*.png", OUT)
