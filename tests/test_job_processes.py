@@ -63,6 +63,7 @@ def test_a_failing_run_is_reported_and_the_rest_goes_on(
     assert "start, seed 0: ended with exit code 2; its folder is" in told
     assert "no such luck" in told
     assert "next, seed 0: not started: it starts from" in told
+    assert "last, seed 0: not started: it starts from" in told
 
 
 def alive(number: int) -> bool:

@@ -89,9 +89,9 @@ def needs(config: Mapping[str, Any]) -> Iterator[Need]:
 
 def _superpixels(config: Mapping[str, Any]) -> Iterator[Need]:
     """Made once, before the first run, where images lie in files."""
-    method = config["method"]
+    method_class: Any = get_class(config["method"]["_target_"])
     target = config["target"]
-    if "target.superpixels" in get_class(method["_target_"]).needed(method) and "root" in target:
+    if "target.superpixels" in method_class.needed(config["method"]) and "root" in target:
         command = f"python -m uda_seg data prepare superpixels target={target['name']}"
         yield Need(f"superpixels of {target['name']}, made once: {command}", blocks=False)
 

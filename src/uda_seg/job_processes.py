@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -104,7 +104,7 @@ class StopRequest:
 
 def run_all(
     pending: Sequence[Job], at_once: int, threads: int, failed: dict[Path, str]
-) -> Iterator[list[Running]]:
+) -> Generator[list[Running], None, None]:
     """Runs jobs, `at_once` at a time; yields the running ones a few times a second.
 
     A job that starts from another run's network waits for that run. Of those that are ready the
@@ -166,6 +166,7 @@ def _still(running: Sequence[Running], failed: dict[Path, str]) -> Iterator[Runn
 def _possible(waiting: Sequence[Job], failed: dict[Path, str]) -> Iterator[Job]:
     for job in waiting:
         if job.after in failed:
-            failed[job.folder] = f"not started: it starts from {job.after}, which is not there"
+            before = f"{job.after.parent.name}, {job.after.name}" if job.after else ""
+            failed[job.folder] = f"not started: it starts from {before}, which is not there"
         else:
             yield job

@@ -1,0 +1,128 @@
+"""Run a published table, row by row and seed by seed; print ours beside the paper's numbers."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from uda_seg import run_folder
+from uda_seg.comparison import Job, jobs, wanted_rows
+from uda_seg.evaluation import scores
+from uda_seg.job_check import Need, configs, needs, own_folder
+from uda_seg.job_processes import RunError
+from uda_seg.job_progress import complaints, watch
+from uda_seg.plan import plan_lines
+from uda_seg.report.comparison import Row
+from uda_seg.report.reproduction import State, check_table, reproduction
+from uda_seg.report.reproduction_latex import reproduction_latex
+from uda_seg.report.reproduction_page import write_reproduction
+from uda_seg.report.reproduction_text import (
+    print_reproduction,
+    reproduction_csv,
+    reproduction_markdown,
+)
+
+log = logging.getLogger(__name__)
+
+
+def run(config: DictConfig, folder: Path) -> float | None:
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    table = plain["table"]
+    check_table(table)
+    chosen = wanted_rows(table, plain["rows"])
+    every = jobs(table, plain["seeds"], plain["overrides"], folder, own_folder())
+    wanted = [job for job in every if job.row in chosen]
+    missing = {row: list(needs(made)) for row, made in configs(wanted).items()}
+    if plain["dry_run"]:
+        for line in plan_lines(table, wanted, missing, plain["jobs"]):
+            log.info("%s", line)
+    failed = {} if plain["dry_run"] else _run(wanted, missing, plain)
+    states = states_of(every, chosen, missing, failed)
+    write(table, every, states, plain["selection"], folder)
+    if failed:
+        raise RunError(
+            f"{len(failed)} of {len(wanted)} runs are missing; the same command tries them again\n"
+            + complaints(wanted, failed)
+        )
+    return None
+
+
+def _run(
+    wanted: Sequence[Job], missing: Mapping[str, Sequence[Need]], plain: Mapping[str, Any]
+) -> dict[Path, str]:
+    """Runs what is not done and can be run; folder to why of what failed or could not."""
+    pending = [job for job in wanted if not job.done]
+    failed = {
+        job.folder: f"not started: {lacking(missing[job.row])}"
+        for job in pending
+        if lacking(missing[job.row])
+    }
+    log.info(
+        "%s: %d runs, %d of them done, %d cannot be started here",
+        plain["table"]["name"], len(wanted), len(wanted) - len(pending), len(failed),
+    )  # fmt: skip
+    able = [job for job in pending if job.folder not in failed]
+    if able:
+        watch(wanted, able, plain["jobs"], plain["threads"], failed)
+    return failed
+
+
+def lacking(found: Sequence[Need]) -> str:
+    """What a run cannot do without, in one line."""
+    return "; ".join(need.words for need in found if need.blocks)
+
+
+def states_of(
+    every: Sequence[Job],
+    chosen: set[str],
+    missing: Mapping[str, Sequence[Need]],
+    failed: Mapping[Path, str],
+) -> dict[str, State]:
+    """Of every row: how many of its runs there are, and why others are not."""
+    states = {}
+    for row in dict.fromkeys(job.row for job in every):
+        mine = [job for job in every if job.row == row]
+        left = [job for job in mine if not job.done]
+        whys: dict[str, list[str]] = {}
+        for job in left:
+            if job.folder in failed:
+                words = failed[job.folder].partition("; its")[0]
+                whys.setdefault(words, []).append(str(job.seed))
+        if not left:
+            states[row] = State("all" if len(mine) > 1 else "done")
+            continue
+        runs = f"{len(mine) - len(left)} of {len(mine)}" if len(left) < len(mine) else "not run"
+        if whys:
+            why = "; ".join(f"{words}, seed {', '.join(seeds)}" for words, seeds in whys.items())
+        elif row not in chosen:
+            why = "not asked for"
+        else:
+            why = f"needs {lacking(missing[row])}" if lacking(missing[row]) else "not run yet"
+        states[row] = State(runs, why)
+    return states
+
+
+def write(
+    table: Mapping[str, Any],
+    every: Sequence[Job],
+    states: Mapping[str, State],
+    selection: str,
+    folder: Path,
+) -> None:
+    """The table on the terminal, as table.md, table.csv, table.tex and index.html."""
+    rows = {}
+    for row, entry in table["rows"].items():
+        done = [job for job in every if job.row == row and job.done]
+        if done:
+            runs = [scores.load(job.folder / "scores.json") for job in done]
+            rows[row] = Row(row, str(entry["label"]), [job.folder for job in done], runs)
+    made = reproduction(table, rows, states, selection)
+    print_reproduction(made)
+    run_folder.write_text(folder / "table.md", reproduction_markdown(made))
+    run_folder.write_text(folder / "table.csv", reproduction_csv(made))
+    run_folder.write_text(folder / "table.tex", reproduction_latex(made))
+    command = f"python -m uda_seg table table={table['name']}"
+    write_reproduction(folder / "index.html", made, command)
+    log.info("table and page: %s/table.md, .csv, .tex and index.html", folder)
