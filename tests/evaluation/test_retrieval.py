@@ -9,6 +9,7 @@ from uda_seg.evaluation import retrieval
 from uda_seg.evaluation.retrieval_answers import answer, rows
 
 RANDOM = np.random.default_rng(0)
+HALF = np.array([0.5])
 
 
 def unit(count: int, length: int = 5) -> np.ndarray:
@@ -18,7 +19,7 @@ def unit(count: int, length: int = 5) -> np.ndarray:
 
 def test_scores_equal_loops():
     queries, gallery = unit(7), unit(9)
-    layouts, above, ks = RANDOM.random((7, 9)), 0.6, (1, 3, 20)
+    layouts, above, ks = RANDOM.random((7, 9)), RANDOM.random(7), (1, 3, 20)
     ranked = retrieval.ranking(retrieval.cosines(queries, gallery))
     found = retrieval.judged(ranked, layouts, above, ks)
     for q in range(7):
@@ -26,21 +27,21 @@ def test_scores_equal_loops():
         assert ranked[q].tolist() == order
         for k in ks:
             near = order[:k]
-            hits = [g for g in near if layouts[q, g] > above]
+            hits = [g for g in near if layouts[q, g] > above[q]]
             assert found["precision", k][q] == pytest.approx(len(hits) / len(near))
             alike = sum(layouts[q, g] for g in near) / len(near)
             assert found["layout", k][q] == pytest.approx(alike)
         precisions = [
-            sum(layouts[q, g] > above for g in order[: i + 1]) / (i + 1)
+            sum(layouts[q, g] > above[q] for g in order[: i + 1]) / (i + 1)
             for i in range(9)
-            if layouts[q, order[i]] > above
+            if layouts[q, order[i]] > above[q]
         ]
         expected = sum(precisions) / len(precisions) if precisions else np.nan
         assert found["average_precision", None][q] == pytest.approx(expected, nan_ok=True)
 
 
 def test_nothing_relevant_has_no_average_precision_and_no_precision():
-    found = retrieval.judged(np.array([[1, 0]]), np.zeros((1, 2)), 0.5, (1, 5))
+    found = retrieval.judged(np.array([[1, 0]]), np.zeros((1, 2)), HALF, (1, 5))
     assert np.isnan(found["average_precision", None])
     assert found["precision", 1] == found["precision", 5] == 0
 
@@ -48,9 +49,9 @@ def test_nothing_relevant_has_no_average_precision_and_no_precision():
 @pytest.mark.parametrize("relevant", [0, 1, 2, 4, 5])
 def test_chance_is_the_mean_over_all_orders(relevant):
     layouts = np.array([[1.0] * relevant + [0.0] * (5 - relevant)])
-    chance = retrieval.chance(layouts, 0.5, (1, 2, 9))
+    chance = retrieval.chance(layouts, HALF, (1, 2, 9))
     every = [
-        retrieval.judged(np.array([order]), layouts, 0.5, (1, 2, 9))
+        retrieval.judged(np.array([order]), layouts, HALF, (1, 2, 9))
         for order in permutations(range(5))
     ]
     assert chance.keys() == every[0].keys()
@@ -60,13 +61,13 @@ def test_chance_is_the_mean_over_all_orders(relevant):
 
 
 def test_no_descriptor_exceeds_the_best():
-    layouts = RANDOM.random((6, 12))
-    best = retrieval.best(layouts, 0.7, (1, 4))
+    layouts, above = RANDOM.random((6, 12)), np.linspace(0.5, 1.0, 6)
+    best = retrieval.best(layouts, above, (1, 4))
     for _ in range(20):
         ranked = retrieval.ranking(RANDOM.random((6, 12)))
-        for key, values in retrieval.judged(ranked, layouts, 0.7, (1, 4)).items():
+        for key, values in retrieval.judged(ranked, layouts, above, (1, 4)).items():
             assert (np.nan_to_num(values) <= np.nan_to_num(best[key]) + 1e-12).all()
-    assert (best["average_precision", None][(layouts > 0.7).any(1)] == 1).all()
+    assert (best["average_precision", None][(layouts > above[:, None]).any(1)] == 1).all()
 
 
 def test_ties_are_broken_by_chance_but_always_the_same_way():
@@ -83,13 +84,14 @@ def test_what_has_no_similarity_comes_last():
     assert retrieval.ranking(np.array([[0.1, np.nan, 0.3]]))[0].tolist() == [2, 0, 1]
 
 
-def test_threshold_leaves_the_share_above():
+def test_a_share_of_the_gallery_is_relevant_to_each_query():
     similarities = RANDOM.random((20, 50))
-    above = retrieval.threshold(similarities, 0.1)
-    assert (similarities > above).sum() == 100
-    similarities[0] = np.nan
-    assert retrieval.threshold(similarities, 0.1) < 1
-    assert not (np.ones((3, 3)) > retrieval.threshold(np.ones((3, 3)), 0.5)).any()
+    similarities[0, :30] = similarities[1] = np.nan
+    above = retrieval.thresholds(similarities, 0.1)
+    assert (similarities > above[:, None]).sum(1).tolist() == [2, 0, *[5] * 18]
+    assert above[1] == np.inf
+    same = np.ones((3, 3))
+    assert not (same > retrieval.thresholds(same, 0.5)[:, None]).any()
 
 
 def test_mixing_equals_a_loop():
@@ -154,11 +156,21 @@ def make(runs: tuple[str, ...], labels: bool = True) -> list:
 def test_both_directions_judge_the_same_pairs():
     there, back = make(("one",))
     assert (there.layouts == back.layouts.T).all()
-    assert there.above == back.above
-    assert (there.layouts > there.above).sum() == 12
+    assert (there.layouts > there.above[:, None]).sum(1).tolist() == [2] * 6
+    assert len(back.above) == 8
     assert (there.answers["one", "classes"].similarity.T).tolist() == (
         back.answers["one", "classes"].similarity.tolist()
     )
+
+
+def test_a_pair_is_judged_where_labels_tell():
+    there = make(("one",))[0]
+    relevant = [there.judgement(0, place)[1] for place in range(8)]
+    assert relevant == (there.layouts[0] > there.above[0]).tolist()
+    assert sum(relevant) == 2
+    there.layouts[0, 3] = np.nan
+    assert there.judgement(0, 3) == (None, None)
+    assert make(("one",), labels=False)[0].judgement(0, 0) == (None, None)
 
 
 def test_rows_hold_every_number_with_its_chance():

@@ -130,13 +130,13 @@ def test_numbers_equal_a_plain_loop(runs, tmp_path):
         ]
         layouts[domain] = [layout(item[1].numpy(), range(4), 4) for item in items]
     alike = np.array([layout_similarity(q, np.stack(layouts["target"])) for q in layouts["source"]])
-    above = np.quantile(alike, 0.7)
-    assert result["threshold"] == pytest.approx(100 * above, abs=0.001)
+    above = np.quantile(alike, 0.7, axis=1)
+    assert result["judged"]
     hits = []
     for q, query in enumerate(vectors["source"]):
         cosines = [float(query @ other) for other in vectors["target"]]
         near = sorted(range(3), key=lambda g: -cosines[g])[:2]
-        hits += [alike[q, g] > above for g in near]
+        hits += [alike[q, g] > above[q] for g in near]
     row = next(
         row
         for row in result["rows"]
@@ -144,7 +144,7 @@ def test_numbers_equal_a_plain_loop(runs, tmp_path):
         and (row["metric"], row["k"]) == ("precision", 2)
     )
     assert row["value"] == pytest.approx(100 * np.mean(hits), abs=0.001)
-    assert row["chance"] == pytest.approx(100 * (alike > above).mean(), abs=0.001)
+    assert row["chance"] == pytest.approx(100 * (alike > above[:, None]).mean(), abs=0.001)
     assert not (tmp_path / "found" / "strips").exists()
 
 
@@ -166,7 +166,7 @@ def test_a_target_without_labels_is_mixed_and_shown_but_not_judged(runs, tmp_pat
     result = retrieve(output, *words, "target.size=[24,32]", "strips=1")
     assert "target=images: no labels" in caplog.text
     assert {row["metric"] for row in result["rows"]} == {"other_domain"}
-    assert result["threshold"] is None
+    assert not result["judged"]
     assert "relevant" not in (output / "index.html").read_text().partition("<h2>")[2]
     drawn = cv2.imread(str(output / "strips" / "target_000_classes.png"))
     assert drawn.shape[1] > 256 * 6
@@ -194,6 +194,10 @@ def test_what_does_not_compare_is_refused(runs, tmp_path, camvid):
         retrieve(tmp_path / "found", f"checkpoint={runs[0]}", f"compare={other}")
     with pytest.raises(ConfigError, match=r"compare=nowhere"):
         retrieve(tmp_path / "found", f"checkpoint={runs[0]}", "compare=nowhere")
+    with pytest.raises(ConfigError, match="relevant=1.0: must be between"):
+        retrieve(tmp_path / "found", f"checkpoint={runs[0]}", "relevant=1.0")
+    with pytest.raises(ConfigError, match="at least one number"):
+        retrieve(tmp_path / "found", f"checkpoint={runs[0]}", "k=[]")
     with pytest.raises(ConfigError, match="one image; two are needed"):
         retrieve(tmp_path / "found", f"checkpoint={runs[0]}", "source.length.val=1")
 

@@ -39,7 +39,7 @@ def result(rows: list[dict]) -> dict:
         "classes": ["road", "sky"],
         "k": [1, 5],
         "relevant": 0.1,
-        "threshold": 61.25,
+        "judged": True,
         "runs": [{"label": "before", "steps": 3}, {"label": "after", "steps": 4}],
         "rows": rows,
     }
@@ -114,7 +114,7 @@ def test_the_page_is_one_file_with_the_strips_of_its_direction(tmp_path: Path):
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     reader = Texts()
     reader.feed(page)
-    for words in ("a<town>", "+6.0 ± 5.0", "best possible", "Green frame: relevant; red: not."):
+    for words in ("a<town>", "+6.0 ± 5.0", "best possible", "Green frame: relevant; orange: not."):
         assert any(words in text for text in reader.texts)
     assert [image["alt"] for image in reader.images] == ["source_000_features"]
     assert reader.images[0]["src"].startswith("data:image/jpeg;base64,")

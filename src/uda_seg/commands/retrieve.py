@@ -39,6 +39,7 @@ class Trained:
 def run(config: DictConfig, folder: Path) -> float | None:
     complete = evaluation_config(config, sides=("source", "target"))
     plain: Any = OmegaConf.to_container(complete, resolve=True)
+    check_settings(plain)
     trained = open_all(plain)
     run_folder.open_run(complete, folder)
     sides = {domain: open_side(domain, plain, trained) for domain in ("source", "target")}
@@ -61,6 +62,15 @@ def run(config: DictConfig, folder: Path) -> float | None:
     report.print_result(result)
     log.info("tables, strips and page: %s", folder / "index.html")
     return None
+
+
+def check_settings(config: Mapping[str, Any]) -> None:
+    if not 0 < config["relevant"] < 1:
+        raise ConfigError(
+            f"relevant={config['relevant']}: must be between 0 and 1, a share of the gallery"
+        )
+    if not config["k"]:
+        raise ConfigError("k=[]: give at least one number of neighbours, k=[1,5,10]")
 
 
 def open_all(config: Mapping[str, Any]) -> dict[str, Trained]:
@@ -148,7 +158,7 @@ def facts(
     directions: Sequence[Direction],
 ) -> dict[str, Any]:
     """What retrieval.json holds, and all that reports read."""
-    above, classes = directions[0].above, sides["source"].classes
+    classes = sides["source"].classes
     return {
         "schema": report.SCHEMA,
         **{
@@ -165,7 +175,7 @@ def facts(
         "counted": [classes[place] for place in common],
         "k": config["k"],
         "relevant": config["relevant"],
-        "threshold": None if above is None else round(100 * above, 3),
+        "judged": directions[0].layouts is not None,
         "runs": [
             {
                 "label": label,

@@ -33,12 +33,19 @@ class Direction:
     gallery: str
     layouts: np.ndarray | None
     """(Q, G) similarities of the labels' layouts; None when a side has no labels."""
-    above: float | None
-    """Layout similarity of what is relevant."""
+    above: np.ndarray | None
+    """(Q,) the layout similarity that is relevant to each query."""
     chance: Scores
     best: Scores
     answers: dict[tuple[str, str], Answer]
     """By run and descriptor, in the runs' order."""
+
+    def judgement(self, query: int, place: int) -> tuple[float | None, bool | None]:
+        """Layout similarity, and whether it is relevant; None where the labels do not tell."""
+        if self.layouts is None or self.above is None or np.isnan(self.layouts[query, place]):
+            return None, None
+        alike = float(self.layouts[query, place])
+        return alike, bool(alike > self.above[query])
 
 
 def answer(
@@ -52,12 +59,11 @@ def answer(
         vectors: of every side, run and descriptor.
         layouts: side -> (N, CELLS, C), or None.
         ks: numbers of neighbours.
-        share: of all pairs of source and target that count as relevant.
+        share: of the gallery that counts as relevant to a query.
     """
-    alike, above = None, None
+    alike = None
     if layouts["source"] is not None and layouts["target"] is not None:
         alike = retrieval.layout_similarities(layouts["source"], layouts["target"])
-        above = retrieval.threshold(alike, share)
     found = []
     for queries, gallery in DIRECTIONS:
         turned = alike.T if alike is not None and queries == "target" else alike
@@ -66,7 +72,9 @@ def answer(
         other = next(iter(next(iter(searched.values())).values()))
         chance = retrieval.even_mixing(len(one), len(other), ks)
         best = dict(chance)
-        if turned is not None and above is not None:
+        above = None
+        if turned is not None:
+            above = retrieval.thresholds(turned, share)
             chance = retrieval.chance(turned, above, ks) | chance
             best = retrieval.best(turned, above, ks) | best
         answers = {
@@ -82,7 +90,7 @@ def _answer(
     queries: np.ndarray,
     gallery: np.ndarray,
     layouts: np.ndarray | None,
-    above: float | None,
+    above: np.ndarray | None,
     ks: Sequence[int],
 ) -> Answer:
     similarity = retrieval.cosines(queries, gallery)

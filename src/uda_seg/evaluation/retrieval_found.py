@@ -23,7 +23,7 @@ def neighbours(
         for (label, descriptor), one in direction.answers.items():
             for query, ranked in enumerate(one.ranked[:, :count]):
                 for rank, place in enumerate(ranked, 1):
-                    alike = None if direction.layouts is None else direction.layouts[query, place]
+                    alike, relevant = direction.judgement(query, place)
                     found.append(
                         {
                             "run": label,
@@ -33,8 +33,8 @@ def neighbours(
                             "rank": rank,
                             "neighbour": gallery.name_of(place),
                             "cosine": round(float(one.similarity[query, place]), 5),
-                            "layout": None if alike is None else round(100 * float(alike), 2),
-                            "relevant": None if alike is None else bool(alike > direction.above),
+                            "layout": None if alike is None else round(100 * alike, 2),
+                            "relevant": relevant,
                         }
                     )
     return found
@@ -91,10 +91,10 @@ def row(
     shown = [strips.Shown(*sides[direction.queries].shown(query, network), "query")]
     for place in one.ranked[query, :count]:
         words, frame = f"cosine {one.similarity[query, place]:.3f}", strips.PLAIN
-        if direction.layouts is not None:
-            alike = direction.layouts[query, place]
+        alike, relevant = direction.judgement(query, place)
+        if alike is not None:
             words += f", layout {100 * alike:.0f} %"
-            frame = strips.RELEVANT if alike > direction.above else strips.OTHER
+            frame = strips.RELEVANT if relevant else strips.OTHER
         image, classes = sides[direction.gallery].shown(place, network)
         shown.append(strips.Shown(image, classes, words, frame))
     return shown

@@ -86,8 +86,8 @@ def describe_all(
             for descriptor, vectors in describe(network, image, side.domain).items():
                 found[name].setdefault(descriptor, []).append(vectors)
         layouts += [layout(one.numpy(), counted, len(side.classes)) for one in batch.label]
-    vectors = {
+    described = {
         name: {descriptor: torch.cat(parts).numpy() for descriptor, parts in by_name.items()}
         for name, by_name in found.items()
     }
-    return vectors, np.stack(layouts) if counted else None
+    return described, np.stack(layouts) if counted else None

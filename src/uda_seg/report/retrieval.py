@@ -90,14 +90,13 @@ def _number(value: float | None, sign: bool = False) -> str:
 def legend(result: Mapping[str, Any]) -> dict[str, str]:
     """What the table's words mean."""
     largest, relevant = max(result["k"]), f"{100 * result['relevant']:g} %"
-    labelled = result["threshold"] is not None
     words = {f"{name}": meaning for name, meaning in DESCRIPTORS.items()}
-    if labelled:
+    if result["judged"]:
         words |= {
-            "relevant": f"the {relevant} of all pairs whose labels' layouts are most similar "
-            f"(above {result['threshold']:.1f} %)",
+            "relevant": f"the {relevant} of the gallery whose labels' layouts are most like the "
+            "query's",
             "P@k": "of the k nearest, how many are relevant",
-            "mAP": "mean average precision, over queries to which something is relevant",
+            "mAP": "mean average precision over the whole ranking",
             f"layout@{largest}": "mean similarity of the label layouts of query and neighbours: "
             "histogram intersection, whole image and 3×3 cells",
         }
@@ -106,7 +105,7 @@ def legend(result: Mapping[str, Any]) -> dict[str, str]:
         "domain: the nearer to chance, the less the domains are told apart",
         "chance": "expected of neighbours drawn at random",
     }
-    if labelled:
+    if result["judged"]:
         words["best possible"] = "neighbours chosen by their labels (for other: chance)"
     if any(row["over"] is not None for row in result["rows"]):
         words["−"] = (
@@ -117,34 +116,41 @@ def legend(result: Mapping[str, Any]) -> dict[str, str]:
 
 
 def print_result(result: Mapping[str, Any], console: Console | None = None) -> None:
-    """One table a direction, and what its words mean."""
+    """Of each direction the values, then the differences; and what the words mean."""
     console = console or Console()
+    runs = len(result["runs"])
     for direction in directions(result):
         heads, lines = grid(result, direction)
-        table = Table(box=box.SIMPLE_HEAD)
-        table.add_column("by")
-        table.add_column("")
-        for place, head in enumerate(heads):
-            longest = max(len(line.cells[place]) for line in lines)
-            table.add_column(Text(head), justify="right", min_width=longest)  # heads may wrap
-        before: str | None = None
-        for line in lines:
-            if before not in (None, line.descriptor):
-                table.add_section()
-            cells = [
-                Text(text, "bold" if clear else "")
-                for text, clear in zip(line.cells, line.clear, strict=True)
-            ]
-            cells[0].stylize("dim")
-            cells[-1].stylize("dim")
-            name = line.descriptor if line.descriptor != before else ""
-            table.add_row(name, line.metric, *cells)
-            before = line.descriptor
+        places = range(len(heads))
         console.print(f"\n{title(result, direction)}", style="bold", markup=False, highlight=False)
-        console.print(table)
+        console.print(_table(heads, lines, [*places[: runs + 1], places[-1]]))
+        if runs > 1:
+            console.print(_table(heads, lines, places[runs + 1 : -1]))
     console.print("Percent.", style="dim")
     for name, meaning in legend(result).items():
         console.print(f"{name}: {meaning}.", style="dim", highlight=False, markup=False)
+
+
+def _table(heads: Sequence[str], lines: Sequence[Line], columns: Sequence[int]) -> Table:
+    """Some of the columns: all together are wider than a terminal."""
+    table = Table(box=box.SIMPLE_HEAD)
+    table.add_column("by", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    for place in columns:
+        longest = max(len(line.cells[place]) for line in lines)
+        head = Text(heads[place].replace("_", " "))  # heads may wrap
+        table.add_column(head, justify="right", min_width=longest)
+    before: str | None = None
+    for line in lines:
+        if before not in (None, line.descriptor):
+            table.add_section()
+        cells = [
+            Text(line.cells[place], "bold" if line.clear[place] else "dim" * (place == 0))
+            for place in columns
+        ]
+        table.add_row(line.descriptor if line.descriptor != before else "", line.metric, *cells)
+        before = line.descriptor
+    return table
 
 
 def table_of(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -16,7 +16,7 @@ from uda_seg.run_folder import write_text
 
 WIDEST = 1400
 """Pixels; wider strips are made smaller, so that a page can be mailed."""
-QUALITY = 88
+QUALITY = 80
 """Of the JPEGs in the page."""
 
 
@@ -84,8 +84,8 @@ def _strips(result: Mapping[str, Any], direction: tuple[str, str], strips: Seque
     )
     words = "The query and its nearest neighbours, nearest first; below each its label, or where "
     words += "there is none what the run predicts. "
-    if result["threshold"] is not None:
-        words += "Green frame: relevant; red: not."
+    if result["judged"]:
+        words += "Green frame: relevant; orange: not."
     return f'<p class="soft">{words}</p>{class_key(result["classes"])}{figures}'
 
 
