@@ -78,13 +78,8 @@ class Scoreboard(Callback):
     def write(self, trainer: Trainer, finished: bool) -> None:
         if not trainer.is_global_zero or not self.selections:
             return
-        here = self._since_start()
-        done = (
-            2
-            * self.facts["batch_size"]
-            * trainer.world_size
-            * (trainer.global_step - self.first_step)
-        )
+        here, steps = self._since_start(), trainer.global_step - self.first_step
+        images = 2 * self.facts["batch_size"] * trainer.world_size * steps
         scores.save(
             self.path,
             {
@@ -94,7 +89,7 @@ class Scoreboard(Callback):
                 "selections": self.selections,
                 "history": self.history,
                 "training_seconds": round(self.seconds + here, 1),
-                "images_per_second": round(done / max(here, 1e-9), 2),
+                "images_per_second": round(images / here, 2) if here else None,
                 "device": device_of(trainer),
                 "finished": finished,
             },

@@ -84,6 +84,22 @@ def test_runs_that_differ_in_seed_and_machine_alone_are_one_row(tmp_path):
     assert label(found) == ["AdaptSegNet, lambda_adv 0.001", "AdaptSegNet, lambda_adv 0.002"]
 
 
+def test_labels_say_no_more_than_is_needed_and_leave_a_comparisons_alone(tmp_path):
+    save_comparison(tmp_path / "compare", seeds=(0,))
+    for number, (weight, rate) in enumerate([(1, 10), (1, 20), (2, 10)]):
+        said = {"backbone.lr": rate, "method.lambda_adv": weight, "method.x": 10 * weight}
+        save_whole_run(tmp_path / f"run{number}", "adaptseg", 0, 0.5, said)
+    config = tmp_path / "compare" / ".hydra" / "config.yaml"
+    config.write_text(config.read_text().replace("ours & theirs", "AdaptSegNet"))
+    (board,), _ = boards_of(tmp_path)
+    words = [text for text in labels_of(board) if text.startswith("AdaptSegNet")]
+    assert words == [
+        "AdaptSegNet",
+        *(f"AdaptSegNet, lambda_adv {weight}, lr {rate}" for weight, rate in
+          [(1, 10), (1, 20), (2, 10)]),
+    ]  # fmt: skip
+
+
 def test_runs_started_from_different_networks_are_not_one_row(tmp_path):
     starts = [save_whole_run(tmp_path / f"s{n}", "source_only", n, 0.3) for n in (0, 1)]
     other = save_whole_run(tmp_path / "other", "source_only", 0, 0.3, {"trainer.steps": 99})

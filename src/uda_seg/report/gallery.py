@@ -197,7 +197,7 @@ def _drawn(cells: Sequence[Cell], widest: int) -> str:
     figures = []
     for cell in cells:
         images = "".join(
-            f'<img loading="lazy" alt="{escape(one.alternative)}" src="{embed(one, widest)}">'
+            f'<img alt="{escape(one.alternative)}" src="{embed(one, widest)}">'
             for one in cell.pictures
         )
         figures.append(f"<figure>{images}<figcaption>{cell.caption}</figcaption></figure>")

@@ -24,7 +24,7 @@ class Group:
         label: of its row, if that comparison is known.
         shown: whether the comparison shows it.
         roles: role to name of a row, as the comparison has them.
-        order: before others in one comparison.
+        order: comparisons' rows come first, in theirs.
     """
 
     runs: list[Run]
@@ -32,7 +32,7 @@ class Group:
     label: str | None = None
     shown: bool = True
     roles: dict[str, str] = field(default_factory=dict)
-    order: tuple[str, int] = ("", 0)
+    order: tuple[bool, str, int] = (True, "", 0)
 
     @property
     def scores(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ def _group(runs: list[Run]) -> Group:
     comparison, name = comparison_of(folder), folder.parent.name
     place = str(folder.parents[1])
     if comparison is None:
-        return Group(runs, name, order=(place, 1000))
+        return Group(runs, name, order=(False, place, 1000))
     entry = comparison["rows"][name]
     return Group(
         runs,
@@ -124,7 +124,7 @@ def _group(runs: list[Run]) -> Group:
         entry.get("label"),
         entry.get("shown", True),
         {role: comparison[role] for role in ROLES if comparison.get(role)},
-        (place, list(comparison["rows"]).index(name)),
+        (False, place, list(comparison["rows"]).index(name)),
     )
 
 

@@ -19,15 +19,12 @@ NAMES = {
     "pit": "PIT",
 }
 UNTOLD = {
-    "seed",
-    "method",
-    "backbone",
-    "initial",
-    "checkpoint",
-    *PLACES,
+    *("seed", "method", "backbone", "source", "target", "initial", "checkpoint"),
+    *("trainer.validate_every", "trainer.checkpoint_every", *PLACES),
+    *(f"trainer.{name}" for name in run_folder.HARDWARE),
     *run_folder.NOT_THE_EXPERIMENT,
 }
-"""Overrides that no label mentions: they are in the method's name, or compute nothing."""
+"""Overrides that no label mentions: they are in a name already, or compute nothing."""
 ABSENT = object()
 
 
@@ -62,11 +59,10 @@ def value_at(config: Mapping[str, Any], key: str) -> Any:
 
 def told(overrides: Mapping[str, str]) -> dict[str, str]:
     """The overrides that say what was computed, but for the seed."""
-    hardware = {f"trainer.{name}" for name in run_folder.HARDWARE}
     return {
         key: value
         for key, value in overrides.items()
-        if key not in UNTOLD | hardware and not key.startswith(("hydra", "logger"))
+        if key not in UNTOLD and not key.startswith(("hydra", "logger"))
     }
 
 
@@ -78,15 +74,31 @@ def _base(group: Group) -> str:
 
 
 def _differences(groups: Sequence[Group]) -> list[str]:
-    """What tells each from the others, by the overrides that were given for any of them."""
-    keys = dict.fromkeys(key for group in groups for key in told(group.runs[0].overrides))
+    """What tells each from the others, by as few as possible of the overrides that were given.
+
+    A row that a comparison has named keeps its name.
+    """
+    told_of = [told(group.runs[0].overrides) for group in groups]
+    keys = sorted(dict.fromkeys(k for said in told_of for k in said), key=_method_first)
     values = {key: [_said(group, key) for group in groups] for key in keys}
-    differing = [key for key, found in values.items() if len(set(found)) > 1]
+    for key in list(reversed(keys)):
+        others = [one for one in keys if one != key]
+        if _kinds(values, others) == _kinds(values, keys):
+            keys = others
     words = []
-    for place in range(len(groups)):
-        pairs = ((_last(key, differing), values[key][place]) for key in differing)
+    for place, group in enumerate(groups):
+        pairs = [] if group.label else [(_last(key, keys), values[key][place]) for key in keys]
         words.append(", ".join(f"{name} {value}" for name, value in pairs if value))
     return words
+
+
+def _kinds(values: Mapping[str, Sequence[str]], keys: Sequence[str]) -> int:
+    """How many groups these keys can tell apart."""
+    return len(set(zip(*(values[key] for key in keys)))) if keys else 1
+
+
+def _method_first(key: str) -> bool:
+    return not key.startswith("method.")
 
 
 def _said(group: Group, key: str) -> str:

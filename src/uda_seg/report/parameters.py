@@ -168,7 +168,7 @@ def _figure(
         curves.append(Curve(look, _seeds(points, places, selection)))
         rows += [[look.label, f"{v:g}", line.miou.text()] for v, line in points.items()]
     for paper in papers:
-        look = Series(paper.label, "var(--soft, #777)", "5 4")
+        look = Series(paper.label, "var(--ink, #333)", "6 3 1 3")
         line = [(places[value], paper.points[value]) for value in sorted(paper.points)]
         curves.append(Curve(look, [line]))
         origin = f" ({paper.origin})" if paper.origin else ""

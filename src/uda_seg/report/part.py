@@ -29,11 +29,16 @@ def scroller(inner: str, label: str) -> str:
     )
 
 
+def row_head(words: str) -> str:
+    """The cell that names a row; a long name is broken."""
+    return f'<th scope="row"><span class="row">{escape(words)}</span></th>'
+
+
 def grid(heads: Sequence[str], rows: Sequence[Sequence[str]], label: str) -> str:
     """A table of plain text; the first cell of a row names it."""
     head = "".join(f'<th scope="col">{escape(words)}</th>' for words in heads)
     body = "".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>'
+        f"<tr>{row_head(row[0])}"
         + "".join(f"<td>{escape(cell)}</td>" for cell in row[1:])
         + "</tr>"
         for row in rows

@@ -10,7 +10,10 @@ from uda_seg.evaluation.scores import SELECTIONS
 from uda_seg.report import table
 from uda_seg.report.comparison import SHORT, Line, spread
 from uda_seg.report.figures import Series
-from uda_seg.report.part import Part, grid, note, scroller
+from uda_seg.report.part import Part, grid, note, row_head, scroller
+
+ABSURD = 1e6
+"""Images a second; older runs said so when they were resumed after their last step."""
 
 
 def cards(lines: Sequence[Line], looks: Sequence[Series]) -> str:
@@ -42,7 +45,7 @@ def scores_table(lines: Sequence[Line], selection: str) -> Part:
     )
     body = []
     for i, (line, row) in enumerate(zip(lines, cells, strict=True)):
-        columns = [f'<th scope="row">{escape(row[0])}</th>']
+        columns = [row_head(row[0])]
         for h, cell in zip(heads[1:], row[1:], strict=True):
             value = line.iou[full[h]] if h in full else line.miou.mean if h == "mIoU" else np.nan
             kinds = ["best"] * ((i, h) in best) + ["main"] * (h == "mIoU")
@@ -104,7 +107,8 @@ def costs(lines: Sequence[Line]) -> Part:
     for line in lines:
         runs = line.row.runs
         seconds = [run["training_seconds"] for run in runs if run.get("training_seconds")]
-        rates = [run["images_per_second"] for run in runs if run.get("images_per_second")]
+        rates = [run.get("images_per_second") or math.inf for run in runs]
+        rates = [rate for rate in rates if rate < ABSURD]
         devices = dict.fromkeys(str(run["device"]) for run in runs if run.get("device"))
         rows.append([
             line.row.label,

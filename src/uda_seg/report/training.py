@@ -26,7 +26,7 @@ def miou_curves(lines: Sequence[Line], looks: Sequence[Series]) -> Part | None:
         Curve(look, [_history(run, "miou") for run in line.row.runs])
         for line, look in zip(lines, looks, strict=True)
     ]
-    if not any(run for curve in curves for run in curve.runs):
+    if not any(len(run) > 1 for curve in curves for run in curve.runs):
         return None
     drawn = draw_curves(curves, Plot("training step", "target mIoU, percent", "mIoU by step"))
     words = (
@@ -39,7 +39,7 @@ def miou_curves(lines: Sequence[Line], looks: Sequence[Series]) -> Part | None:
 
 def loss_curves(found: Logged, looks: Sequence[Series]) -> Part | None:
     """One figure a loss."""
-    names = [name for name in found if name.startswith("loss/")]
+    names = [name for name in found if name.startswith("loss/") and _is_curve(found[name])]
     if not names:
         return None
     figures = [
@@ -56,7 +56,7 @@ def label_free_curves(lines: Sequence[Line], found: Logged, looks: Sequence[Seri
     """Discriminators' accuracy, and how sure and varied predictions are: all without labels."""
     figures = []
     for name, runs in found.items():
-        if name.startswith("critic_accuracy/"):
+        if name.startswith("critic_accuracy/") and _is_curve(runs):
             title = f"discriminator {name.partition('/')[2].replace('_', ' ')}, share right"
             figures.append(_figure(runs, looks, title, (0.0, 1.0)))
     for name, title in (
@@ -64,7 +64,7 @@ def label_free_curves(lines: Sequence[Line], found: Logged, looks: Sequence[Seri
         ("information_maximisation", "information in predictions, nats"),
     ):
         runs = [[_history(run, name) for run in line.row.runs] for line in lines]
-        if any(points for line in runs for points in line):
+        if _is_curve(runs):
             figures.append(_figure(runs, looks, title, dots=True))
     if not figures:
         return None
@@ -100,6 +100,10 @@ def _of_run(line: Line, place: int) -> Mapping[str, Points]:
                 if value is not None:
                     logged.setdefault(f"loss/{name}", []).append((entry["step"], value))
     return {name: thin(points, POINTS) for name, points in logged.items()}
+
+
+def _is_curve(runs: Sequence[Sequence[Points]]) -> bool:
+    return any(len(points) > 1 for line in runs for points in line)
 
 
 def _history(run: Mapping[str, Any], name: str) -> Points:
