@@ -70,6 +70,18 @@ def test_no_descriptor_exceeds_the_best():
     assert (best["average_precision", None][(layouts > above[:, None]).any(1)] == 1).all()
 
 
+def test_a_blind_answer_is_the_same_for_all_and_right_for_most():
+    layouts, above = RANDOM.random((5, 9)), np.full(5, 0.6)
+    often = [int((layouts[:, g] > 0.6).sum()) for g in range(9)]
+    found = retrieval.blind(layouts, above, (1, 3))
+    assert found["precision", 1].sum() == max(often)
+    assert found["precision", 3].mean() == pytest.approx(sum(sorted(often)[-3:]) / 15)
+    for _ in range(20):
+        same = np.repeat(retrieval.ranking(RANDOM.random((1, 9))), 5, 0)
+        other = retrieval.judged(same, layouts, above, (1, 3))
+        assert other["precision", 3].mean() <= found["precision", 3].mean() + 1e-12
+
+
 def test_ties_are_broken_by_chance_but_always_the_same_way():
     ranked = retrieval.ranking(np.zeros((2, 40)))
     assert sorted(ranked[0]) == list(range(40))
@@ -179,6 +191,8 @@ def test_rows_hold_every_number_with_its_chance():
     metrics = 2 + 1 + 2 + 2  # precision, average precision, layout, other domain
     assert len(plain) == 2 * 2 * 3 * metrics
     assert all(None not in (row["value"], row["chance"], row["best"]) for row in plain)
+    blind = {row["metric"] for row in plain if row["blind"] is None}
+    assert blind == {"other_domain"}
     differences = [row for row in found if row["over"] is not None]
     assert len(differences) == 2 * 2 * 2 * metrics
     assert {(row["run"], row["over"]) for row in differences} == {

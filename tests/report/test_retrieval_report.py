@@ -27,6 +27,7 @@ def row(
         "value": value,
         "half_width": None,
         "chance": 10.0,
+        "blind": 15.0,
         "best": 90.0,
     } | more
 
@@ -61,17 +62,17 @@ def test_a_line_has_chance_first_and_the_best_last():
     found = result(ROWS)
     assert directions(found) == [("source", "target")]
     heads, lines = grid(found, ("source", "target"))
-    assert heads == ["chance", "before", "after", "after − before", "best possible"]
+    assert heads == ["chance", "blind", "before", "after", "after − before", "best possible"]
     assert [(line.descriptor, line.metric) for line in lines] == [
         ("features", "P@1"),
         ("features", "P@5"),
         ("features", "layout@5"),
     ]
-    assert lines[0].cells == ("10.0", "20.0", "26.0", "+6.0 ± 5.0", "90.0")
-    assert lines[0].clear == (False, False, False, True, False)
-    assert lines[1].cells == ("10.0", "30.0", "31.0", "+1.0 ± 1.5", "90.0")
+    assert lines[0].cells == ("10.0", "15.0", "20.0", "26.0", "+6.0 ± 5.0", "90.0")
+    assert lines[0].clear == (False, False, False, False, True, False)
+    assert lines[1].cells == ("10.0", "15.0", "30.0", "31.0", "+1.0 ± 1.5", "90.0")
     assert not any(lines[1].clear)
-    assert lines[2].cells == ("–", "–", "–", "–", "90.0")
+    assert lines[2].cells == ("–", "15.0", "–", "–", "–", "90.0")
 
 
 def test_the_terminal_shows_all_of_it_in_80_columns():
@@ -86,7 +87,7 @@ def test_the_terminal_shows_all_of_it_in_80_columns():
 def test_csv_leaves_out_what_does_not_apply():
     lines = table_of(ROWS).splitlines()
     assert lines[0].startswith("queries,gallery,descriptor,run,over,metric,k")
-    assert lines[4].endswith(",layout,5,4,,,,90.0")
+    assert lines[4].endswith(",layout,5,4,,,,15.0,90.0")
     assert len(lines) == 1 + len(ROWS)
     assert table_of([]) == ""
 

@@ -80,6 +80,17 @@ def chance(layouts: np.ndarray, above: np.ndarray, ks: Sequence[int]) -> Scores:
     return found | {("layout", k): _mean(layouts) for k in ks}
 
 
+def blind(layouts: np.ndarray, above: np.ndarray, ks: Sequence[int]) -> Scores:
+    """One order for all queries: first what is relevant to most of them.
+
+    A network that does not look at the query can get as far as this, and where a domain's streets
+    are all alike, or a gallery is one drive, that is far above chance.
+    """
+    often = (layouts > above[:, None]).sum(0)
+    order = ranking(often[None].astype(float))
+    return judged(np.repeat(order, len(layouts), 0), layouts, above, ks)
+
+
 def average_precision(hits: np.ndarray) -> np.ndarray:
     """Ranked hits (Q, G) to (Q,): the mean, over hits, of the precision down to each; NaN for a
     query without any.

@@ -35,8 +35,8 @@ class Direction:
     """(Q, G) similarities of the labels' layouts; None when a side has no labels."""
     above: np.ndarray | None
     """(Q,) the layout similarity that is relevant to each query."""
-    chance: Scores
-    best: Scores
+    levels: dict[str, Scores]
+    """What to hold against the answers: `chance`, `blind` and `best`, see `retrieval`."""
     answers: dict[tuple[str, str], Answer]
     """By run and descriptor, in the runs' order."""
 
@@ -70,19 +70,19 @@ def answer(
         asked, searched = vectors[queries], vectors[gallery]
         one = next(iter(next(iter(asked.values())).values()))
         other = next(iter(next(iter(searched.values())).values()))
-        chance = retrieval.even_mixing(len(one), len(other), ks)
-        best = dict(chance)
-        above = None
+        even, above = retrieval.even_mixing(len(one), len(other), ks), None
+        levels: dict[str, Scores] = {"chance": even, "blind": {}, "best": even}
         if turned is not None:
             above = retrieval.thresholds(turned, share)
-            chance = retrieval.chance(turned, above, ks) | chance
-            best = retrieval.best(turned, above, ks) | best
+            levels["chance"] = retrieval.chance(turned, above, ks) | even
+            levels["blind"] = retrieval.blind(turned, above, ks)
+            levels["best"] = retrieval.best(turned, above, ks) | even
         answers = {
             (run, name): _answer(asked[run][name], searched[run][name], turned, above, ks)
             for run in asked
             for name in asked[run]
         }
-        found.append(Direction(queries, gallery, turned, above, chance, best, answers))
+        found.append(Direction(queries, gallery, turned, above, levels, answers))
     return found
 
 
@@ -108,7 +108,7 @@ def rows(directions: Sequence[Direction]) -> Iterator[dict[str, Any]]:
     of their 95 % interval.
     """
     for direction in directions:
-        chance, best = (retrieval.means(one) for one in (direction.chance, direction.best))
+        levels = {name: retrieval.means(one) for name, one in direction.levels.items()}
         runs = list(dict.fromkeys(run for run, _ in direction.answers))
         for (run, descriptor), answer in direction.answers.items():
             base = {
@@ -124,8 +124,7 @@ def rows(directions: Sequence[Direction]) -> Iterator[dict[str, Any]]:
                     **_named(key, answer.scores),
                     "value": _percent(value),
                     "half_width": None,
-                    "chance": _percent(chance[key]),
-                    "best": _percent(best[key]),
+                    **{name: _percent(means.get(key)) for name, means in levels.items()},
                 }
             for earlier in runs[: runs.index(run)] if run == runs[-1] else ():
                 theirs = direction.answers[earlier, descriptor].scores
@@ -137,8 +136,7 @@ def rows(directions: Sequence[Direction]) -> Iterator[dict[str, Any]]:
                         **_named(key, answer.scores),
                         "value": _percent(value),
                         "half_width": _percent(half),
-                        "chance": None,
-                        "best": None,
+                        **dict.fromkeys(levels),
                     }
 
 
@@ -147,5 +145,5 @@ def _named(key: tuple[str, int | None], scores: Scores) -> dict[str, Any]:
     return {"metric": key[0], "k": key[1], "asked": int((~np.isnan(scores[key])).sum())}
 
 
-def _percent(value: float) -> float | None:
-    return None if np.isnan(value) else round(100 * value, 3)
+def _percent(value: float | None) -> float | None:
+    return None if value is None or np.isnan(value) else round(100 * value, 3)

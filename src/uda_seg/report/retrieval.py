@@ -48,7 +48,9 @@ def title(result: Mapping[str, Any], direction: tuple[str, str]) -> str:
 
 
 def grid(result: Mapping[str, Any], direction: tuple[str, str]) -> tuple[list[str], list[Line]]:
-    """Heads and lines: chance, every run, differences to the last one, the best possible."""
+    """Heads and lines: chance, the best blind answer, every run, differences to the last one, and
+    the best possible.
+    """
     rows = [row for row in result["rows"] if (row["queries"], row["gallery"]) == direction]
     largest = max(result["k"])
     columns = list(dict.fromkeys((row["run"], row["over"]) for row in rows))
@@ -60,14 +62,14 @@ def grid(result: Mapping[str, Any], direction: tuple[str, str]) -> tuple[list[st
             line = lines.setdefault((row["descriptor"], metric), {})
             line[row["run"], row["over"]] = row
     heads = [run if over is None else f"{run} − {over}" for run, over in columns]
-    return ["chance", *heads, "best possible"], [
+    return ["chance", "blind", *heads, "best possible"], [
         _line(descriptor, metric, [line.get(column) for column in columns])
         for (descriptor, metric), line in lines.items()
     ]
 
 
 def _line(descriptor: str, metric: str, rows: Sequence[Mapping[str, Any] | None]) -> Line:
-    """Chance and the best possible are the same for all runs."""
+    """What runs are held against is the same for all of them."""
     texts, clear = [], []
     for row in rows:
         value, half = (row["value"], row["half_width"]) if row else (None, None)
@@ -77,8 +79,8 @@ def _line(descriptor: str, metric: str, rows: Sequence[Mapping[str, Any] | None]
             texts.append(_number(value, sign=True) + ("" if half is None else f" ± {half:.1f}"))
         clear.append(value is not None and half is not None and abs(value) > half)
     one = next(row for row in rows if row is not None and row["over"] is None)
-    cells = (_number(one["chance"]), *texts, _number(one["best"]))
-    return Line(descriptor, metric, cells, (False, *clear, False))
+    cells = (_number(one["chance"]), _number(one["blind"]), *texts, _number(one["best"]))
+    return Line(descriptor, metric, cells, (False, False, *clear, False))
 
 
 def _number(value: float | None, sign: bool = False) -> str:
@@ -106,6 +108,10 @@ def legend(result: Mapping[str, Any]) -> dict[str, str]:
         "chance": "expected of neighbours drawn at random",
     }
     if result["judged"]:
+        words["blind"] = (
+            "one order for all queries, first what is relevant to most: what is not above this "
+            "may not have looked at the query"
+        )
         words["best possible"] = "neighbours chosen by their labels (for other: chance)"
     if any(row["over"] is not None for row in result["rows"]):
         words["−"] = (
@@ -123,9 +129,9 @@ def print_result(result: Mapping[str, Any], console: Console | None = None) -> N
         heads, lines = grid(result, direction)
         places = range(len(heads))
         console.print(f"\n{title(result, direction)}", style="bold", markup=False, highlight=False)
-        console.print(_table(heads, lines, [*places[: runs + 1], places[-1]]))
+        console.print(_table(heads, lines, [*places[: runs + 2], places[-1]]))
         if runs > 1:
-            console.print(_table(heads, lines, places[runs + 1 : -1]))
+            console.print(_table(heads, lines, places[runs + 2 : -1]))
     console.print("Percent.", style="dim")
     for name, meaning in legend(result).items():
         console.print(f"{name}: {meaning}.", style="dim", highlight=False, markup=False)
@@ -137,15 +143,15 @@ def _table(heads: Sequence[str], lines: Sequence[Line], columns: Sequence[int]) 
     table.add_column("by", no_wrap=True)
     table.add_column("", no_wrap=True)
     for place in columns:
-        longest = max(len(line.cells[place]) for line in lines)
-        head = Text(heads[place].replace("_", " "))  # heads may wrap
-        table.add_column(head, justify="right", min_width=longest)
+        head = heads[place].replace("_", " ")  # so that it can wrap
+        longest = max(map(len, [*head.split(), *(line.cells[place] for line in lines)]))
+        table.add_column(Text(head), justify="right", min_width=longest)
     before: str | None = None
     for line in lines:
         if before not in (None, line.descriptor):
             table.add_section()
         cells = [
-            Text(line.cells[place], "bold" if line.clear[place] else "dim" * (place == 0))
+            Text(line.cells[place], "bold" if line.clear[place] else "dim" * (place < 2))
             for place in columns
         ]
         table.add_row(line.descriptor if line.descriptor != before else "", line.metric, *cells)
