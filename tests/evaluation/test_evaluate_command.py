@@ -159,7 +159,7 @@ def test_a_run_of_another_version_is_told_from_a_broken_one(trained, tmp_path):
         run(settings(trained), tmp_path / "scored")
 
 
-def test_predictions_of_a_split_without_labels_are_handed_in(trained, tmp_path, caplog):
+def test_predictions_of_a_split_without_labels_are_handed_in(trained, tmp_path, caplog, capsys):
     """At the images' own size, in KITTI's ids; nothing is scored."""
     random = np.random.default_rng(0)
     for number in range(2):
@@ -169,6 +169,7 @@ def test_predictions_of_a_split_without_labels_are_handed_in(trained, tmp_path, 
     changes = {"split": "testing", "save_predictions": "benchmark", "zip_predictions": True}
     run(settings(trained, target=target, **changes), tmp_path / "scored")
     assert "kitti has no labels at split testing" in caplog.text
+    assert "mIoU" not in capsys.readouterr().out
     written = tmp_path / "scored" / "predictions"
     found = {path.name: read_ids(path) for path in written.iterdir()}
     assert {name: ids.shape for name, ids in found.items()} == {

@@ -33,6 +33,27 @@ def test_every_backbone_is_exported(name, tmp_path):
         assert [one.shape[0] for one in found] == [1, 2]
 
 
+ENCODER = {
+    "_target_": "uda_seg.networks.backbones.ResNetEncoder", "name": "resnet18",
+    "output_stride": 8, "stride_on": "conv2", "ceil_mode": True,
+}  # fmt: skip
+"""Eighteen layers in place of a hundred and one."""
+
+
+@pytest.mark.parametrize("name", ["deeplab_resnet101", "pspnet_resnet101"])
+def test_their_kinds_are_exported(name, tmp_path):
+    node = yaml.safe_load((conf_folder() / f"backbone/{name}.yaml").read_text())
+    node |= {"depth_head": False, "pretrained": "none", "encoder": ENCODER}
+    node |= {"width": 8} if "width" in node else {}
+    torch.manual_seed(0)
+    network = build(node, classes=4).eval()
+    program = deployed.trace(network, "logits", name)
+    format = formats.TorchExport()
+    format.write(program, tmp_path / format.file, "logits", {})
+    found = agreement.compare(network, format.open(tmp_path / format.file), SIZES, 0.001)
+    agreement.check(name, found, 0.001)
+
+
 class Counting(torch.nn.Module):
     """What cannot be followed: it depends on Python's view of one image."""
 

@@ -9,7 +9,13 @@ from timm.layers import Conv2dSame
 from uda_seg.config import build, conf_folder
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.dilated import DilatedDepthwise
-from uda_seg.networks.portable import PaddedBySize, PyramidOfProducts, portable, shares
+from uda_seg.networks.portable import (
+    PaddedBySize,
+    PyramidOfProducts,
+    RoundedUp,
+    portable,
+    shares,
+)
 from uda_seg.networks.pspnet import PyramidPooling
 
 
@@ -30,6 +36,8 @@ def test_products_are_adaptive_pooling(size, cells):
     rows, columns = (shares(length, cells, features) for length in size)
     expected = F.adaptive_avg_pool2d(features, cells)
     torch.testing.assert_close(rows @ features @ columns.T, expected)
+    pyramid = PyramidOfProducts(6, [1, 2])
+    torch.testing.assert_close(pyramid.pool(features, cells), expected)
 
 
 @pytest.mark.parametrize("size", [(64, 96), (51, 43)])
@@ -61,6 +69,25 @@ def test_padding_is_timms(stride, kernel, dilation):
         expected = layer(image)
         layer.__class__ = PaddedBySize
         assert torch.equal(layer(image), expected)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "stride", "padding"), [(3, 2, 1), (2, 2, 0), (3, 1, 1), (3, 3, 0)]
+)
+def test_pooling_is_rounded_up(kernel, stride, padding):
+    layer = torch.nn.MaxPool2d(kernel, stride, padding, ceil_mode=True)
+    assert RoundedUp.fits(layer) == (stride - 1 < kernel - padding)
+    for size in [(9, 14), (12, 11), (8, 5)]:
+        image = torch.randn(1, 2, *size)
+        layer.__class__ = torch.nn.MaxPool2d
+        expected = layer(image)
+        layer.__class__ = RoundedUp
+        assert torch.equal(layer(image), expected)
+
+
+def test_what_pooling_stays():
+    assert not RoundedUp.fits(torch.nn.MaxPool2d(3, 2, 1))
+    assert not RoundedUp.fits(torch.nn.MaxPool2d(2, 3, 1, ceil_mode=True))
 
 
 def test_a_pyramid_is_made_of_products():

@@ -60,7 +60,8 @@ def run(config: DictConfig, folder: Path) -> float | None:
         },
     )
     result = scores.load(folder / "scores.json")
-    print_run(result)
+    if confusion.counts().sum():
+        print_run(result)
     log.info("scores and pictures: %s", folder)
     if saved is not None:
         log.info("predictions: %s", saved.finish(plain["zip_predictions"]))

@@ -64,7 +64,7 @@ def undo(network: nn.Module) -> None:
     """Makes plain convolutions of them again."""
     for layer in network.modules():
         if isinstance(layer, DilatedDepthwise):
-            layer.__class__ = nn.Conv2d
+            layer.__class__ = nn.Conv2d  # type: ignore[assignment]
 
 
 def _keeps_size(layer: nn.Conv2d) -> bool:

@@ -1,6 +1,7 @@
 """A network in layers that exporters understand at any image size, with one answer."""
 
 import copy
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -24,7 +25,7 @@ def portable(network: SegmentationNetwork) -> SegmentationNetwork:
         if getattr(twin, name, None) is not None:
             setattr(twin, name, None)
     if hasattr(twin, "memory_format"):
-        twin.memory_format = torch.contiguous_format
+        setattr(twin, "memory_format", torch.contiguous_format)  # noqa: B010  (not all have it)
     twin.to(memory_format=torch.contiguous_format)
     undo(twin)  # reshaping by parts makes a long graph, and is of use to oneDNN alone
     for layer in twin.modules():
@@ -32,6 +33,8 @@ def portable(network: SegmentationNetwork) -> SegmentationNetwork:
             layer.__class__ = PyramidOfProducts
         elif type(layer) is Conv2dSame:
             layer.__class__ = PaddedBySize
+        elif type(layer) is nn.MaxPool2d and RoundedUp.fits(layer):
+            layer.__class__ = RoundedUp
     return twin
 
 
@@ -40,7 +43,10 @@ class PyramidOfProducts(PyramidPooling):
 
     def pool(self, features: Tensor, cells: int) -> Tensor:
         rows, columns = (shares(length, cells, features) for length in features.shape[-2:])
-        return rows @ features @ columns.T
+        maps = features.flatten(0, 1)  # `@` would fold and unfold them by rules about sizes
+        rows, columns = (share.expand(maps.shape[0], -1, -1) for share in (rows, columns))
+        pooled = torch.bmm(torch.bmm(rows, maps), columns.mT)
+        return pooled.unflatten(0, features.shape[:2])
 
 
 class PaddedBySize(nn.Conv2d):
@@ -54,11 +60,35 @@ class PaddedBySize(nn.Conv2d):
         image = F.pad(image, (left // 2, left - left // 2, top // 2, top - top // 2))
         return F.conv2d(image, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
-    def _padding(self, axis: int, length: int) -> int:
+    def _padding(self, axis: int, length: int) -> Any:
         kernel, dilation = self.kernel_size[axis], self.dilation[axis]
         margin = dilation * (kernel - 1) + 1 - self.stride[axis]
         padding = -length % self.stride[axis] + margin
         return padding if margin >= 0 else torch.sym_max(padding, 0)
+
+
+class RoundedUp(nn.MaxPool2d):
+    """Max-pooling with `ceil_mode`, as pooling of a padded map: PyTorch's own asks, in Python,
+    whether a size is even.
+    """
+
+    @staticmethod
+    def fits(layer: nn.MaxPool2d) -> bool:
+        """Whether it rounds up, and no window can lie in the padding alone: that one is dropped."""
+        kernel, stride, padding = _numbers(layer)
+        whole = all(isinstance(number, int) for number in (kernel, stride, padding))
+        return layer.ceil_mode and whole and layer.dilation == 1 and stride - 1 < kernel - padding
+
+    def forward(self, image: Tensor) -> Tensor:
+        kernel, stride, padding = _numbers(self)
+        first, last = padding, padding + stride - 1
+        padded = F.pad(image, (first, last, first, last), value=-torch.inf)
+        return F.max_pool2d(padded, kernel, stride)
+
+
+def _numbers(layer: nn.MaxPool2d) -> Any:
+    """Its kernel, stride and padding."""
+    return layer.kernel_size, layer.stride, layer.padding
 
 
 def shares(length: int, cells: int, like: Tensor) -> Tensor:

@@ -7,6 +7,7 @@ from typing import Any
 from uda_seg.data.pictures import colour_of
 from uda_seg.evaluation.scores import SELECTIONS
 from uda_seg.report import terms
+from uda_seg.report.comparison import PROTOCOLS
 
 
 @dataclass
@@ -111,8 +112,10 @@ class Card:
             scores, name = self.scores, self.selection or "last"
             chosen = scores["selections"][name]
             iou = chosen["iou"]
-            protocols = {**{"mIoU": chosen["miou"]}, **chosen.get("protocols", {})}
-            figures = ", ".join(f"{key} {_percent(value)}" for key, value in protocols.items())
+            protocols = {"mIoU": chosen["miou"], **chosen["protocols"]}
+            figures = ", ".join(
+                f"{PROTOCOLS.get(k, k)} {_percent(v)}" for k, v in protocols.items()
+            )
             oracle = (
                 " This checkpoint was chosen on the target's labels: an oracle's choice, not what "
                 "an unsupervised method reaches by itself."
@@ -179,7 +182,7 @@ class Card:
             "For research on domain adaptation, and to look at its results. Not for driving, nor "
             "for any decision on which somebody's safety or rights depend: nothing of that kind "
             "was tested.\n\n"
-            f"- It was adapted to {target} alone. Other cameras, cities, weather and hours were "
+            f"- It was made for {target} alone. Other cameras, cities, weather and hours were "
             "not scored.\n"
             "- Every pixel gets one of the classes above, also where none of them is: there is no "
             "class for the unknown, and a high probability is no proof.\n"

@@ -20,6 +20,8 @@ DATASETS = {
     "UrbanSyn": "CC BY-SA 4.0 (recalled)",
     "Cityscapes": "its own terms: not for commercial use, not to be passed on (recalled)",
     "KITTI": "CC BY-NC-SA 3.0: not for commercial use (recalled)",
+    "CamVid": "said to be CC BY-NC 4.0: not for commercial use (recalled)",
+    "CamVid32": "said to be CC BY-NC 4.0: not for commercial use (recalled)",
     "BDD100K": "its own terms: educational, research and not-for-profit purposes; commercial ones "
     "for members of its consortium alone (read: bdd100k/bdd100k, doc/source/license.rst)",
     "Mapillary": "research edition: CC BY-NC-SA, not for commercial use (recalled)",
