@@ -4,7 +4,7 @@ import math
 
 import pytest
 from report.report_examples import save_sweep, save_whole_run
-from report.test_runs import boards_of
+from report.test_report_runs import boards_of
 
 from uda_seg.errors import ConfigError
 from uda_seg.report.parameters import (
