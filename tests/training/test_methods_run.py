@@ -73,3 +73,13 @@ def test_roads_teacher_is_not_what_the_run_starts_from(tmp_path: Path) -> None:
     built = run(tmp_path / "third", "method=road", "method.width=4", "backbone.optimizer.lr=0.0")
     assert torch.equal(state[f"method.teacher.network.{key}"], built[f"method.network.{key}"])
     assert not torch.equal(state[f"method.teacher.network.{key}"], state[f"method.network.{key}"])
+
+
+def test_pit_shows_what_it_has_grown(tmp_path: Path) -> None:
+    run(tmp_path / "run", "method=pit", "method.critic.width=4", "method.presence.width=4")
+    panel = cv2.imread(str(tmp_path / "run" / "panels" / "step_000002.png"))
+    columns = 8  # three, grown region, sure of presence, discriminator, training image, grown
+    assert panel.shape[1] == columns * 64 + (columns - 1) * 4
+    weights = json.loads((tmp_path / "run" / "scores.json").read_text())["weights"]
+    assert weights["pooling_target"] == 0.1
+    assert weights["expansion"] == 1.0
