@@ -82,8 +82,10 @@ def wait_for(what, seconds: float = 60.0) -> None:
 
 
 COMMAND = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests may run in the background, where
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # both are ignored, and children inherit that
 from uda_seg.comparison import Job
 from uda_seg.job_progress import watch
 folder = Path(sys.argv[1])
