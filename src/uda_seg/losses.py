@@ -93,7 +93,7 @@ def unlikelihood(logits: Tensor, label: Tensor) -> Tensor:
     """
     counts = label != IGNORE
     chosen = label.where(counts, 0)[:, None]
-    # 1 - p is the share of all other classes; from logits, it does not become 0 where p rounds to 1.
+    # 1 - p is the share of all other classes; from logits, it is above 0 where p rounds to 1.
     others = logits.scatter(1, chosen, float("-inf")).logsumexp(1)
     losses = logits.logsumexp(1) - others
     return losses.where(counts, 0).sum() / label.numel()
