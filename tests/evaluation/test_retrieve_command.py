@@ -83,7 +83,7 @@ def test_both_runs_are_scored_shown_and_compared(runs, tmp_path, capsys):
     assert result["counted"] == CLASSES
     printed = capsys.readouterr().out
     page = (output / "index.html").read_text()
-    for words in ("source → target", "target → source", "best possible"):
+    for words in ("source → target", "target → source", "blind"):
         assert words in printed
         assert words in page
     assert "adaptseg − source_only" in page

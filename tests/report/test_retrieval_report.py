@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
+import pytest
 from rich.console import Console
 
 from uda_seg.data import pictures
@@ -62,7 +63,7 @@ def test_a_line_has_chance_first_and_the_best_last():
     found = result(ROWS)
     assert directions(found) == [("source", "target")]
     heads, lines = grid(found, ("source", "target"))
-    assert heads == ["chance", "blind", "before", "after", "after − before", "best possible"]
+    assert heads == ["chance", "blind", "before", "after", "after − before", "best"]
     assert [(line.descriptor, line.metric) for line in lines] == [
         ("features", "P@1"),
         ("features", "P@5"),
@@ -82,6 +83,23 @@ def test_the_terminal_shows_all_of_it_in_80_columns():
         assert words in text.getvalue()
     for name in legend(found):
         assert name in text.getvalue()
+
+
+@pytest.mark.parametrize("runs", [6, 12])
+def test_no_column_is_lost_where_there_is_no_room(runs):
+    labels = [f"a_method_of_a_long_name_{number}" for number in range(runs)]
+    rows = [row(label, None, "precision", k, 100.0) for label in labels for k in (1, 5)]
+    rows += [
+        row(labels[-1], label, "precision", k, -100.0, half_width=10.0)
+        for label in labels[:2]
+        for k in (1, 5)
+    ]
+    found, text = result(rows), io.StringIO()
+    found["runs"] = [{"label": label} for label in labels]
+    print_result(found, Console(file=text, width=80))
+    line = next(line for line in text.getvalue().splitlines() if "P@1" in line)
+    assert line.split() == ["features", "P@1", "10.0", "15.0", *["100.0"] * runs, "90.0"]
+    assert text.getvalue().count("-100.0 ± 10.0") == 4
 
 
 def test_csv_leaves_out_what_does_not_apply():
@@ -115,7 +133,7 @@ def test_the_page_is_one_file_with_the_strips_of_its_direction(tmp_path: Path):
     page = (tmp_path / "index.html").read_text(encoding="utf-8")
     reader = Texts()
     reader.feed(page)
-    for words in ("a<town>", "+6.0 ± 5.0", "best possible", "Green frame: relevant; orange: not."):
+    for words in ("a<town>", "+6.0 ± 5.0", "best", "Green frame: relevant; orange: not."):
         assert any(words in text for text in reader.texts)
     assert [image["alt"] for image in reader.images] == ["source_000_features"]
     assert reader.images[0]["src"].startswith("data:image/jpeg;base64,")

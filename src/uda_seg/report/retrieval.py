@@ -62,7 +62,7 @@ def grid(result: Mapping[str, Any], direction: tuple[str, str]) -> tuple[list[st
             line = lines.setdefault((row["descriptor"], metric), {})
             line[row["run"], row["over"]] = row
     heads = [run if over is None else f"{run} − {over}" for run, over in columns]
-    return ["chance", "blind", *heads, "best possible"], [
+    return ["chance", "blind", *heads, "best"], [
         _line(descriptor, metric, [line.get(column) for column in columns])
         for (descriptor, metric), line in lines.items()
     ]
@@ -112,7 +112,7 @@ def legend(result: Mapping[str, Any]) -> dict[str, str]:
             "one order for all queries, first what is relevant to most: what is not above this "
             "may not have looked at the query"
         )
-        words["best possible"] = "neighbours chosen by their labels (for other: chance)"
+        words["best"] = "neighbours chosen by their labels (for other: chance)"
     if any(row["over"] is not None for row in result["rows"]):
         words["−"] = (
             "difference over the same queries ± half its 95 % interval, bold where that leaves out "
@@ -129,23 +129,33 @@ def print_result(result: Mapping[str, Any], console: Console | None = None) -> N
         heads, lines = grid(result, direction)
         places = range(len(heads))
         console.print(f"\n{title(result, direction)}", style="bold", markup=False, highlight=False)
-        console.print(_table(heads, lines, [*places[: runs + 2], places[-1]]))
-        if runs > 1:
-            console.print(_table(heads, lines, places[runs + 2 : -1]))
+        for columns in ([*places[: runs + 2], places[-1]], places[runs + 2 : -1]):
+            if columns:
+                console.print(_table(heads, lines, columns, console.width), crop=False)
     console.print("Percent.", style="dim")
     for name, meaning in legend(result).items():
         console.print(f"{name}: {meaning}.", style="dim", highlight=False, markup=False)
 
 
-def _table(heads: Sequence[str], lines: Sequence[Line], columns: Sequence[int]) -> Table:
-    """Some of the columns: all together are wider than a terminal."""
-    table = Table(box=box.SIMPLE_HEAD)
-    table.add_column("by", no_wrap=True)
-    table.add_column("", no_wrap=True)
-    for place in columns:
-        head = heads[place].replace("_", " ")  # so that it can wrap
-        longest = max(map(len, [*head.split(), *(line.cells[place] for line in lines)]))
-        table.add_column(Text(head), justify="right", min_width=longest)
+def _table(
+    heads: Sequence[str], lines: Sequence[Line], columns: Sequence[int], width: int
+) -> Table:
+    """Some of the columns: all together are wider than a terminal. Heads wrap between words, or
+    within them where there is no room; numbers never do.
+    """
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    names = [max(len(line.descriptor) for line in lines), max(len(line.metric) for line in lines)]
+    for head in ("by", ""):
+        table.add_column(head, no_wrap=True)
+    titles = [heads[place].replace("_", " ") for place in columns]
+    numbers = [max(len(line.cells[place]) for line in lines) for place in columns]
+    words = [max([n, *map(len, title.split())]) for n, title in zip(numbers, titles, strict=True)]
+    room = width - sum(names) - 2 * (len(names) + len(columns)) - 2
+    least = words if sum(words) <= room else numbers
+    if sum(numbers) > room:
+        table.width = width + sum(numbers) - room  # rather too wide than without a column
+    for title, narrowest in zip(titles, least, strict=True):
+        table.add_column(Text(title), justify="right", min_width=narrowest, overflow="fold")
     before: str | None = None
     for line in lines:
         if before not in (None, line.descriptor):
