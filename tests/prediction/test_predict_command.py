@@ -17,6 +17,8 @@ from tiny_run import (
     write_clip,
     write_picture,
     write_run,
+    write_street,
+    written,
     yaml_of,
 )
 
@@ -26,7 +28,7 @@ from uda_seg.data import pictures
 from uda_seg.data.files import read_ids, read_rgb
 from uda_seg.data.legend import LINE
 from uda_seg.data.transforms import resized
-from uda_seg.errors import CheckError, ConfigError, DataError
+from uda_seg.errors import ConfigError
 from uda_seg.overrides import check
 from uda_seg.prediction.look import GAP
 from uda_seg.prediction.work import Work
@@ -41,14 +43,7 @@ def trained(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def street(tmp_path: Path) -> Path:
-    """Three pictures in two folders, two of them of another size and turned by a pixel."""
-    for seed, name in enumerate(("a.png", "drive/b.png", "drive/c.png")):
-        write_picture(tmp_path / "in" / name, seed, 48, 64 + 16 * (seed > 0))
-    return tmp_path / "in"
-
-
-def written(folder: Path) -> list[str]:
-    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())
+    return write_street(tmp_path / "in")
 
 
 def expected_ids(trained: Path, image: np.ndarray) -> np.ndarray:
@@ -161,25 +156,6 @@ def test_other_settings_and_other_files_are_not_mixed(trained, street, tmp_path)
         run(settings(other, street / "a.png", street / "drive", overwrite=True), tmp_path)
 
 
-def test_an_input_is_never_overwritten(trained, street, tmp_path):
-    out = tmp_path / "out"
-    run(settings(trained, street / "a.png", out), tmp_path)
-    before = (out / "overlay/a.png").read_bytes()
-    with pytest.raises(ConfigError, match=r"overlay/a\.png is an input, and would be overwritten"):
-        run(settings(trained, out / "overlay/a.png", out, overwrite=True), tmp_path)
-    assert (out / "overlay/a.png").read_bytes() == before
-
-
-def test_a_broken_picture_does_not_stop_the_others(trained, street, tmp_path, caplog):
-    (street / "broken.jpg").write_bytes(b"<html>not found</html>")
-    with pytest.raises(CheckError, match="1 of 4 inputs cannot be read, listed above; all others"):
-        run(settings(trained, street, tmp_path / "out"), tmp_path)
-    assert "broken.jpg: is not a whole image file; it holds text" in caplog.text
-    assert len(list((tmp_path / "out/ids").rglob("*.png"))) == 3
-    with pytest.raises(DataError, match=r"broken\.jpg: is not a whole image file"):
-        run(settings(trained, street / "broken.jpg", tmp_path / "one"), tmp_path)
-
-
 def test_a_video_becomes_videos_of_its_size_and_times(trained, tmp_path):
     before = write_run(tmp_path / "before", seed=3, classes=["road", "bicyclist"])
     times = [0, 1, 2, 5, 6]
@@ -215,20 +191,6 @@ def frames_of_input(path: Path) -> list[tuple[None, np.ndarray]]:
     return [(None, video.read(place, {"image"}).image) for place in range(len(video))]
 
 
-def test_a_broken_video_leaves_nothing_half_written(trained, tmp_path, caplog):
-    whole = write_clip(tmp_path / "in/whole.mkv", list(range(30)))
-    code = bytearray(whole.read_bytes())
-    middle = len(code) // 2
-    code[middle : middle + 3000] = bytes(3000)
-    (tmp_path / "in/damaged.mkv").write_bytes(code)
-    (tmp_path / "in/text.mp4").write_text("no video")
-    with pytest.raises(CheckError, match="2 of 3 inputs cannot be read"):
-        run(settings(trained, tmp_path / "in", tmp_path / "out", write=["colour"]), tmp_path)
-    assert "damaged.mkv" in caplog.text
-    assert "text.mp4: the file cannot be decoded" in caplog.text
-    assert written(tmp_path / "out/colour") == ["whole.mp4"]
-
-
 def test_before_beside_after(trained, street, tmp_path):
     before = write_run(tmp_path / "before", seed=1)
     config = settings(trained, street / "a.png", tmp_path / "out", compare=str(before), write=[])
@@ -244,32 +206,6 @@ def test_before_beside_after(trained, street, tmp_path):
     np.testing.assert_array_equal(
         drawn[cell, 68:132], pictures.overlay(image, expected_ids(before, image), CLASSES, 0.5)
     )
-
-
-@pytest.mark.parametrize(
-    ("changes", "complaint"),
-    [
-        ({"write": []}, r"write=\[\]: nothing would be written"),
-        ({"size": [24]}, r"size=\[24\]: must be height, width, like \[512,1024\], or own"),
-        ({"size": "large"}, r"size=large: must be"),
-        ({"opacity": 1.5}, r"opacity=1.5: must be 0 to 1"),
-        ({"compare": "nowhere"}, r"compare=nowhere: .* is not there"),
-        ({"output": "shown.mp4"}, r"output=shown.mp4: is a file's name; give a folder"),
-        ({"codec": "h262", "input": "clip.mp4"}, r"codec=h262: this PyAV .*pip install"),
-        ({"ids": "cityscapes", "checkpoint": "camvid"}, r"Cityscapes has no bicyclist"),
-        ({"input": "nowhere"}, r"input=nowhere: is not there"),
-    ],
-)
-def test_mistakes_are_told_before_anything_is_written(
-    trained, street, tmp_path, changes, complaint
-):
-    (tmp_path / "clip.mp4").write_text("")
-    write_run(tmp_path / "camvid", classes=["road", "bicyclist"])
-    config = settings(trained, street, "out", **changes)
-    with pytest.raises(ConfigError, match=complaint):
-        run(config, tmp_path)
-    assert not Path("out").exists()
-    assert not Path("shown.mp4").exists()
 
 
 def test_the_command_line_is_checked_and_runs(trained, tmp_path, monkeypatch):

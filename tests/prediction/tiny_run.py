@@ -101,3 +101,14 @@ def frames_of(path: Path) -> list[tuple[Fraction, np.ndarray]]:
             (frame.pts * stream.time_base, frame.to_ndarray(format="gray" if grey else "rgb24"))
             for frame in container.decode(stream)
         ]
+
+
+def write_street(folder: Path) -> Path:
+    """Three pictures in two folders, two of them wider than the first."""
+    for seed, name in enumerate(("a.png", "drive/b.png", "drive/c.png")):
+        write_picture(folder / name, seed, 48, 64 + 16 * (seed > 0))
+    return folder
+
+
+def written(folder: Path) -> list[str]:
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file())

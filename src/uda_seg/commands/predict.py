@@ -29,7 +29,7 @@ from uda_seg.prediction.inputs import Input, find
 from uda_seg.prediction.look import COMPARISON, Look, id_table, legend_of
 from uda_seg.prediction.movie import Clip, check_codec
 from uda_seg.prediction.predictor import Predictor
-from uda_seg.prediction.store import OutputError, Store, check_folder
+from uda_seg.prediction.store import OutputError, Store, check_folder, writing
 from uda_seg.prediction.work import Work
 from uda_seg.trained_run import config_of
 
@@ -78,19 +78,23 @@ def run(config: DictConfig, folder: Path) -> float | None:
     look = look_of(plain, kinds, trained)
     store = open_store(output, plain, dict(zip(keys, trained, strict=True)))
     todo = store.plan(items, kinds)
-    pictures.save(output / "legend.png", legend_of(look.classes[0], LEGEND_WIDTH))
+    with writing(output):
+        pictures.save(output / "legend.png", legend_of(look.classes[0], LEGEND_WIDTH))
     work = Work(
         [one.predictor for one in trained], look, store,
         plain["batch_size"], plain["workers"], plain["codec"], plain["quality"],
     )  # fmt: skip
     try:
-        problems = do(work, todo, plain["every"], len(items) - len(todo))
+        problems = do(work, todo, plain["every"]) if todo else []
     except torch.OutOfMemoryError as error:
         raise ConfigError(
             "the device's memory does not suffice; take batch_size=1, precision=bf16-mixed, a "
             "smaller size=, or windows: inference.mode=slide inference.window=[512,512] "
             "inference.stride=[384,384]"
         ) from error
+    if len(todo) < len(items):
+        log.info("%d inputs were predicted before", len(items) - len(todo))
+    log.info("pictures, videos and prediction.json: %s", output)
     tell(problems, len(items))
     return None
 
@@ -169,14 +173,13 @@ def open_store(output: Path, config: Mapping[str, Any], trained: Mapping[str, Tr
     return Store(output, same, also, config["overwrite"])
 
 
-def do(work: Work, items: Sequence[Input], every: int, there: int) -> list[DataError]:
+def do(work: Work, items: Sequence[Input], every: int) -> list[DataError]:
     """Predicts all, with a bar; returns what is wrong with those that cannot be read.
 
     Args:
         work: how.
         items: pictures first, then videos one by one.
         every: of videos, each n-th frame.
-        there: inputs that were predicted before.
     """
     columns = (
         TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
@@ -210,14 +213,10 @@ def do(work: Work, items: Sequence[Input], every: int, there: int) -> list[DataE
             except DataError as error:
                 problems.append(error)
     seconds, good = time.monotonic() - start, len(items) - len(problems)
-    if items:
-        log.info(
-            "%d of %d inputs predicted, %d images in %.1f s: %.1f images a second",
-            good, len(items), frames, seconds, frames / seconds,
-        )  # fmt: skip
-    if there:
-        log.info("%d inputs were predicted before, and are left as they are", there)
-    log.info("pictures, videos and prediction.json: %s", work.store.folder)
+    log.info(
+        "%d of %d inputs predicted, %d images in %.1f s: %.1f images a second",
+        good, len(items), frames, seconds, frames / seconds,
+    )  # fmt: skip
     return problems
 
 
