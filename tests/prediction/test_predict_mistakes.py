@@ -35,8 +35,10 @@ def test_an_input_is_never_overwritten(trained, street, tmp_path):
 
 def test_a_broken_picture_does_not_stop_the_others(trained, street, tmp_path, caplog):
     (street / "broken.jpg").write_bytes(b"<html>not found</html>")
+    caplog.set_level("INFO")
     with pytest.raises(CheckError, match="1 of 4 inputs cannot be read, listed above; all others"):
         run(settings(trained, street, tmp_path / "out"), tmp_path)
+    assert "3 of 4 inputs predicted, 3 images in" in caplog.text
     assert "broken.jpg: is not a whole image file; it holds text" in caplog.text
     assert len(list((tmp_path / "out/ids").rglob("*.png"))) == 3
     with pytest.raises(DataError, match=r"broken\.jpg: is not a whole image file"):

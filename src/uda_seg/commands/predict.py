@@ -204,6 +204,7 @@ def do(work: Work, items: Sequence[Input], every: int) -> list[DataError]:
 
         if stills:
             problems += work.pictures(stills, begin("pictures", len(stills)))
+            frames -= len(problems)
         for item in videos:
             try:
                 clip = Clip(item.path, every)
