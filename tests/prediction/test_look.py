@@ -89,3 +89,11 @@ def test_ids_are_the_runs_or_cityscapes_own() -> None:
     assert np.unique(drawn["ids"]).tolist() == [7, 26]
     with pytest.raises(ConfigError, match=r"ids=cityscapes: Cityscapes has no bicyclist, which"):
         id_table(["road", "bicyclist"], "cityscapes")
+
+
+def test_captions_stand_above_their_own_pictures() -> None:
+    one = look(captions=["", "before"], legend=False)
+    drawn = one.draw(np.zeros((50, 300, 3), np.uint8), answers(50, 300), "video")["comparison"]
+    line = drawn[: drawn.shape[0] - 50]
+    assert line[:, :300].min() < 128
+    assert line[:, 300:].min() == 255
