@@ -12,6 +12,7 @@ Keys that begin with `_` speak to this package and never reach a constructor:
 
 import functools
 import importlib
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,10 @@ from omegaconf import DictConfig, OmegaConf
 
 from uda_seg.errors import ConfigError
 
-TRUSTED = ("uda_seg.", "torch.", "lightning.")
+TRUSTED = ("uda_seg", "torch", "lightning")
 """A config may build things from these packages only: it may come from someone else's run."""
+TRUST_VARIABLE = "UDA_SEG_TRUST"
+"""Names further packages, with commas between: the user's own (docs/adding.md)."""
 
 CHECKS = ("_choices_", "_minimum_", "_optional_")
 
@@ -82,8 +85,14 @@ def arguments_of(node: Mapping[str, Any]) -> dict[str, Any]:
 
 def locate(path: str) -> Callable[..., Any]:
     """The class or function that a dotted path names; packages we do not trust are refused."""
-    if not path.startswith(TRUSTED):
-        raise ConfigError(f"_target_: {path} is refused; it must begin with {', '.join(TRUSTED)}")
+    own = [name.strip() for name in os.environ.get(TRUST_VARIABLE, "").split(",")]
+    packages = [*TRUSTED, *filter(None, own)]
+    if not path.startswith(tuple(f"{package}." for package in packages)):
+        raise ConfigError(
+            f"_target_: {path} is refused: a config builds things from {', '.join(packages)} only; "
+            f"if {path.partition('.')[0]} is your own package, set {TRUST_VARIABLE}="
+            f"{','.join([*filter(None, own), path.partition('.')[0]])}"
+        )
     module, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)

@@ -2,10 +2,11 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 from rich.progress import track
 from torch.utils.data import DataLoader
@@ -20,7 +21,7 @@ from uda_seg.mistakes import suggest
 
 def run(config: DictConfig, folder: Path) -> float | None:
     plain: Any = OmegaConf.to_container(config, resolve=True)
-    group, node = find_layout(plain["layout"])
+    group, node = find_layout(plain["layout"], _own_folders())
     root = Path(plain["root"])
     draw(node, root, plain)
     name = plain["layout"]
@@ -77,23 +78,32 @@ class Drawing(TorchDataset):
         return self.town.read(index, {"image", "label", "depth"})
 
 
-def find_layout(name: str) -> tuple[str, dict[str, Any]]:
-    """The group and config of a dataset that can be drawn.
+def _own_folders() -> list[Path]:
+    """What `--config-dir` names."""
+    if not HydraConfig.initialized():  # called from Python
+        return []
+    sources = HydraConfig.get().runtime.config_sources
+    return [Path(source.path) for source in sources if source.provider == "command-line"]
+
+
+def find_layout(name: str, own_folders: Sequence[Path] = ()) -> tuple[str, dict[str, Any]]:
+    """The group and config of a dataset that can be drawn; folders of the user's own come first.
 
     Raises:
         ConfigError: there is none of that name; tells which there are.
     """
-    known = layouts()
+    known = layouts(own_folders)
     if name not in known:
         hint = f"{suggest(name, known)}choose from {', '.join(known)}"
         raise ConfigError(f"layout={name}: unknown, {hint}")
     return known[name]
 
 
-def layouts() -> dict[str, tuple[str, dict[str, Any]]]:
+def layouts(own_folders: Sequence[Path] = ()) -> dict[str, tuple[str, dict[str, Any]]]:
     """Name to group and config of every dataset in files that knows how it is written."""
     found = {}
-    for path in sorted(conf_folder().glob("*/*.yaml"), key=lambda p: (p.stem, p.parent.name)):
+    paths = [path for folder in (*own_folders, conf_folder()) for path in folder.glob("*/*.yaml")]
+    for path in sorted(paths, key=lambda p: (p.stem, p.parent.name)):
         if path.parent.name in ("source", "target"):
             node: Any = OmegaConf.to_container(OmegaConf.load(path), resolve=False)
             dataset: Any = locate(node["_target_"]) if "_target_" in node else object

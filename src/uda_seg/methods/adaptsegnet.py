@@ -90,8 +90,7 @@ class AdaptSegNet(Method):
         if level == "main":
             return prediction.logits.softmax(1)
         if level == "auxiliary":
-            assert prediction.auxiliary_logits is not None
-            return prediction.auxiliary_logits.softmax(1)
+            return prediction.required("auxiliary_logits").softmax(1)
         # The authors enlarge features to the image's size (AdaptSegNet issues 41 and 67).
         size = prediction.logits.shape[-2:]
         return F.interpolate(prediction.features, size, mode="bilinear", align_corners=False)

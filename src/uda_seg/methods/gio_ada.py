@@ -121,16 +121,14 @@ class GIOAda(Method):
         probabilities = prediction.logits.softmax(1)
         if not self.geometry:
             return probabilities
-        assert prediction.depth is not None
-        return torch.cat([probabilities, prediction.depth], 1)
+        return torch.cat([probabilities, prediction.required("depth")], 1)
 
     def _task(self, prediction: Prediction, source: Source) -> Losses:
         losses = {"segmentation": cross_entropy(prediction.logits, source.label)}
         if self.geometry:
             assert source.depth is not None
-            assert prediction.depth is not None, "the backbone has no depth head"
             known = source.depth > 0
-            losses["depth"] = masked_l1(prediction.depth, self.inverse(source), known)
+            losses["depth"] = masked_l1(prediction.required("depth"), self.inverse(source), known)
         return losses
 
     def _look_real(self, images: Tensor) -> Losses:

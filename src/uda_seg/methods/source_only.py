@@ -15,8 +15,8 @@ def supervision(prediction: Prediction, source: Source, levels: str) -> Losses:
     """Cross-entropy at the main level, and at the auxiliary one when `levels` is "multi"."""
     losses = {"segmentation": cross_entropy(prediction.logits, source.label)}
     if levels == "multi":
-        assert prediction.auxiliary_logits is not None
-        losses["segmentation_auxiliary"] = cross_entropy(prediction.auxiliary_logits, source.label)
+        auxiliary = prediction.required("auxiliary_logits")
+        losses["segmentation_auxiliary"] = cross_entropy(auxiliary, source.label)
     return losses
 
 

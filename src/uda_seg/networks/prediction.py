@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
+from uda_seg.errors import ConfigError
+
 
 @dataclass
 class Prediction:
@@ -16,3 +18,24 @@ class Prediction:
     depth: Tensor | None = None
     """(B, 1, H, W) in [0, 1], inverse depth, when the network has a depth head. Bounded: what a
     discriminator sees must not run away."""
+
+    def required(self, name: str) -> Tensor:
+        """`auxiliary_logits` or `depth`, for a method that cannot do without.
+
+        Raises:
+            ConfigError: the network has no such head.
+        """
+        maps: Tensor | None = getattr(self, name)
+        if maps is None:
+            head, cure = HEADS[name]
+            raise ConfigError(f"backbone: this network has no {head} head; {cure}")
+        return maps
+
+
+HEADS = {
+    "auxiliary_logits": (
+        "auxiliary",
+        "set method.levels=single, or choose a backbone that has one",
+    ),
+    "depth": ("depth", "set method.geometry=false, or choose a backbone that has one"),
+}
