@@ -139,7 +139,7 @@ def learnt(labels: Dataset, segments: int) -> Iterator[tuple[int, VerticalOrder]
     optimizer = torch.optim.Adam(order.parameters(), lr=5e-3)
     for step in range(1, 601):
         batch = [labels.read(int(i), {"label"}).label for i in torch.randint(len(labels), (4,))]
-        label = torch.from_numpy(np.stack(batch).astype(np.int64))
+        label = torch.from_numpy(np.stack([np.asarray(one, np.int64) for one in batch]))
         loss = order.loss(label.where(label < CLASSES, IGNORE))
         optimizer.zero_grad()
         loss.backward()
