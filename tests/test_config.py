@@ -29,7 +29,7 @@ GROUPS = help.groups_of("train")
 FILES = [
     (group, name)
     for group, names in help.choices([conf_folder()]).items()
-    if group in GROUPS
+    if group in GROUPS and group != "sweep"  # a sweep says something to Hydra only
     for name in names
 ]
 

@@ -129,12 +129,6 @@ def test_a_sweep_over_groups_is_checked_for_each_choice() -> None:
         check("train", [*arguments, "method=adaptseg,source_only"], multirun=True)
 
 
-def test_a_sweep_over_several_devices_is_refused() -> None:
-    assert "trainer.devices=1" in complaints("trainer=ddp", "seed=1,2", multirun=True)[0]
-    assert "trainer.devices=1" in complaints("trainer.devices=1,2", multirun=True)[0]
-    check("train", [*SMALL, "trainer=ddp"])
-
-
 def test_experiments_may_set_only_what_exists(tmp_path: Path) -> None:
     (tmp_path / "experiment").mkdir()
     file = tmp_path / "experiment" / "mine.yaml"

@@ -48,6 +48,8 @@ def _main(arguments: list[str]) -> int:
     if own_folder is not None and not own_folder.is_dir():
         raise UserError(f"--config-dir {own_folder}: there is no such folder")
     multirun = options.multirun or any(s.lower() == "hydra.mode=multirun" for s in settings)
+    if any(s.startswith("sweep=") and s != "sweep=null" for s in settings) and not options.cfg:
+        multirun = options.multirun = True  # whoever names a sweep wants to sweep
     checked = check(verb, settings, multirun, own_folder)
     from uda_seg.launch import launch
 

@@ -13,10 +13,11 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from uda_seg import dataset_lists, help, run_folder
+from uda_seg import cluster, dataset_lists, help, run_folder
 from uda_seg.config import conf_folder
 from uda_seg.errors import ConfigError
 from uda_seg.mistakes import Rule, key_in, leaves, show, unknown_key
+from uda_seg.sweeps import launchers
 
 
 class Composition:
@@ -33,6 +34,8 @@ class Composition:
             files do not compose.
         stored: of source and target, those of the run `checkpoint=` names, no group's choice.
         new: keys that are right, but that Hydra has to be told to add.
+        most_devices: of a run, one of several values included.
+        launcher_given: whether hydra/launcher is on the command line.
     """
 
     def __init__(
@@ -44,18 +47,22 @@ class Composition:
         self.config, self.base = OmegaConf.create(), OmegaConf.create()
         self.stored: set[str] = set()
         self.devices: list[int] = []
+        self.most_devices = 1
+        self.launcher_given = False
         self.lists: list[str] = []
         self.given: set[str] = set()
         self.new: set[str] = set()
 
     def compose(self, groups: list[str], hydra: list[str]) -> None:
         """Composes the groups' files, without any value given on the command line."""
+        self.launcher_given = any(line.startswith("hydra/launcher=") for line in hydra)
         self.lists = [line for line in groups if "@" in line or "." in line.partition("=")[0]]
         try:
             self.config = self._composed([*groups, *hydra])
             self.base = self._without_experiment()
         except (HydraException, OmegaConfBaseException) as error:
-            self.mistakes.append(" ".join(str(error).strip().split("\n")[:2]) or repr(error))
+            text = " ".join(str(error).strip().split("\n")[:2]) or repr(error)
+            self.mistakes.append(launchers.explained(text))
             self.config = OmegaConf.create()
         if "checkpoint" in self.base.keys():  # noqa: SIM118 (??? counts)
             offered = {"source", "target"} & help.groups_of(self.verb).keys()
@@ -75,6 +82,7 @@ class Composition:
         # Hydra does not say what was chosen for groups with a list, such as logger.
         lists = {group for group in help.groups_of(self.verb) if group not in chosen}
         groups = {g: chosen[g] for g in help.groups_of(self.verb) if g not in lists}
+        groups.pop("sweep", None)  # it sets nothing of a run
         name = groups.pop("experiment")
         for group in sorted(lists & set(dataset_lists.groups())):
             self.mistakes.append(f"experiment={show(name)}: {dataset_lists.in_a_file(group)}")
@@ -168,14 +176,20 @@ class Composition:
             self.mistakes += dataset_lists.complaints(group, _plain(self.config.get(group)))
         if not self.mistakes:
             self.mistakes += self._paths()
-        settings = self.config.get("trainer") or {}
-        counts = [*self.devices, settings.get("devices", 1), settings.get("num_nodes", 1)]
-        if self.multirun and max(counts) > 1:
-            # Lightning starts the other ranks with the whole command line: each would sweep anew.
-            self.mistakes.append(
-                "trainer.devices: with -m each run has one device; add trainer.devices=1 "
-                "trainer.strategy=auto, or start the runs one by one in a shell loop"
-            )
+        if self.config.get("trainer") and not self.mistakes:
+            self.mistakes += self._devices()
+
+    def _devices(self) -> Iterator[str]:
+        settings = self.config.trainer
+        self.most_devices = max([*self.devices, settings.devices])
+        if self.multirun:
+            hydra, given = self.config.hydra, self.launcher_given
+            nodes = settings.num_nodes
+            yield from launchers.device_complaints(hydra, self.most_devices, nodes, given)
+        elif self.verb == "train" and (
+            line := cluster.complaint(settings.devices, settings.num_nodes)
+        ):
+            yield line
 
     def _unresolved(self) -> Iterator[str]:
         """Keys without a value that need one, and interpolations that lead nowhere."""
@@ -199,7 +213,7 @@ class Composition:
         """Checkpoints that are named but not there."""
         tree = without_hydra(self.config)
         for key in ("resume", "initial", "checkpoint"):
-            if tree.get(key) not in (None, "auto"):
+            if tree.get(key) not in (None, "auto") and not (self.multirun and key == "resume"):
                 try:
                     run_folder.checkpoint_at(tree[key], key)
                 except ConfigError as error:

@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -27,8 +28,58 @@ class RunError(UserError):
     exit_code = 1
 
 
-class Running:
-    """A job's process, the leader of a group of its own: what it starts is stopped with it.
+class Process:
+    """A run's process, the leader of a group of its own: what it starts is stopped with it.
+
+    Args:
+        folder: of the run.
+        command: that runs it.
+        environment: what is added to this process's own.
+        shown: what it prints goes where this process prints, instead of output.txt in the folder.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        shown: bool = False,
+    ) -> None:
+        self.folder, self.shown = folder, shown
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / "output.txt").open("w") if not shown else nullcontext() as output:
+            self.process = subprocess.Popen(
+                command,
+                stdout=output,
+                stderr=None if shown else subprocess.STDOUT,
+                stdin=subprocess.DEVNULL,
+                env=os.environ | environment,
+                start_new_session=True,
+            )
+
+    def ended(self) -> bool:
+        return self.process.poll() is not None
+
+    def complaint(self) -> str | None:
+        """Of an ended process: None when all is well, else its last words."""
+        if self.process.returncode == 0:
+            return None
+        words = f"ended with exit code {self.process.returncode}; its folder is {self.folder}"
+        if self.shown:
+            return words
+        output = self.folder / "output.txt"
+        printed = output.read_text(errors="replace").strip().splitlines()[-15:]
+        return f"{words}; it said at last:\n" + "\n".join(printed)
+
+    def kill(self) -> None:
+        """Whatever is left of the process and of those that it started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class Running(Process):
+    """A comparison's job.
 
     Args:
         job: to run.
@@ -41,39 +92,11 @@ class Running:
         job.folder.mkdir(parents=True, exist_ok=True)
         run_folder.write_json(job.folder / "job.json", {"overrides": list(job.overrides)})
         (job.folder / "progress.json").unlink(missing_ok=True)
-        with (job.folder / "output.txt").open("w") as output:
-            self.process = subprocess.Popen(
-                command,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                stdin=subprocess.DEVNULL,
-                env=os.environ | {"OMP_NUM_THREADS": str(threads)},
-                start_new_session=True,
-            )
+        super().__init__(job.folder, command, {"OMP_NUM_THREADS": str(threads)})
 
     def progress(self) -> dict[str, Any]:
         """What the run last said of itself: step, seconds_left and so on."""
         return read(self.job.folder / "progress.json")
-
-    def ended(self) -> bool:
-        return self.process.poll() is not None
-
-    def complaint(self) -> str | None:
-        """Of an ended process: None when all is well, else its last words."""
-        if self.process.returncode == 0:
-            return None
-        output = self.job.folder / "output.txt"
-        printed = output.read_text(errors="replace").strip().splitlines()[-15:]
-        return (
-            f"ended with exit code {self.process.returncode}; "
-            f"its folder is {self.job.folder}; it said at last:\n" + "\n".join(printed)
-        )
-
-    def kill(self) -> None:
-        """Whatever is left of the process and of those that it started."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.wait()
 
 
 class StopRequest:
@@ -140,7 +163,7 @@ def run_all(
             stop_all(running)
 
 
-def stop_all(running: Sequence[Running]) -> None:
+def stop_all(running: Sequence[Process]) -> None:
     """Asks all to end, waits, and ends those that do not."""
     alive = [one for one in running if not one.ended()]
     for one in alive:

@@ -3,22 +3,26 @@
 import importlib
 import logging
 import os
+import shlex
 import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
-from uda_seg import run_folder
+from uda_seg import cluster, run_folder
 from uda_seg.composition import without_hydra
-from uda_seg.config import conf_folder
-from uda_seg.errors import UserError
+from uda_seg.config import conf_folder, plain
+from uda_seg.errors import ConfigError, UserError
 from uda_seg.overrides import Checked
+from uda_seg.sweeps import folder as sweep_folder
+from uda_seg.sweeps.conclusion import conclude
 
 FOLDER_VARIABLE = "UDA_SEG_RUN_FOLDER"
 """Tells the ranks that Lightning starts where the first one writes."""
@@ -32,46 +36,77 @@ class Job:
         verb: the module below `uda_seg.commands`.
         arguments: `sys.argv` as the user gave it: Lightning starts its ranks with it.
         multirun: whether others follow.
-        codes: the exit codes of the jobs so far.
+        codes: the exit codes of the jobs that failed in this process.
     """
 
     verb: str
     arguments: list[str]
     multirun: bool
     codes: list[int] = field(default_factory=list)
-    process: int = field(default_factory=os.getpid)
 
     def __call__(self, config: DictConfig) -> float | None:
         sys.argv = self.arguments
         folder = Path(HydraConfig.get().runtime.output_dir)
         try:
+            (folder / sweep_folder.FAILED).unlink(missing_ok=True)
             return self._run(config, folder)
         except UserError as error:
             _to_log(folder)
             print(f"uda-seg: {error}", file=sys.stderr, flush=True)
-            code = error.exit_code
-        except Exception:
+            code, words = error.exit_code, str(error)
+        except Exception as error:
             _to_log(folder)
             traceback.print_exc()
-            code = 1
-        if os.getpid() != self.process:  # a launcher's own process: only an exception travels back
-            raise RuntimeError(f"a job failed; see {folder / 'train.log'}")
+            code, words = 1, f"{type(error).__name__}: {error}"
+        if sweep_folder.is_job(folder):  # it may be another process's sweep, on another machine
+            sweep_folder.failed(folder, code, words)
         self.codes.append(code)
         return float("nan")  # a sweeper takes it for a failed trial
 
     def _run(self, config: DictConfig, folder: Path) -> float | None:
         config = config.copy()
         OmegaConf.resolve(config)
+        if "resume" in config and (self.multirun or (cluster.job() and config.resume is None)):
+            begun = _begun(config, folder, self.multirun)
+            folder = begun or folder
+            if begun and run_folder.finished(begun):
+                print(f"{begun}: was finished before", flush=True)
+                return _score(begun)
         OmegaConf.set_readonly(config, True)
-        if self.multirun and config.get("resume") is not None:
-            checkpoint = run_folder.checkpoint_to_resume(config)
-            folder = run_folder.folder_of(checkpoint) if checkpoint else folder
-        if not int(os.environ.get("LOCAL_RANK", 0)):
+        if not cluster.rank():
             os.environ[FOLDER_VARIABLE] = str(folder)
         command: Callable[..., float | None]
         command = importlib.import_module(f"uda_seg.commands.{self.verb}").run
         _quieten_lightning()
-        return command(config, folder)
+        returned = command(config, folder)
+        return _score(folder) if self.multirun and returned is not None else returned
+
+
+def _begun(config: DictConfig, folder: Path, sweep: bool) -> Path | None:
+    """The folder that a job goes on in: a sweep's when it is resumed, SLURM's when it is requeued.
+
+    `resume` is set to what is there.
+
+    Raises:
+        ConfigError: the job's folder holds something else.
+    """
+    stored = run_folder.stored_config(folder)
+    if sweep:
+        begun = sweep_folder.earlier(folder, config)
+    else:
+        begun = folder if run_folder.same_experiment(stored, config) else None
+    if begun is None and stored is not None:
+        raise ConfigError(f"{folder}: holds a run of another config; name another hydra.sweep.dir")
+    there = begun is not None and (begun / "checkpoints" / "last.ckpt").is_file()
+    config.resume = str(begun) if there else None
+    if begun not in (None, folder):
+        sweep_folder.discard(folder)
+    return begun
+
+
+def _score(folder: Path) -> float:
+    """What a search maximises."""
+    return sweep_folder.score(folder, HydraConfig.get().sweeper.get("objective", "miou"))
 
 
 def _quieten_lightning() -> None:
@@ -101,48 +136,88 @@ def launch(verb: str, checked: Checked, flags: list[str], multirun: bool, show: 
     Returns:
         The exit code: the greatest of the jobs'.
     """
-    overrides = checked.overrides if show else [*checked.overrides, *_folder(checked, multirun)]
+    overrides, sweep = list(checked.overrides), None
+    if multirun and not show:
+        added, sweep = _sweep(verb, checked)
+        overrides += added
+    elif not show:
+        overrides += _folder(checked)
     job = Job(verb, sys.argv, multirun)
     sys.argv = [sys.argv[0], *flags, *overrides]
     try:
         hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=verb)(job)()
     finally:
         sys.argv = job.arguments
-    if multirun and job.codes:
-        print(f"uda-seg: {len(job.codes)} of the jobs failed", file=sys.stderr)
+    if sweep is not None:
+        job.codes.append(conclude(sweep, verb == "train"))
     return max(job.codes, default=0)
 
 
-def _folder(checked: Checked, multirun: bool) -> list[str]:
+def _folder(checked: Checked) -> list[str]:
     """Overrides that give this run a folder that no other run has, or the one it continues in."""
-    rank, shared = int(os.environ.get("LOCAL_RANK", 0)), os.environ.get(FOLDER_VARIABLE)
-    if rank and shared:
-        log_file = _quoted(f"{shared}/train_rank{rank}.log")
-        return [
-            f"hydra.run.dir={_quoted(shared)}",
-            "hydra.output_subdir=null",
-            f"hydra.job_logging.handlers.file.filename={log_file}",
-        ]
-    key = "hydra.sweep.dir" if multirun else "hydra.run.dir"
-    if any(override.lstrip("+").startswith(f"{key}=") for override in checked.overrides):
-        return []
-    config = checked.config
-    if not multirun and config.get("resume") is not None:
+    rank, shared = cluster.rank(), os.environ.get(FOLDER_VARIABLE)
+    config, key = checked.config, "hydra.run.dir"
+    if rank and shared and not cluster.job():
+        return [f"{key}={_quoted(shared)}", *_quiet(Path(shared), rank)]
+    given = any(override.lstrip("+").startswith(f"{key}=") for override in checked.overrides)
+    folder = Path(str(OmegaConf.select(config, key)))
+    if given:
+        return _quiet(folder, rank) if rank else []
+    if config.get("resume") is not None:
         checkpoint = run_folder.checkpoint_to_resume(without_hydra(config))
         if checkpoint is not None:
-            return [f"{key}={_quoted(str(run_folder.folder_of(checkpoint)))}"]
-    node = OmegaConf.to_container(config.hydra.sweep if multirun else config.hydra.run)
+            folder = run_folder.folder_of(checkpoint)
+            return [f"{key}={_quoted(str(folder))}", *(_quiet(folder, rank) if rank else [])]
+    if "${now:" in _written(config, "run"):
+        if cluster.job():
+            folder = cluster.folder(folder, plain(without_hydra(config)))
+        else:
+            folder = run_folder.reserve(folder)
+    return [f"{key}={_quoted(str(folder))}", *(_quiet(folder, rank) if rank else [])]
+
+
+def _quiet(folder: Path, rank: int) -> list[str]:
+    """Overrides of a process that is not the first: it has a log of its own."""
+    log_file = _quoted(f"{folder}/train_rank{rank}.log")
+    return ["hydra.output_subdir=null", f"hydra.job_logging.handlers.file.filename={log_file}"]
+
+
+def _sweep(verb: str, checked: Checked) -> tuple[list[str], Path]:
+    """Overrides that give a sweep a folder of its own, or the one it goes on in; that folder."""
+    config, key = checked.config, "hydra.sweep.dir"
     folder = Path(str(OmegaConf.select(config, key)))
-    if "${now:" in node["dir"]:  # type: ignore[index,call-overload]
+    sweeper = str(config.hydra.runtime.choices.get("hydra/sweeper"))
+    written: Any = OmegaConf.to_container(without_hydra(config), resolve=False)
+    identity = sweep_folder.identity(written, list(checked.swept), sweeper)
+    given = any(override.lstrip("+").startswith(f"{key}=") for override in checked.overrides)
+    resume = config.get("resume")
+    if not given and resume is not None:
+        folder = (
+            Path(resume) if resume != "auto" else sweep_folder.newest(folder, identity) or folder
+        )
+        given = bool(sweep_folder.read(folder))
+    if not given and "${now:" in _written(config, "sweep"):
         folder = run_folder.reserve(folder)
-    return [f"{key}={_quoted(str(folder))}", *(_job_names(checked) if multirun else [])]
+    sweep_folder.begin(
+        folder,
+        {
+            "command": shlex.join(["python", "-m", "uda_seg", *sys.argv[1:]]),
+            "swept": checked.swept,
+            "sweeper": sweeper,
+            "objective": config.hydra.sweeper.get("objective", "miou"),
+            "published": OmegaConf.to_container(config.hydra.sweeper).get("published"),
+            "identity": identity,
+        },
+    )
+    excluded = "hydra.job.config.override_dirname.exclude_keys"
+    names = [*OmegaConf.select(config, excluded), *checked.constant]
+    # Folders of jobs are named by what differs between them.
+    return [f"{key}={_quoted(str(folder))}", f"{excluded}=[{','.join(names)}]"], folder
 
 
-def _job_names(checked: Checked) -> list[str]:
-    """Folders of jobs are named by what differs between them."""
-    key = "hydra.job.config.override_dirname.exclude_keys"
-    excluded = [*OmegaConf.select(checked.config, key), *checked.constant]
-    return [f"{key}=[{','.join(excluded)}]"]
+def _written(config: DictConfig, mode: str) -> str:
+    """The folder of `run` or `sweep` as its YAML has it."""
+    return str(OmegaConf.to_container(config.hydra[mode], resolve=False)["dir"])  # type: ignore
 
 
 def _quoted(text: str) -> str:

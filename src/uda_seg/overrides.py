@@ -19,6 +19,7 @@ from uda_seg import dataset_lists, help
 from uda_seg.composition import Composition
 from uda_seg.config import conf_folder
 from uda_seg.mistakes import show, suggest, together
+from uda_seg.sweeps.launchers import chosen, launcher_for, sweeper_complaints
 
 MOST_COMBINATIONS = 200
 """Of the groups' choices in a sweep; those beyond are checked only when their job begins."""
@@ -32,11 +33,13 @@ class Checked:
         config: what it composes to (the first job's in a sweep), with the `hydra` node.
         overrides: the overrides to hand to Hydra.
         constant: keys that are given and have the same value in all jobs.
+        swept: the others, with their values as they were given.
     """
 
     config: DictConfig
     overrides: list[str]
     constant: list[str]
+    swept: dict[str, str] = field(default_factory=dict)
 
 
 def check(
@@ -55,14 +58,26 @@ def check(
     line = CommandLine(verb, multirun, own_folder)
     for argument in arguments:
         line.read(argument)
+    line.read_sweep()
     compositions = [line.composition(groups) for groups in line.combinations()]
+    everything = [*line.groups, *line.followed, *line.values]
     mistakes = [*line.mistakes, *(m for one in compositions for m in one.mistakes)]
+    if multirun and not mistakes:
+        config = compositions[0].config
+        several = [override for override in everything if override.is_sweep_override()]
+        mistakes += sweeper_complaints(config.hydra, several, config.get("resume"))
     if mistakes:
         raise together(mistakes)
-    everything = [*line.groups, *line.followed, *line.values]
-    swept = {o.key_or_group for o in everything if o.is_sweep_override()}
+    swept = {
+        o.key_or_group: str(o.input_line).partition("=")[2]
+        for o in everything
+        if o.is_sweep_override()
+    }
     constant = [o.key_or_group for o in everything if o.key_or_group not in swept]
-    return Checked(compositions[0].config, line.for_hydra(compositions[0]), constant)
+    first, devices = compositions[0], max(one.most_devices for one in compositions)
+    launcher = chosen(first.config.hydra, "launcher")
+    added = launcher_for(launcher, devices, first.launcher_given) if multirun else []
+    return Checked(first.config, [*line.for_hydra(first), *added], constant, swept)
 
 
 @dataclass
@@ -104,6 +119,20 @@ class CommandLine:
         else:
             self.values.append(override)
 
+    def read_sweep(self) -> None:
+        """What `sweep=` sweeps, but for the keys that were given; those win."""
+        if not self.multirun or "sweep" not in self.offered:
+            return
+        composition = Composition(self.verb, True, self.own_folder, self.unknown)
+        chosen = [str(o.input_line) for o in self.groups if o.key_or_group == "sweep"]
+        composition.compose(chosen, [str(override.input_line) for override in self.hydra])
+        if not composition.config:
+            return  # the mistake is told when all is composed
+        given = {o.key_or_group for o in [*self.groups, *self.values]} | self.unknown
+        for key, values in (composition.config.hydra.sweeper.get("params") or {}).items():
+            if key not in given:
+                self.read(f"{key}={values}")
+
     def _read_group(self, override: Override) -> None:
         group, given = override.key_or_group, override.input_line
         if group not in self.offered:
@@ -115,6 +144,8 @@ class CommandLine:
             self.mistakes.append(f"{given}: {group} is given twice")
         elif any(isinstance(value, dict) for value in values_of(override)):
             self.mistakes.append(f"{given}: give the keys one by one: {group}.key=value")
+        elif group == "sweep" and override.is_sweep_override():
+            self.mistakes.append(f"{given}: one sweep at a time")
         elif override.type is not OverrideType.CHANGE:
             self.mistakes.append(f"{given}: drop the +, {group} has one choice already")
         else:

@@ -183,12 +183,13 @@ def _newest_unfinished(config: DictConfig | Mapping[str, Any]) -> Path | None:
     )
     for checkpoint in found:
         folder = checkpoint.parent.parent
-        if not _finished(folder) and _same_experiment(stored_config(folder), config):
+        if not finished(folder) and same_experiment(stored_config(folder), config):
             return checkpoint
     return None
 
 
-def _finished(folder: Path) -> bool:
+def finished(folder: Path) -> bool:
+    """Whether a run went to its end."""
     try:
         return bool(json.loads((folder / "scores.json").read_text())["finished"])
     except (OSError, ValueError, KeyError):
@@ -205,13 +206,15 @@ def stored_config(folder: Path) -> dict[str, Any] | None:
     return config if isinstance(config, dict) else None
 
 
-def _same_experiment(stored: dict[str, Any] | None, config: DictConfig | Mapping[str, Any]) -> bool:
+def same_experiment(stored: dict[str, Any] | None, config: DictConfig | Mapping[str, Any]) -> bool:
+    """Whether a stored config and one that is to be run compute the same."""
     if stored is None:
         return False
-    return _experiment(stored) == _experiment(plain(config))
+    return experiment(stored) == experiment(plain(config))
 
 
-def _experiment(config: Mapping[str, Any]) -> dict[str, Any]:
+def experiment(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A config without what is no part of the experiment: places, loggers, hardware."""
     ignored = (*NOT_THE_EXPERIMENT, "logger")
     kept = {key: child for key, child in config.items() if key not in ignored}
     if isinstance(kept.get("trainer"), Mapping):

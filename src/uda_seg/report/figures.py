@@ -46,7 +46,8 @@ class Plot:
         title: read out by screen readers.
         size: width, height in pixels.
         y_range: lowest and highest y; None: as the data have it.
-        x_names: words below the frame by their x, instead of round numbers.
+        x_names: what the points' x are called, instead of their numbers.
+        x_ticks: words below the frame by their x; None: `x_names`, or else round numbers.
         dots: whether every point is marked, and says its numbers when pointed at.
     """
 
@@ -56,6 +57,7 @@ class Plot:
     size: tuple[int, int] = (896, 380)
     y_range: tuple[float, float] | None = None
     x_names: Mapping[float, str] | None = None
+    x_ticks: Mapping[float, str] | None = None
     dots: bool = True
 
 
@@ -92,7 +94,10 @@ def draw_curves(curves: Sequence[Curve], plot: Plot) -> str:
     y_ticks = ticks(low, high, plot.size[1] // 60)
     wide, tall = plot.size[0] - 76, plot.size[1] - 60
     frame = Frame(56, 14, wide, tall, ends, (y_ticks[0], y_ticks[-1]))
-    parts = [upright(frame, y_ticks, plot.y_label), level(frame, names, plot.x_label)]
+    parts = [
+        upright(frame, y_ticks, plot.y_label),
+        level(frame, plot.x_ticks or names, plot.x_label),
+    ]
     for curve in curves:
         parts += _curve(frame, curve, plot, names)
     return svg(*plot.size, plot.title, parts)

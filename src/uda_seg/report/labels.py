@@ -19,7 +19,7 @@ NAMES = {
     "pit": "PIT",
 }
 UNTOLD = {
-    *("seed", "method", "backbone", "source", "target", "initial", "checkpoint"),
+    *("seed", "method", "backbone", "source", "target", "initial", "checkpoint", "sweep"),
     *("trainer.validate_every", "trainer.checkpoint_every", *PLACES),
     *(f"trainer.{name}" for name in run_folder.HARDWARE),
     *run_folder.NOT_THE_EXPERIMENT,

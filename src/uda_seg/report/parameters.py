@@ -11,6 +11,7 @@ from uda_seg import run_folder
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation.scores import select
 from uda_seg.mistakes import suggest
+from uda_seg.report.axes import ticks
 from uda_seg.report.comparison import Line
 from uda_seg.report.figures import DASHES, Curve, Plot, Series, draw_curves, key, series_of
 from uda_seg.report.labels import NAMES, told, value_at
@@ -21,6 +22,10 @@ MOST = 3
 """Numbers that get a figure without being asked for; those with two points get none."""
 DECADES = 0.7
 """The axis is logarithmic where the largest value is more than 10 to this times the smallest."""
+MOST_NAMED = 8
+"""Values that are written below an axis; round numbers stand there for more."""
+PAPERS = ("6 3 1 3", "2 3", "10 3")
+"""Dashes of published curves."""
 ROOM = 3.0
 """Points of mIoU beyond the curves within which baseline and control are drawn, at least."""
 
@@ -149,13 +154,40 @@ def _labels(members: Sequence[Family]) -> list[str]:
     ]  # fmt: skip
 
 
-def _figure(
+@dataclass(frozen=True)
+class Drawing:
+    """A figure of mIoU against a number, and what is said beside it.
+
+    Attributes:
+        curves: ours, published ones, and baseline and so on as level lines.
+        plot: how they are drawn.
+        rows: label, value and mIoU of each point.
+        beyond: rows that would have flattened the curves, in words.
+    """
+
+    curves: list[Curve]
+    plot: Plot
+    rows: list[list[str]]
+    beyond: list[str]
+
+
+def drawing(
     name: str,
     members: Sequence[Family],
     lines: Sequence[Line],
     published: Sequence[PublishedCurve],
     selection: str,
-) -> str:
+    connected: bool = True,
+) -> Drawing:
+    """
+    Args:
+        name: key of the number.
+        members: rows that differ in it.
+        lines: of the table they are from.
+        published: curves drawn beside, of those with this key.
+        selection: which checkpoint of every run counts.
+        connected: whether points make a curve; those of rows that differ in more do not.
+    """
     papers = [one for one in published if one.key == name]
     values = sorted({v for family in members for v in family.points} | {
         v for paper in papers for v in paper.points
@@ -165,24 +197,42 @@ def _figure(
     looks = series_of(_labels(members), [None] * len(members))
     for look, family in zip(looks, members, strict=True):
         points = {value: family.points[value] for value in sorted(family.points)}
-        curves.append(Curve(look, _seeds(points, places, selection)))
+        runs = _seeds(points, places, selection)
+        # A run of one point is a dot; of several runs that differ in x, each is drawn by itself.
+        curves.append(Curve(look, runs if connected else [[dot] for run in runs for dot in run]))
         rows += [[look.label, f"{v:g}", line.miou.text()] for v, line in points.items()]
     for paper in papers:
-        look = Series(paper.label, "var(--ink, #333)", "6 3 1 3")
+        look = Series(paper.label, "var(--ink, #333)", PAPERS[papers.index(paper) % len(PAPERS)])
         line = [(places[value], paper.points[value]) for value in sorted(paper.points)]
         curves.append(Curve(look, [line]))
         origin = f" ({paper.origin})" if paper.origin else ""
         rows += [[paper.label + origin, f"{v:g}", f"{paper.points[v]:.1f}"] for v in paper.points]
     beside, beyond = _references(lines, curves, (min(places.values()), max(places.values())))
-    curves += beside
     names = {place: f"{value:g}" for value, place in places.items()}
-    plot = Plot(name, "target mIoU, percent", f"mIoU against {name}", (760, 360), x_names=names)
-    drawn = draw_curves(curves, plot)
+    plot = Plot(
+        name,
+        "target mIoU, percent",
+        f"mIoU against {name}",
+        (760, 360),
+        x_names=names,
+        x_ticks=round_names(places) if len(values) > MOST_NAMED else None,
+    )
+    return Drawing([*curves, *beside], plot, rows, beyond)
+
+
+def _figure(
+    name: str,
+    members: Sequence[Family],
+    lines: Sequence[Line],
+    published: Sequence[PublishedCurve],
+    selection: str,
+) -> str:
+    drawn = drawing(name, members, lines, published, selection)
     return (
-        f"<h4>{name}</h4>{key([curve.series for curve in curves])}"
-        + scroller(drawn, f"mIoU against {name}")
-        + (note(f"Outside the figure: {', '.join(beyond)}.") if beyond else "")
-        + grid(["", name, "mIoU"], rows, f"mIoU against {name}, as numbers")
+        f"<h4>{name}</h4>{key([curve.series for curve in drawn.curves])}"
+        + scroller(draw_curves(drawn.curves, drawn.plot), f"mIoU against {name}")
+        + (note(f"Outside the figure: {', '.join(drawn.beyond)}.") if drawn.beyond else "")
+        + grid(["", name, "mIoU"], drawn.rows, f"mIoU against {name}, as numbers")
     )
 
 
@@ -227,3 +277,18 @@ def axis(values: Sequence[float]) -> dict[float, float]:
     least = math.log10(min(above))
     gap = 0.25 * (math.log10(max(above)) - least)
     return {value: math.log10(value) if value > 0 else least - gap for value in values}
+
+
+def round_names(places: Mapping[float, float]) -> dict[float, str]:
+    """Round numbers along an axis, for more values than can be named; places as `axis` has them."""
+    values = sorted(places)
+    if all(place == value for value, place in places.items()):
+        inside = [v for v in ticks(values[0], values[-1], 7) if values[0] <= v <= values[-1]]
+        return {value: f"{value:g}" for value in inside}
+    above = [value for value in values if value > 0]
+    low, high = math.log10(above[0]), math.log10(above[-1])
+    factors = (1, 2, 5) if high - low < 3 else (1,)
+    powers = range(math.floor(low), math.ceil(high) + 1)
+    marks = [factor * 10.0**power for power in powers for factor in factors]
+    names = {math.log10(m): f"{m:g}" for m in marks if above[0] <= m * 1.001 and m <= above[-1]}
+    return names | {places[0]: "0"} if 0 in places else names

@@ -1,0 +1,65 @@
+"""What SLURM tells a process through its environment, and what follows for folders and ranks."""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from uda_seg import run_folder
+
+INTERACTIVE = ("bash", "interactive")
+"""Names of SLURM jobs in which a person types commands: Lightning does not take them for SLURM's
+either (lightning/fabric/plugins/environments/slurm.py)."""
+
+
+def job() -> str | None:
+    """The number of the SLURM job whose tasks are the ranks of this run; None outside of one."""
+    asked = "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in INTERACTIVE
+    return os.environ.get("SLURM_JOB_ID") if asked else None
+
+
+def rank() -> int:
+    """Of this process among those of the run, as far as whoever started it says."""
+    if job() is not None:
+        return int(os.environ.get("SLURM_PROCID", 0))
+    return int(os.environ.get("LOCAL_RANK", 0))
+
+
+def to_requeue() -> str:
+    """The job as `scontrol requeue` wants it: of an array only the one task."""
+    array, task = os.environ.get("SLURM_ARRAY_JOB_ID"), os.environ.get("SLURM_ARRAY_TASK_ID")
+    return f"{array}_{task}" if array and task else str(job())
+
+
+def folder(beside: Path, config: Mapping[str, Any]) -> Path:
+    """The same for all tasks of a job, and again when the job is put back into the queue.
+
+    Args:
+        beside: a run folder; this one gets another name.
+        config: resolved; a job may run several experiments, each has its folder.
+    """
+    text = json.dumps(run_folder.experiment(config), sort_keys=True, default=str)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:6]
+    return beside.with_name(f"slurm_{job()}_{digest}")
+
+
+def complaint(devices: int, nodes: int) -> str | None:
+    """What is wrong with a run's devices inside a SLURM job; None if all is well."""
+    tasks = int(os.environ.get("SLURM_NTASKS", 1))
+    if job() is None or devices * nodes == tasks:
+        return None
+    return (
+        f"trainer.devices={devices}: SLURM gave {tasks} tasks, but trainer.devices times "
+        f"trainer.num_nodes={nodes} is {devices * nodes}; start one task a device "
+        "(trainer=slurm, sbatch --nodes=N --ntasks-per-node=DEVICES, then srun python -m uda_seg …)"
+        ", or name the SLURM job interactive, and the run starts its processes itself"
+    )
+
+
+def repeated() -> int:
+    """How many processes repeat this very command line: tasks of srun, or of torchrun."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return int(os.environ.get("WORLD_SIZE", 1))
+    return int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) if job() is not None else 1
