@@ -2,6 +2,7 @@
 
 import logging
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from uda_seg.callbacks import FiniteLosses, Panels, ProgressLine
 from uda_seg.config import build
 from uda_seg.data.pair import Pair
 from uda_seg.data.streams import BadImages
-from uda_seg.errors import ConfigError
+from uda_seg.errors import ConfigError, WeightsError
 from uda_seg.evaluation import scores
 from uda_seg.evaluation.measures import customary
 from uda_seg.methods.base import Method
@@ -26,9 +27,16 @@ from uda_seg.scoring import Scoreboard, checkpoints, load_network
 
 log = logging.getLogger(__name__)
 
+GROUPS = ("method", "source", "target", "backbone")
+"""What a resumed run must have in common with what it was."""
+
 
 def run(config: DictConfig, folder: Path) -> float | None:
     """Returns the last mIoU in percent, which a search maximises."""
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    resume = run_folder.checkpoint_to_resume(config)
+    if resume is not None:
+        check_resumed(resume, plain)
     run_folder.open_run(config, folder)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its tips and greetings
     # The state after the step is just what a resumed run needs.
@@ -41,7 +49,6 @@ def run(config: DictConfig, folder: Path) -> float | None:
     if settings.threads:
         torch.set_num_threads(settings.threads)
     torch.manual_seed(config.seed)
-    plain: Any = OmegaConf.to_container(config, resolve=True)
     pair = make_pair(plain, folder)
     method = make_method(plain, len(pair.space))
     started_from = start(method.network, config.initial)
@@ -49,17 +56,55 @@ def run(config: DictConfig, folder: Path) -> float | None:
     scoreboard = Scoreboard(folder, facts(plain, module, started_from))
     scored = pair.pictures.dataset.has_labels
     trainer = make_trainer(plain, folder, scoreboard, scored)
-    resume = run_folder.checkpoint_to_resume(config)
     if resume is not None:
         log.info("continuing from %s", resume)
     try:
         trainer.fit(module, datamodule=pair, ckpt_path=resume, weights_only=True)
         miou = finish(trainer, module, pair, scoreboard, folder)
-    except BaseException:
+    except BaseException as error:
         loggers.finish(trainer.loggers, failed=True)
+        if isinstance(error, RuntimeError) and "in loading state_dict" in str(error):
+            raise ConfigError(_unlike(resume, error)) from error
         raise
     loggers.finish(trainer.loggers)
     return miou
+
+
+def check_resumed(checkpoint: Path, config: Mapping[str, Any]) -> None:
+    """Before anything is written or built: that a checkpoint can be read and is of such a run.
+
+    Raises:
+        WeightsError: the file is no checkpoint of this package.
+        ConfigError: its run had another method, backbone, source or target.
+    """
+    try:
+        stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
+        old = stored["hyper_parameters"]["config"]
+        names = {group: (old[group]["name"], config[group]["name"]) for group in GROUPS}
+    except Exception as error:  # torch.load raises whatever the bytes lead it to
+        raise WeightsError(
+            f"resume={checkpoint}: is no checkpoint of a run ({str(error).partition(chr(10))[0]}); "
+            "take another one of its folder, or train it again without resume="
+        ) from error
+    other = {group: pair for group, pair in names.items() if pair[0] != pair[1]}
+    if other:
+        raise ConfigError(
+            f"resume={checkpoint}: its run had "
+            + " ".join(f"{group}={was}" for group, (was, _) in other.items())
+            + ", not "
+            + " ".join(f"{group}={now}" for group, (_, now) in other.items())
+            + "; give the settings it was started with (overrides.txt in its folder has them), or "
+            "start a new run from its network with initial="
+        )
+
+
+def _unlike(checkpoint: Path | None, error: RuntimeError) -> str:
+    """Torch names every single weight, on a line a kind."""
+    kinds = [line.strip()[:150] for line in str(error).splitlines()[1:4]]
+    return (
+        f"resume={checkpoint}: its weights are not those of this run; give the settings it was "
+        f"started with (overrides.txt in its folder has them). {' … '.join(kinds)}"
+    )
 
 
 def make_pair(config: dict[str, Any], folder: Path) -> Pair:
