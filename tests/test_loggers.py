@@ -161,6 +161,19 @@ def test_jobs_of_a_sweep_form_a_group(tmp_path):
     assert sweep_of(tmp_path / "adaptseg" / "2026-11-21") is None
 
 
+def test_a_job_of_a_sweep_says_in_name_and_tags_what_it_tries(tmp_path, nobody_logged_in):
+    folder = tmp_path / "night" / f"3_method.lambda_adv=0.001,seed=1,source.root={'x' * 70}"
+    folder.mkdir(parents=True)
+    (folder.parent / "sweep.json").write_text("{}")
+    run = loggers.wandb(folder, "name", {}, **WANDB).experiment
+    assert run.name == "name lambda_adv=0.001 seed=1"
+    assert set(run.tags) == {"a", "lambda_adv=0.001", "seed=1"}
+    assert run.group == f"{tmp_path.name}/night"
+    loggers.finish([])
+    alone = loggers.wandb(tmp_path / "2026-11-21", "name", {}, **WANDB).experiment
+    assert (alone.name, set(alone.tags), alone.group) == ("name", {"a"}, "")
+
+
 def test_masks_name_what_is_ignored():
     masks = loggers.wandb_masks(shown()[0], CLASSES)
     assert list(masks) == ["prediction", "ground_truth"]

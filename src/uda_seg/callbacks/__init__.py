@@ -3,5 +3,6 @@
 from uda_seg.callbacks.finite import FiniteLosses
 from uda_seg.callbacks.panels import Panels
 from uda_seg.callbacks.progress import ProgressLine
+from uda_seg.callbacks.requeue import Requeue
 
-__all__ = ["FiniteLosses", "Panels", "ProgressLine"]
+__all__ = ["FiniteLosses", "Panels", "ProgressLine", "Requeue"]

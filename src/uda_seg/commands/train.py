@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from uda_seg import loggers, run_folder
 from uda_seg.adaptation import Adaptation
-from uda_seg.callbacks import FiniteLosses, Panels, ProgressLine
+from uda_seg.callbacks import FiniteLosses, Panels, ProgressLine, Requeue
 from uda_seg.config import build
 from uda_seg.data.pair import Pair
 from uda_seg.data.streams import BadImages
@@ -220,6 +220,7 @@ def make_trainer(
         FiniteLosses(settings["log_every"]),
         Panels(folder, settings["panels"]),
         *checkpoints(folder, settings["checkpoint_every"], scored),
+        Requeue(folder),
     ]
     try:
         return Trainer(

@@ -15,6 +15,9 @@ from lightning.pytorch.utilities import rank_zero_only
 
 log = logging.getLogger(__name__)
 
+LONGEST_TAG = 64
+"""Letters; W&B refuses a run with a longer one."""
+
 INIT_SECONDS = 60
 """Patience with a server that does not answer; the run goes on offline then."""
 
@@ -65,8 +68,8 @@ def start(
         "project": project,
         "entity": entity,
         "group": group or sweep_of(folder),
-        "tags": list(tags),
-        "name": run_name,
+        "tags": [*tags, *told_apart_by(folder)],
+        "name": " ".join([run_name, *told_apart_by(folder)]),
         "config": dict(config),
         "id": run_id(folder),
         "dir": str(folder),
@@ -139,4 +142,16 @@ def run_id(folder: Path) -> str:
 def sweep_of(folder: Path) -> str | None:
     """The group of a sweep's jobs: the sweep's folder. None for a run on its own."""
     sweep = folder.resolve().parent
-    return f"{sweep.parent.name}/{sweep.name}" if sweep.name.startswith("sweep_") else None
+    named = sweep.name.startswith("sweep_") or (sweep / "sweep.json").is_file()
+    return f"{sweep.parent.name}/{sweep.name}" if named else None
+
+
+def told_apart_by(folder: Path) -> list[str]:
+    """What a sweep's job has different from the others, such as lambda_adv=0.001."""
+    if sweep_of(folder) is None:
+        return []
+    words = folder.resolve().name.partition("_")[2].split(",")
+    short = [
+        f"{key.rpartition('.')[2]}={value}" for key, _, value in (w.partition("=") for w in words)
+    ]
+    return [word for word in short if len(word) <= LONGEST_TAG and not word.endswith("=")]
