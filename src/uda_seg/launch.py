@@ -37,49 +37,51 @@ class Job:
         arguments: `sys.argv` as the user gave it: Lightning starts its ranks with it.
         multirun: whether others follow.
         codes: the exit codes of the jobs that failed in this process.
+        folder: of the job that is run.
     """
 
     verb: str
     arguments: list[str]
     multirun: bool
     codes: list[int] = field(default_factory=list)
+    folder: Path = Path()
 
     def __call__(self, config: DictConfig) -> float | None:
         sys.argv = self.arguments
-        folder = Path(HydraConfig.get().runtime.output_dir)
+        self.folder = Path(HydraConfig.get().runtime.output_dir)
         try:
-            (folder / sweep_folder.FAILED).unlink(missing_ok=True)
-            return self._run(config, folder)
+            return self._run(config)
         except UserError as error:
-            _to_log(folder)
+            _to_log(self.folder)
             print(f"uda-seg: {error}", file=sys.stderr, flush=True)
             code, words = error.exit_code, str(error)
         except Exception as error:
-            _to_log(folder)
+            _to_log(self.folder)
             traceback.print_exc()
             code, words = 1, f"{type(error).__name__}: {error}"
-        if sweep_folder.is_job(folder):  # it may be another process's sweep, on another machine
-            sweep_folder.failed(folder, code, words)
+        if sweep_folder.is_job(self.folder):  # of a sweep of another process, or machine, maybe
+            sweep_folder.failed(self.folder, code, words)
         self.codes.append(code)
         return float("nan")  # a sweeper takes it for a failed trial
 
-    def _run(self, config: DictConfig, folder: Path) -> float | None:
+    def _run(self, config: DictConfig) -> float | None:
         config = config.copy()
         OmegaConf.resolve(config)
         if "resume" in config and (self.multirun or (cluster.job() and config.resume is None)):
-            begun = _begun(config, folder, self.multirun)
-            folder = begun or folder
+            begun = _begun(config, self.folder, self.multirun)
+            self.folder = begun or self.folder
             if begun and run_folder.finished(begun):
                 print(f"{begun}: was finished before", flush=True)
                 return _score(begun)
+        (self.folder / sweep_folder.FAILED).unlink(missing_ok=True)
         OmegaConf.set_readonly(config, True)
         if not cluster.rank():
-            os.environ[FOLDER_VARIABLE] = str(folder)
+            os.environ[FOLDER_VARIABLE] = str(self.folder)
         command: Callable[..., float | None]
         command = importlib.import_module(f"uda_seg.commands.{self.verb}").run
         _quieten_lightning()
-        returned = command(config, folder)
-        return _score(folder) if self.multirun and returned is not None else returned
+        returned = command(config, self.folder)
+        return _score(self.folder) if self.multirun and returned is not None else returned
 
 
 def _begun(config: DictConfig, folder: Path, sweep: bool) -> Path | None:

@@ -13,6 +13,7 @@ from uda_seg.report.parameters import (
     check_against,
     families,
     parameter_curves,
+    round_names,
 )
 from uda_seg.report.published_curves import read_published
 
@@ -53,6 +54,19 @@ def test_values_over_decades_lie_by_their_logarithm_and_zero_left_of_all():
     places = axis([0, 0.001, 0.01, 0.1])
     assert places[0.01] == pytest.approx(math.log10(0.01))
     assert places[0] < places[0.001]
+
+
+def test_more_values_than_can_be_named_have_round_numbers_below_them():
+    places = axis([0.00012, 0.0003, 0.0009, 0.004, 0.07])
+    names = round_names(places)
+    assert list(names.values())[:3] == ["0.0002", "0.0005", "0.001"]
+    assert names[math.log10(0.05)] == "0.05"
+    assert min(places.values()) <= min(names) <= max(names) <= max(places.values())
+    assert round_names(axis([0, 0.001, 0.1])) == {
+        **{math.log10(v): f"{v:g}" for v in (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1)},
+        axis([0, 0.001, 0.1])[0]: "0",
+    }
+    assert list(round_names(axis([1.1, 1.7, 3.9])).values()) == ["1.5", "2", "2.5", "3", "3.5"]
 
 
 def test_published_curves_are_drawn_beside_and_named_with_their_origin(tmp_path):

@@ -38,15 +38,19 @@ def conclude(folder: Path, training: bool) -> int:
         code = max(code, 1)
         missing.append(f"  the launcher: {facts['gave_up']}")
     if missing:
-        again = facts.get("command", "the same command")
-        again += "" if "resume=" in again else " resume=auto"
-        print(
-            "\n".join([f"uda-seg: {len(missing)} of {len(jobs)} jobs failed:", *missing])
-            + f"\nWhat is missing is tried again by: {again}",
-            file=sys.stderr,
-            flush=True,
-        )
+        lines = [f"uda-seg: {len(missing)} of {len(jobs)} jobs failed:", *missing, _cure(facts)]
+        print("\n".join(lines), file=sys.stderr, flush=True)
     return code
+
+
+def _cure(facts: dict) -> str:
+    command = facts.get("command", "the same command")
+    again = command if "resume=" in command else f"{command} resume=auto"
+    if facts.get("sweeper") == "optuna":
+        return (
+            f"A failed trial is not tried again; a larger hydra.sweeper.n_trials goes on: {again}"
+        )
+    return f"What is missing is tried again by: {again}"
 
 
 def _write(folder: Path, facts: dict, jobs: list[Path]) -> None:

@@ -84,8 +84,13 @@ def earlier(own: Path, config: Any) -> Path | None:
     if _same(own, config):
         return own
     others = [path.parent for path in sorted(own.parent.glob("*/config.yaml"))]
-    same = [folder for folder in others if folder != own and _same(folder, config)]
+    useful = [folder for folder in others if run_folder.finished(folder) or _begun(folder)]
+    same = [folder for folder in useful if folder != own and _same(folder, config)]
     return next((folder for folder in same if run_folder.finished(folder)), next(iter(same), None))
+
+
+def _begun(folder: Path) -> bool:
+    return (folder / "checkpoints" / "last.ckpt").is_file()
 
 
 def _same(folder: Path, config: Any) -> bool:

@@ -123,7 +123,7 @@ class Search:
         return trial.number, self._overrides(trial.params)
 
     def _overrides(self, values: Mapping[str, Any]) -> list[str]:
-        return [f"{key}={values[key]}" for key in self.searched]
+        return [f"{key}={_written(values[key])}" for key in self.searched]
 
     def _run(self, run: Run, numbers: Sequence[int], jobs: Sequence[Sequence[str]]) -> None:
         for number, value in zip(numbers, run(jobs, numbers[0]), strict=True):
@@ -132,3 +132,8 @@ class Search:
             self.study.tell(number, value if good else None, state)
             if not good:
                 log.warning("trial %d failed; the search goes on", number)
+
+
+def _written(value: Any) -> str:
+    """Four digits (ours) of a number that was drawn: it stands in folders, tables and figures."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
