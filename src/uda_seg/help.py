@@ -16,7 +16,7 @@ EXAMPLES = """\
   python -m uda_seg data check source=gta5 target=cityscapes     every mistake in the files
   python -m uda_seg data prepare superpixels target=cityscapes   once, before method=rpt
   python -m uda_seg -m method.lambda_adv=0.0005,0.001,0.004      one run for each value
-  python -m uda_seg sweep=lambda_adv seed=0,1,2                  a ready sweep, with the paper's curve
+  python -m uda_seg sweep=lambda_adv seed=0,1,2                  a ready sweep, the paper's beside
   python -m uda_seg resume=auto                                  continue after a stop
   python -m uda_seg evaluate checkpoint=outputs/RUN/DATE         score a run again
   python -m uda_seg method=adaptseg --cfg job                    show all keys, run nothing"""
