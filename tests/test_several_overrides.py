@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
+from report.report_examples import save_run
 from test_cli import Outcome, call, folders  # noqa: F401 (call is a fixture)
 
+from uda_seg import run_folder
 from uda_seg.composition import without_hydra
 from uda_seg.config import conf_folder
 from uda_seg.errors import ConfigError
@@ -126,7 +128,9 @@ def test_one_list_serves_all_jobs_of_a_sweep(call: Outcome) -> None:  # noqa: F8
 
     def job(job_config: Any, folder: Path) -> float:
         seen.append((job_config.source.name, job_config.seed, folder.name))
-        return 0.0
+        run_folder.open_run(job_config, folder)
+        save_run(folder, str(job_config.method.name), job_config.seed, 0.5)  # else it failed
+        return 50.0
 
     assert call(job, *SMALL, *BOTH, "-m", "seed=1,2") == 0
     assert seen == [("gta5+camvid", 1, "0_seed=1"), ("gta5+camvid", 2, "1_seed=2")]
