@@ -16,9 +16,7 @@ def probabilities() -> Tensor:
     return (3 * torch.randn(2, 3, 5, 6)).softmax(1)
 
 
-def by_hand(
-    given: Tensor, possible: Tensor, expected: Tensor, settings: tuple[float, float, int]
-) -> np.ndarray:
+def by_hand(given: Tensor, possible: Tensor, settings: tuple[float, float, int]) -> np.ndarray:
     """Labels (B, h, w): seeds one class at a time, grown by looking at neighbours."""
     portion, through, steps = settings
     steered = (given * possible / (given * possible).sum(1, keepdim=True).clamp(min=1e-6)).numpy()
@@ -29,7 +27,7 @@ def by_hand(
         own = [
             (raw[b, c, y, x], b, y, x)
             for b, y, x in np.ndindex(batch, height, width)
-            if raw[b, :, y, x].argmax() == c and possible[b, c, y, x] and expected[b, c, y, x]
+            if raw[b, :, y, x].argmax() == c and possible[b, c, y, x]
         ]
         for _, b, y, x in sorted(own, reverse=True)[: math.ceil(portion * len(own))]:
             grown[b, c, y, x] = True
@@ -50,9 +48,9 @@ def by_hand(
 @pytest.mark.parametrize("settings", [(0.2, 0.3, 2), (0.5, 0.5, 1), (1.0, 0.1, 9), (0.1, 0.4, 0)])
 def test_labels_equal_a_loop(settings: tuple[float, float, int]) -> None:
     given = probabilities()
-    possible, expected = torch.rand(given.shape) > 0.2, torch.rand(given.shape) > 0.3
-    label = RegionExpansion(*settings)(given, possible, expected)
-    np.testing.assert_array_equal(label, by_hand(given, possible, expected, settings))
+    possible = torch.rand(given.shape) > 0.4
+    label = RegionExpansion(*settings)(given, possible)
+    np.testing.assert_array_equal(label, by_hand(given, possible, settings))
     assert {0, 1, 2} <= set(label.unique().tolist())
 
 
@@ -71,25 +69,24 @@ def test_a_region_grows_as_far_as_it_is_let_and_around_what_is_improbable() -> N
     row = torch.tensor([0.9, 0.6, 0.6, 0.6, 0.2, 0.6])
     given = torch.stack([row, 1 - row])[None, :, None]
     possible = torch.ones_like(given, dtype=torch.bool)
-    expected = torch.tensor([True, False]).view(1, 2, 1, 1).expand_as(given)
     for steps, end in ((0, 1), (2, 3), (9, 4)):
-        label = RegionExpansion(0.1, 0.5, steps)(given, possible, expected)[0, 0]
-        assert label.tolist() == [0] * end + [IGNORE] * (6 - end)
+        label = RegionExpansion(0.1, 0.5, steps)(given, possible)[0, 0]
+        assert label.tolist() == [0] * end + [IGNORE] * (4 - end) + [1, IGNORE]
 
 
 def test_belief_steers_positions_of_an_absent_class_to_a_region_that_reaches_them() -> None:
     """The second and third position are predicted as class 0, which is absent."""
     given = torch.tensor([[0.1, 0.6, 0.6], [0.8, 0.3, 0.1], [0.1, 0.1, 0.3]]).view(1, 3, 1, 3)
     possible = torch.tensor([False, True, True]).view(1, 3, 1, 1).expand_as(given)
-    label = RegionExpansion(0.5, 0.5, 2)(given, possible, possible)
+    label = RegionExpansion(0.5, 0.5, 2)(given, possible)
     assert label.flatten().tolist() == [1, 1, IGNORE], "class 1 is next best in the second alone"
 
 
-def test_nothing_grows_where_no_class_is_expected() -> None:
+def test_nothing_grows_where_no_class_is_possible() -> None:
     given = probabilities()
     none, every = (torch.full(given.shape, value) for value in (False, True))
-    for possible, expected in ((every, none), (none, every), (none, none)):
-        assert RegionExpansion(0.5, 0.1, 5)(given, possible, expected).eq(IGNORE).all()
+    assert RegionExpansion(0.5, 0.1, 5)(given, none).eq(IGNORE).all()
+    assert not RegionExpansion(0.5, 0.1, 5)(given, every).eq(IGNORE).all()
 
 
 def test_a_portion_of_nothing_is_refused() -> None:

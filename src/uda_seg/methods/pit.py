@@ -22,7 +22,7 @@ information is invariant across domains":
 information":
     presence is said of whole crops and of their cells, at growing fractions of them (multi-level),
     which bounds a class's area from below and above; `expansion` grows the surest pixels of
-    believed classes into their neighbourhood, as labels.
+    each class that is not believed absent into their neighbourhood, as labels.
 
 Reported results look as if built on an adversary or on self-training: `adversarial_main` and
 `critic_main` are AdaptSegNet's, in output space.
@@ -48,7 +48,6 @@ from uda_seg.parts.expansion import RegionExpansion
 from uda_seg.parts.pooling import RegionPooling, spread
 from uda_seg.parts.presence import (
     ABSENT,
-    PRESENT,
     UNSURE,
     PresenceClassifier,
     class_shares,
@@ -134,8 +133,8 @@ class PIT(Method):
         """From believed presence to pixels."""
         probabilities = self.pooling.reduce(target.logits.softmax(1))
         beliefs = self.believe(target, probabilities)
-        possible, expected = self.steer(beliefs, probabilities)
-        grown = self.expansion(probabilities.detach(), possible, expected)
+        possible = self.possible(beliefs, probabilities)
+        grown = self.expansion(probabilities.detach(), possible)
         return self._chosen(
             pooling_target=self._pooled(probabilities, beliefs),
             suppression=suppression(probabilities, ~possible),
@@ -153,15 +152,13 @@ class PIT(Method):
             for grid in self.pooling.grids
         ]
 
-    def steer(self, beliefs: list[Tensor], probabilities: Tensor) -> tuple[Tensor, Tensor]:
-        """Two (B, C, h, w) bool: classes not believed absent, at any level, where they would be;
-        and those believed present, at some level, which may have seeds.
+    def possible(self, beliefs: list[Tensor], probabilities: Tensor) -> Tensor:
+        """(B, C, h, w) bool: classes not believed absent, at any level, where they would be.
+
+        Seeds of believed classes alone would leave the rare ones, of which the classifier is never
+        sure, without a single label (docs/results.md).
         """
-        size = (probabilities.shape[2], probabilities.shape[3])
-        possible = ~somewhere(beliefs, ABSENT, size)
-        if self.presence is None:
-            return possible, possible
-        return possible, somewhere(beliefs, PRESENT, size)
+        return ~somewhere(beliefs, ABSENT, (probabilities.shape[2], probabilities.shape[3]))
 
     def _presence(
         self, classifier: PresenceClassifier, source: Prediction, target: Prediction, shares: Tensor
@@ -206,5 +203,5 @@ class PIT(Method):
         """Labels of the grown regions (B, h, w), and what is believed."""
         probabilities = self.pooling.reduce(target.logits.softmax(1))
         beliefs = self.believe(target, probabilities)
-        grown = self.expansion(probabilities, *self.steer(beliefs, probabilities))
+        grown = self.expansion(probabilities, self.possible(beliefs, probabilities))
         return grown, beliefs

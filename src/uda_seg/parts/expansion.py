@@ -22,29 +22,29 @@ class RegionExpansion:
         self.portion, self.through, self.steps = portion, through, steps
 
     @torch.no_grad()
-    def __call__(self, probabilities: Tensor, possible: Tensor, expected: Tensor) -> Tensor:
+    def __call__(self, probabilities: Tensor, possible: Tensor) -> Tensor:
         """Labels for the grown regions.
 
         Args:
             probabilities: (B, C, h, w).
             possible: (B, C, h, w) bool: classes that a position may have. Seeds are predictions as
-                they are; where regions grow, the impossible classes' probability goes to these.
-            expected: (B, C, h, w) bool: where a class may have seeds.
+                they are, of these; where regions grow, the other classes' probability goes to
+                these.
 
         Returns:
             (B, h, w) long: a class, or IGNORE where no region came.
         """
         steered = probabilities * possible
         steered = steered / steered.sum(1, keepdim=True).clamp(min=1e-6)
-        grown = self.grow(self.seeds(probabilities, expected & possible), steered)
+        grown = self.grow(self.seeds(probabilities, possible), steered)
         best = (steered * grown).max(1)
         return best.indices.masked_fill(~grown.any(1), IGNORE)
 
-    def seeds(self, probabilities: Tensor, expected: Tensor) -> Tensor:
+    def seeds(self, probabilities: Tensor, possible: Tensor) -> Tensor:
         """(B, C, h, w) bool: of each class, the surest `portion` of the positions predicted so."""
         sureness, predicted = probabilities.max(1, keepdim=True)
         classes = torch.arange(probabilities.shape[1], device=predicted.device).view(1, -1, 1, 1)
-        candidates = (predicted == classes) & expected
+        candidates = (predicted == classes) & possible
         values = sureness.where(candidates, -1.0).transpose(0, 1).flatten(1)
         counts = (candidates.sum((0, 2, 3)) * self.portion).ceil().long()
         ordered = values.sort(dim=1, descending=True).values
