@@ -1,4 +1,4 @@
-"""What SLURM tells a process through its environment, and what follows for folders and ranks."""
+"""What SLURM or torchrun tell a process by its environment, and what follows from it."""
 
 import hashlib
 import json
@@ -14,14 +14,23 @@ INTERACTIVE = ("bash", "interactive")
 either (lightning/fabric/plugins/environments/slurm.py)."""
 
 
+def torchrun() -> str | None:
+    """The name that torchrun gave to its processes, the ranks of this run; None without it."""
+    return os.environ.get("TORCHELASTIC_RUN_ID")
+
+
 def job() -> str | None:
-    """The number of the SLURM job whose tasks are the ranks of this run; None outside of one."""
+    """The number of the SLURM job whose tasks are the ranks of this run; None outside of one, and
+    below torchrun, which Lightning believes first.
+    """
     asked = "SLURM_NTASKS" in os.environ and os.environ.get("SLURM_JOB_NAME") not in INTERACTIVE
-    return os.environ.get("SLURM_JOB_ID") if asked else None
+    return os.environ.get("SLURM_JOB_ID") if asked and torchrun() is None else None
 
 
 def rank() -> int:
     """Of this process among those of the run, as far as whoever started it says."""
+    if torchrun() is not None:
+        return int(os.environ.get("RANK", 0))
     if job() is not None:
         return int(os.environ.get("SLURM_PROCID", 0))
     return int(os.environ.get("LOCAL_RANK", 0))
@@ -34,7 +43,8 @@ def to_requeue() -> str:
 
 
 def folder(beside: Path, config: Mapping[str, Any]) -> Path:
-    """The same for all tasks of a job, and again when the job is put back into the queue.
+    """The same for all tasks of a job, and again when the job is put back into the queue; the same
+    for all processes of torchrun.
 
     Args:
         beside: a run folder; this one gets another name.
@@ -42,11 +52,19 @@ def folder(beside: Path, config: Mapping[str, Any]) -> Path:
     """
     text = json.dumps(run_folder.experiment(config), sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
-    return beside.with_name(f"slurm_{job()}_{digest}")
+    name = f"slurm_{job()}" if job() is not None else f"torchrun_{torchrun()}"
+    return beside.with_name(f"{name}_{digest}")
 
 
 def complaint(devices: int, nodes: int) -> str | None:
-    """What is wrong with a run's devices inside a SLURM job; None if all is well."""
+    """What is wrong with a run's devices in a SLURM job or below torchrun; None: all is well."""
+    if torchrun() is not None and devices * nodes != repeated():
+        return (
+            f"trainer.devices={devices}: torchrun started {repeated()} processes, but "
+            f"trainer.devices times trainer.num_nodes={nodes} is {devices * nodes}; they are to be "
+            "equal (trainer=ddp trainer.devices=PROCESSES_PER_NODE trainer.num_nodes=NODES), or "
+            "leave torchrun out, and the run starts its processes itself"
+        )
     tasks = int(os.environ.get("SLURM_NTASKS", 1))
     if job() is None or devices * nodes == tasks:
         return None
@@ -60,6 +78,6 @@ def complaint(devices: int, nodes: int) -> str | None:
 
 def repeated() -> int:
     """How many processes repeat this very command line: tasks of srun, or of torchrun."""
-    if "TORCHELASTIC_RUN_ID" in os.environ:
+    if torchrun() is not None:
         return int(os.environ.get("WORLD_SIZE", 1))
     return int(os.environ.get("SLURM_STEP_NUM_TASKS", 1)) if job() is not None else 1

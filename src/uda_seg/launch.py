@@ -159,7 +159,7 @@ def _folder(checked: Checked) -> list[str]:
     """Overrides that give this run a folder that no other run has, or the one it continues in."""
     rank, shared = cluster.rank(), os.environ.get(FOLDER_VARIABLE)
     config, key = checked.config, "hydra.run.dir"
-    if rank and shared and not cluster.job():
+    if rank and shared and not (cluster.job() or cluster.torchrun()):
         return [f"{key}={_quoted(shared)}", *_quiet(Path(shared), rank)]
     given = any(override.lstrip("+").startswith(f"{key}=") for override in checked.overrides)
     folder = Path(str(OmegaConf.select(config, key)))
@@ -171,7 +171,7 @@ def _folder(checked: Checked) -> list[str]:
             folder = run_folder.folder_of(checkpoint)
             return [f"{key}={_quoted(str(folder))}", *(_quiet(folder, rank) if rank else [])]
     if "${now:" in _written(config, "run"):
-        if cluster.job():
+        if cluster.job() or cluster.torchrun():
             folder = cluster.folder(folder, plain(without_hydra(config)))
         else:
             folder = run_folder.reserve(folder)

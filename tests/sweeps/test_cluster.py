@@ -116,6 +116,25 @@ def test_a_job_of_a_sweep_that_comes_back_goes_on(slurm, sweep, training) -> Non
     assert training.begun[1] == (0.5, 0, str(folder / jobs(folder)[0]))
 
 
+def test_processes_of_torchrun_have_one_folder(slurm, sweep, training, monkeypatch) -> None:
+    """Inside a SLURM job too: Lightning believes torchrun first."""
+    words = ("trainer=cpu", "trainer.devices=2")
+    for rank in ("0", "1"):
+        for name, value in (("RUN_ID", "abc"), ("RESTART_COUNT", "0")):
+            monkeypatch.setenv(f"TORCHELASTIC_{name}", value)
+        monkeypatch.setenv("RANK", rank)
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        assert sweep(*words) == 0
+    (folder,) = Path("outputs").glob("*/torchrun_abc_*")
+    assert (folder / "config.yaml").is_file()
+    assert (folder / "train_rank1.log").is_file()
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "abd")
+    assert sweep(*words) == 0
+    assert len(list(Path("outputs").glob("*/torchrun_*"))) == 2
+    assert sweep("trainer=cpu", "trainer.devices=3") == 2
+    assert not list(Path("outputs").glob("*/slurm_*"))
+
+
 class Trainer(SimpleNamespace):
     def save_checkpoint(self, path: Path) -> None:
         path.parent.mkdir(parents=True)

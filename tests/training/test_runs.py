@@ -137,7 +137,20 @@ def test_the_number_of_workers_changes_nothing(camvid: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.slow
-def test_two_processes_equal_one(camvid: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("starter", "trainer"),
+    [
+        ([], ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]),
+        (
+            ["-m", "torch.distributed.run", "--nproc-per-node=2"],
+            ["trainer=cpu", "trainer.devices=2"],
+        ),
+    ],
+    ids=["run", "torchrun"],
+)
+def test_two_processes_equal_one(
+    starter: list[str], trainer: list[str], camvid: Path, tmp_path: Path
+) -> None:
     """On gloo, where nothing depends on how a batch is cut.
 
     Batch statistics do, so batch norm is frozen; the mean over counted pixels does, so all count;
@@ -148,10 +161,9 @@ def test_two_processes_equal_one(camvid: Path, tmp_path: Path) -> None:
     common += ["+method.optimizers.discriminator.eps=1e-4"]
     one = run(tmp_path / "one", overrides(camvid, *common, "trainer.batch_size=4"))
     folder = tmp_path / "two"
-    command = [sys.executable, "-m", "uda_seg", *overrides(camvid, *common)]
-    command += ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
-    command += [f"hydra.run.dir={folder}"]
+    command = [sys.executable, *starter, "-m", "uda_seg", *overrides(camvid, *common)]
     command.remove("trainer=cpu")
+    command += [*trainer, f"hydra.run.dir={folder}"]
     environment = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr[-3000:]

@@ -205,6 +205,15 @@ def facts(config: dict[str, Any], module: Adaptation, started_from: str | None) 
     }
 
 
+def _strategy(settings: Mapping[str, Any]) -> str:
+    """How Lightning spreads a run; its own "auto" takes plain DDP for several processes, which
+    refuses a method, since no loss of a step touches all players.
+    """
+    several = settings["devices"] * settings["num_nodes"] > 1
+    chosen = str(settings["strategy"])
+    return "ddp_find_unused_parameters_true" if chosen == "auto" and several else chosen
+
+
 def make_trainer(
     config: dict[str, Any], folder: Path, scoreboard: Scoreboard, scored: bool
 ) -> Trainer:
@@ -227,7 +236,7 @@ def make_trainer(
             accelerator=settings["accelerator"],
             devices=settings["devices"],
             num_nodes=settings["num_nodes"],
-            strategy=settings["strategy"],
+            strategy=_strategy(settings),
             precision=settings["precision"],
             max_steps=settings["steps"],
             max_epochs=-1,
