@@ -1,6 +1,7 @@
 """Searches with Optuna; its storage is a file in the sweep's folder, so a search can go on."""
 
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -70,4 +71,5 @@ class OptunaSweeper(Sweeper):
             returned = self.launcher.launch(wanted, initial_job_idx=first)
             return [one.return_value for one in returned]
 
-        search.run(run, self.n_trials, self.n_jobs)
+        with closing(search):
+            search.run(run, self.n_trials, self.n_jobs)

@@ -90,9 +90,15 @@ class Search:
     ) -> None:
         optuna.logging.set_verbosity(optuna.logging.WARNING)
         self.sampler, self.seed, self.searched = sampler, seed, searched
+        self.database = optuna.storages.RDBStorage(storage)
         self.study = optuna.create_study(
-            study_name=name, storage=storage, direction="maximize", load_if_exists=True
+            study_name=name, storage=self.database, direction="maximize", load_if_exists=True
         )
+
+    def close(self) -> None:
+        """Closes the connections to the storage, which Optuna itself leaves to the interpreter."""
+        self.database.remove_session()
+        self.database.engine.dispose()
 
     def run(self, run: Run, trials: int, at_once: int) -> None:
         """Proposes and runs until there are so many trials, those that failed among them."""
