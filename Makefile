@@ -1,4 +1,4 @@
-# Two commands on a fresh machine: `make demo` and `make test`. Needs python3 (3.10 to 3.13) and make.
+# Two commands on a fresh machine: `make demo` and `make test`. Needs python3 (3.11 to 3.13) and make.
 PYTHON ?= python3
 VENV := .venv
 RUN := $(VENV)/bin/python
@@ -14,14 +14,12 @@ install: $(INSTALLED)  ## create .venv with the tested versions (once; about 6 G
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@command -v $(PYTHON) >/dev/null || \
-	  { echo "$(PYTHON) is not there: install Python 3.10 to 3.13, or name one: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(not (3, 10) <= sys.version_info[:2] < (3, 14))' || \
-	  { echo "$$($(PYTHON) --version 2>&1) does not do: 3.10 to 3.13 is needed, name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	  { echo "$(PYTHON) is not there: install Python 3.11 to 3.13, or name one: make PYTHON=/path/to/python $(MAKECMDGOALS)"; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' || \
+	  { echo "$$($(PYTHON) --version 2>&1) does not do: 3.11 to 3.13 is needed, name one: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
 	@$(PYTHON) -c 'import venv, ensurepip' 2>/dev/null || \
 	  { echo "$(PYTHON) comes without venv and ensurepip: install them (Debian, Ubuntu: apt install python3-venv)"; exit 1; }
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	@# An editable install without setup.py needs pip 21.3; Python 3.10.0 brought 21.2.
-	$(RUN) -m pip install -q "pip>=22"
 	$(RUN) -m pip install -c constraints.txt -e ".[dev]"
 	@touch $@
 
