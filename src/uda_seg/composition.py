@@ -3,7 +3,10 @@
 A key exists if it stands in a YAML file, and its type is the type of the value it has there.
 """
 
+import os
+import pickle
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -69,10 +72,12 @@ class Composition:
             self.stored = {side for side in offered if self.base.get(side) is None}
 
     def _composed(self, overrides: list[str]) -> DictConfig:
+        state = () if self.own_folder is None else _state(self.own_folder)
         if self.own_folder is not None:
             overrides = [*overrides, f"hydra.searchpath=['file://{self.own_folder.resolve()}']"]
-        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            return compose(self.verb, overrides=overrides, return_hydra_config=True)
+        config: DictConfig = pickle.loads(_composed(self.verb, tuple(overrides), state))
+        config.hydra.runtime.cwd = os.getcwd()
+        return config
 
     def _without_experiment(self) -> DictConfig:
         """An experiment file is a list of overrides too, and may set only what exists."""
@@ -193,7 +198,8 @@ class Composition:
 
     def _unresolved(self) -> Iterator[str]:
         """Keys without a value that need one, and interpolations that lead nowhere."""
-        tree, told = _plain(without_hydra(self.config)), set()
+        tree, told = _plain(self.config), set()
+        tree.pop("hydra", None)
         # Others may refer to the key that is wrong: the outermost is told, once.
         for key in sorted(leaves(tree), key=lambda key: key.count(".")):
             value = _at(tree, key)
@@ -211,13 +217,33 @@ class Composition:
 
     def _paths(self) -> Iterator[str]:
         """Checkpoints that are named but not there."""
-        tree = without_hydra(self.config)
+        tree = self.config
         for key in ("resume", "initial", "checkpoint"):
             if tree.get(key) not in (None, "auto") and not (self.multirun and key == "resume"):
                 try:
                     run_folder.checkpoint_at(tree[key], key)
                 except ConfigError as error:
                     yield str(error)
+
+
+@lru_cache(maxsize=256)
+def _composed(verb: str, overrides: tuple[str, ...], own_files: tuple[Any, ...]) -> bytes:
+    """A composed config, pickled: reading it takes a hundredth of composing it again.
+
+    Args:
+        verb: the command.
+        overrides: of groups and of Hydra.
+        own_files: the state of the user's YAML files, which may change meanwhile.
+    """
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        return pickle.dumps(compose(verb, overrides=list(overrides), return_hydra_config=True), -1)
+
+
+def _state(folder: Path) -> tuple[Any, ...]:
+    """Of the YAML files in a folder: changes when one of them does."""
+    paths = [path for levels in ("*", "*/*", "hydra/*/*") for path in folder.glob(f"{levels}.yaml")]
+    files = [(str(path), path.stat()) for path in sorted(paths) if path.is_file()]
+    return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in files)
 
 
 def exists(config: DictConfig, key: str) -> bool:
@@ -267,7 +293,8 @@ def _plain(node: Any) -> Any:
 
 
 def without_hydra(config: DictConfig) -> DictConfig:
-    copy = config.copy()
+    """A copy; OmegaConf's own way of copying takes three times as long."""
+    copy: DictConfig = pickle.loads(pickle.dumps(config, -1))
     with open_dict(copy):
         copy.pop("hydra", None)
     return copy
