@@ -14,6 +14,7 @@ from torch import nn
 
 from uda_seg.batch import Source
 from uda_seg.callbacks import FiniteLosses, Panels, ProgressLine, panels, progress
+from uda_seg.callbacks.finite import MOST_OVERFLOWS
 from uda_seg.data.pictures import CAPTION, GAP, colour
 from uda_seg.errors import UserError
 
@@ -31,6 +32,7 @@ class FakeModule(nn.Module):
         if pictures is not None:
             self.method.pictures = pictures
         self.last_losses, self.classes, self.device = {}, CLASSES, "cpu"
+        self.overflows = 0
 
     def predict_label(self, image):
         assert not self.training
@@ -108,6 +110,15 @@ def test_a_loss_that_is_no_number_stops_with_a_diagnosis():
     assert "1 of 2 gradients are not finite, layer.0.weight first" in message
     assert "largest finite gradient: 3 in layer.0.bias" in message
     assert "trainer.clip_norm" in message
+
+
+def test_gradients_that_overflow_whatever_the_scale_stop_the_run():
+    callback, trainer, module = FiniteLosses(every=1), make_trainer(global_step=40), FakeModule()
+    module.last_losses, module.overflows = tensors(main=1), MOST_OVERFLOWS - 1
+    callback.on_train_batch_end(trainer, module, None, None, 0)
+    module.overflows += 1
+    with pytest.raises(UserError, match="overflowed at step 40 and at the 31 before"):
+        callback.on_train_batch_end(trainer, module, None, None, 0)
 
 
 @pytest.mark.parametrize("hook", ["on_validation_start", "on_train_end", "on_save_checkpoint"])

@@ -7,6 +7,10 @@ for each batch                      # one batch is one step, whatever the number
         for each yield of method.losses(piece)
             back-propagate weight * loss, summed
     clip, step all players, advance the schedule, method.after_step()
+
+With trainer.precision=16-mixed, losses are multiplied by a scale before they are back-propagated:
+gradients are divided by it before they are clipped, and a step whose gradients overflowed is left
+out: no player, schedule or `after_step` sees it. Losses are kept as they were before the scale.
 """
 
 import logging
@@ -69,6 +73,8 @@ class Adaptation(LightningModule):
         self.seed, self.accumulate, self.clip_norm = seed, accumulate, clip_norm
         self.last_losses: dict[str, Tensor] = {}
         """Unweighted losses of the latest step, by name."""
+        self.overflows = 0
+        """Latest steps in a row that were left out because their gradients overflowed."""
         self.confusion = ConfusionMatrix(len(classes))
         self.label_free = InformationMaximisation(len(classes))
         players = set(method.players())
@@ -96,11 +102,9 @@ class Adaptation(LightningModule):
                 for name, loss in losses.items():
                     seen[name] = seen.get(name, 0) + loss.detach() / self.accumulate
         self._check_all_weighted(seen)
-        if self.clip_norm is not None:
-            optimizer.optimizer.clip(self.clip_norm)
-        optimizer.step()
-        self.lr_schedulers().step()
-        self.method.after_step()
+        if self._step(optimizer):
+            self.lr_schedulers().step()
+            self.method.after_step()
         self.last_losses = seen
         watched = {f"loss/{name}": loss for name, loss in seen.items()}
         every = getattr(self.trainer, "log_every_n_steps", 0)
@@ -108,6 +112,26 @@ class Adaptation(LightningModule):
             right = self.method.critic_accuracy()
             watched |= {f"critic_accuracy/{name}": share for name, share in right.items()}
         self.log_dict(watched, batch_size=1)
+
+    def _step(self, optimizer: Any) -> bool:
+        """Clips and steps all players; whether they did step."""
+        joint: JointOptimizer = optimizer.optimizer
+        if self.clip_norm is not None and not self._scaled():
+            joint.clip(self.clip_norm)
+        before = joint.steps
+        optimizer.step()
+        stepped = joint.steps > before
+        self.overflows = 0 if stepped else self.overflows + 1
+        return stepped
+
+    def on_before_optimizer_step(self, optimizer: Any) -> None:
+        """Lightning calls it once it has divided the gradients by the scale."""
+        if self.clip_norm is not None and self._scaled():
+            optimizer.clip(self.clip_norm)
+
+    def _scaled(self) -> bool:
+        """Whether gradients are multiplied by a scale until Lightning's step divides them."""
+        return getattr(self.trainer.precision_plugin, "scaler", None) is not None
 
     def _begin_round(self) -> None:
         method = self.method

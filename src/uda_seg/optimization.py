@@ -17,10 +17,15 @@ class JointOptimizer(Optimizer):
 
     Lightning counts a step per optimizer: under `max_steps`, a method with a discriminator would
     see half the batches that one without does (pytorch-lightning issue 17958).
+
+    Attributes:
+        steps: how often the players were stepped by this process; a gradient scaler leaves a step
+            out, of all players, where a gradient of any overflowed.
     """
 
     def __init__(self, optimizers: Mapping[str, Optimizer]) -> None:
         self.optimizers = dict(optimizers)
+        self.steps = 0
         super().__init__([{"params": []}], {})
         self._share_groups()
 
@@ -37,6 +42,7 @@ class JointOptimizer(Optimizer):
             closure()
         for optimizer in self.optimizers.values():
             optimizer.step()
+        self.steps += 1
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         for optimizer in self.optimizers.values():

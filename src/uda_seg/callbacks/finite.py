@@ -10,12 +10,18 @@ from torch import Tensor, nn
 
 from uda_seg.errors import UserError
 
+MOST_OVERFLOWS = 32
+"""Steps in a row that a gradient scaler may leave out; its scale falls by 2^32 meanwhile."""
+
 SHOWN = 5
 """Latest finite values of a loss in the diagnosis."""
 
 
 class FiniteLosses(Callback):
     """Looks at `module.last_losses` after every step.
+
+    They are losses before any scale, so that none may be infinite in half precision either: a step
+    that the gradient scaler leaves out has infinite gradients, not infinite losses.
 
     Args:
         every: steps between two looks where a look makes the CPU wait for an accelerator; losses
@@ -36,6 +42,12 @@ class FiniteLosses(Callback):
         on_cpu = all(loss.device.type == "cpu" for loss in losses.values())
         if on_cpu or len(self.unread) >= self.every:
             self.read(trainer, module)
+        if module.overflows >= MOST_OVERFLOWS:
+            raise UserError(
+                f"gradients overflowed at step {trainer.global_step} and at the "
+                f"{module.overflows - 1} before, whatever the loss scale was: the run was stopped; "
+                "choose trainer.precision=bf16-mixed or 32-true"
+            )
 
     def on_validation_start(self, trainer: Trainer, module: Any) -> None:
         """Broken weights are not scored."""
