@@ -111,6 +111,20 @@ def test_right_values_pass_in_all_shapes() -> None:
     assert config.run_name == "a, b"
 
 
+@pytest.mark.parametrize(("size", "count"), [(3, 2), (2, 4), (1, 2)])
+def test_a_batch_that_is_not_cut_into_equal_pieces_is_refused(size: int, count: int) -> None:
+    told = complaints(f"trainer.batch_size={size}", f"trainer.accumulate={count}")
+    assert len(told) == 1
+    assert f"trainer.accumulate={count}: a batch of trainer.batch_size={size} is not cut" in told[0]
+    check("train", [*SMALL, "trainer.batch_size=6", "trainer.accumulate=3"])
+
+
+def test_every_pair_that_a_sweep_would_try_is_checked() -> None:
+    told = complaints("trainer.batch_size=2,3,4", "trainer.accumulate=1,2,4", multirun=True)
+    pairs = [(int(line[19]), int(line.partition("batch_size=")[2][0])) for line in told]
+    assert pairs == [(4, 2), (2, 3), (4, 3)]
+
+
 def test_sweeps_are_checked_value_by_value() -> None:
     sweep = ["method.lambda_adv=0.1,high", "trainer.steps=range(0,3)", "trainer.workers=1,2"]
     lines = complaints(*sweep, multirun=True)

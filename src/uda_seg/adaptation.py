@@ -189,11 +189,19 @@ class Adaptation(LightningModule):
 
 
 def pieces(batch: Batch, count: int) -> Iterator[Batch]:
-    """A batch in `count` equal parts."""
+    """A batch in `count` equal parts.
+
+    Raises:
+        ConfigError: there are not as many.
+    """
     if count == 1:
         yield batch
         return
-    size = len(batch.source.image) // count
+    size, rest = divmod(len(batch.source.image), count)
+    if rest:
+        raise ConfigError(
+            f"trainer.accumulate={count} does not divide a batch of {len(batch.source.image)}"
+        )
     for first in range(0, size * count, size):
         yield Batch(*(_part(d, slice(first, first + size)) for d in (batch.source, batch.target)))
 

@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from uda_seg import cluster, dataset_lists, help, run_folder
+from uda_seg import cluster, contradictions, dataset_lists, help, run_folder
 from uda_seg.config import conf_folder
 from uda_seg.errors import ConfigError
 from uda_seg.mistakes import Rule, key_in, leaves, show, unknown_key
@@ -49,11 +49,10 @@ class Composition:
         self.mistakes: list[str] = []
         self.config, self.base = OmegaConf.create(), OmegaConf.create()
         self.stored: set[str] = set()
-        self.devices: list[int] = []
+        self.tried: dict[str, list[Any]] = {}
         self.most_devices = 1
         self.launcher_given = False
         self.lists: list[str] = []
-        self.given: set[str] = set()
         self.new: set[str] = set()
 
     def compose(self, groups: list[str], hydra: list[str]) -> None:
@@ -113,7 +112,7 @@ class Composition:
         """Applies an override's first value, and complains about all that are wrong."""
         key = override.key_or_group.replace("[", ".").replace("]", "")
         top, given = key.partition(".")[0], override.input_line
-        self.given.add(key)
+        self.tried[key] = values
         if top in self.unknown:
             return
         if top in self.stored and self.base.get(top) is None:
@@ -126,8 +125,6 @@ class Composition:
         else:
             for value in reversed(values):
                 self._set(key, value)
-        if key == "trainer.devices":
-            self.devices += [value for value in values if isinstance(value, int)]
         if key == "checkpoint" and self.stored:
             self._use_stored(values[0])
 
@@ -182,11 +179,13 @@ class Composition:
         if not self.mistakes:
             self.mistakes += self._paths()
         if self.config.get("trainer") and not self.mistakes:
-            self.mistakes += self._devices()
+            plain: Any = OmegaConf.to_container(self.config.trainer, resolve=True)
+            self.mistakes += [*contradictions.complaints(plain, self.tried), *self._devices()]
 
     def _devices(self) -> Iterator[str]:
         settings = self.config.trainer
-        self.most_devices = max([*self.devices, settings.devices])
+        tried = [n for n in self.tried.get("trainer.devices", []) if isinstance(n, int)]
+        self.most_devices = max([*tried, settings.devices])
         if self.multirun:
             hydra, given = self.config.hydra, self.launcher_given
             nodes = settings.num_nodes
@@ -204,7 +203,7 @@ class Composition:
         for key in sorted(leaves(tree), key=lambda key: key.count(".")):
             value = _at(tree, key)
             if value == "???":
-                if key not in self.given:
+                if key not in self.tried:
                     yield f"{key}: missing, add {key}=…"
             elif isinstance(value, str) and "${" in value and not self.unknown:
                 try:
