@@ -80,11 +80,13 @@ def tensors(**losses):
     return {name: torch.tensor(float(value)) for name, value in losses.items()}
 
 
-def test_finite_losses_pass():
+def test_finite_losses_pass_and_the_latest_are_kept_for_a_diagnosis():
     callback, trainer, module = FiniteLosses(every=2), make_trainer(), FakeModule()
-    for step in range(5):
+    for step in range(7):
         trainer.global_step, module.last_losses = step, tensors(main=step)
         callback.on_train_batch_end(trainer, module, None, None, step)
+    assert list(callback.finite["main"]) == [2, 3, 4, 5, 6]
+    assert callback.unread == []
 
 
 def test_a_loss_that_is_no_number_stops_with_a_diagnosis():

@@ -48,7 +48,9 @@ def node_of(group: str, name: str, root: Path) -> dict[str, Any]:
 def opened(group: str, name: str, drawn: dict[str, Path]) -> list[tuple[str, Dataset]]:
     """ToyTown's name of a split, and the dataset at its own name of it."""
     node = node_of(group, name, drawn[name])
-    return [(town, open_split(node, split)) for split, town in splits_of(node).items()]
+    datasets = [(town, open_split(node, split)) for split, town in splits_of(node).items()]
+    assert datasets, "a dataset without a split tests nothing"
+    return datasets
 
 
 def test_every_dataset_in_files_can_be_drawn() -> None:

@@ -135,6 +135,7 @@ def test_the_same_images_on_both_sides_find_themselves():
     layouts = RANDOM.dirichlet(np.ones(3), (15, 10)).astype(np.float32)
     sides = {"source": {"run": {"features": vectors}}, "target": {"run": {"features": vectors}}}
     found = answer(sides, {"source": layouts, "target": layouts}, (1,), 0.1)
+    assert len(found) == 2
     for direction in found:
         one = direction.answers["run", "features"]
         assert one.ranked[:, 0].tolist() == list(range(15))
