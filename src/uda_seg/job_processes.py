@@ -12,9 +12,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from uda_seg import run_folder
 from uda_seg.comparison import Job, read
 from uda_seg.errors import UserError
+from uda_seg.runs import files
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Running(Process):
         self.job = job
         command = job.command()
         job.folder.mkdir(parents=True, exist_ok=True)
-        run_folder.write_json(job.folder / "job.json", {"overrides": list(job.overrides)})
+        files.write_json(job.folder / "job.json", {"overrides": list(job.overrides)})
         (job.folder / "progress.json").unlink(missing_ok=True)
         super().__init__(job.folder, command, {"OMP_NUM_THREADS": str(threads)})
 

@@ -8,7 +8,6 @@ import platform
 import shlex
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from omegaconf import DictConfig
 from uda_seg import __version__
 from uda_seg.config import plain
 from uda_seg.errors import ConfigError
+from uda_seg.runs import files
 
 PACKAGES = (
     "torch lightning timm hydra-core omegaconf torchmetrics albumentations numpy "
@@ -41,11 +41,11 @@ def open_run(config: DictConfig, folder: Path) -> None:
     """Writes config.yaml, overrides.txt and environment.json; only the first process does."""
     if int(os.environ.get("LOCAL_RANK", 0)) or int(os.environ.get("SLURM_PROCID", 0)):
         return
-    folder.mkdir(parents=True, exist_ok=True)
+    files.remove_unfinished(folder)
     text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
-    write_text(folder / "config.yaml", text)
-    write_text(folder / "overrides.txt", "\n".join([*_overrides(), ""]))
-    write_json(folder / "environment.json", environment())
+    files.write_text(folder / "config.yaml", text)
+    files.write_text(folder / "overrides.txt", "\n".join([*_overrides(), ""]))
+    files.write_json(folder / "environment.json", environment())
 
 
 def _overrides() -> list[str]:
@@ -109,31 +109,6 @@ def config_hash(config: DictConfig | Mapping[str, Any]) -> str:
     """SHA-256 of what is computed: two runs with the same one differ by chance at most."""
     wanted = {k: v for k, v in plain(config).items() if k not in NOT_THE_EXPERIMENT}
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
-
-
-def write_json(path: Path, data: Any) -> None:
-    """Replaces the file as a whole: a reader sees the old one or the new one."""
-    write_text(path, json.dumps(data, indent=1) + "\n")
-
-
-def write_text(path: Path, text: str) -> None:
-    """As `write_json`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def checkpoint_to_resume(config: DictConfig | Mapping[str, Any]) -> Path | None:

@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import time
 from collections import deque
 from collections.abc import Mapping
@@ -15,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from torch import Tensor
 
 from uda_seg.batch import Batch
+from uda_seg.runs import files
 
 BAR_SECONDS = 0.5
 """Between two looks at the losses: each makes the CPU wait for an accelerator."""
@@ -135,10 +135,7 @@ class ProgressLine(Callback):
         }
 
     def write(self, state: Mapping[str, Any]) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_name("progress.json.part")
-        unfinished.write_text(json.dumps(state) + "\n")
-        os.replace(unfinished, self.path)
+        files.write_text(self.path, json.dumps(state) + "\n")
 
     @staticmethod
     def steps(trainer: Trainer) -> int | None:

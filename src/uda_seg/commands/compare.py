@@ -7,7 +7,6 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from uda_seg import run_folder
 from uda_seg.comparison import Job, jobs
 from uda_seg.evaluation import scores
 from uda_seg.job_check import configs, own_folder
@@ -16,6 +15,7 @@ from uda_seg.job_progress import complaints, watch
 from uda_seg.report.comparison import Row
 from uda_seg.report.page import write_page
 from uda_seg.report.table import comparison_markdown, print_comparison, write_csv
+from uda_seg.runs import files
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def report(comparison: dict[str, Any], finished: Sequence[Job], folder: Path) ->
         return
     roles = {role: comparison[role] for role in ("baseline", "control", "oracle")}
     print_comparison(rows, **roles)
-    run_folder.write_text(folder / "table.md", comparison_markdown(rows, **roles))
+    files.write_text(folder / "table.md", comparison_markdown(rows, **roles))
     write_csv(folder / "table.csv", rows, **roles)
     write_page(
         folder / "index.html", comparison["title"], comparison["text"], rows, **roles,

@@ -31,6 +31,7 @@ from uda_seg.data.pair_check import conclude
 from uda_seg.data.split_check import SplitCheck, chosen, look, open_check
 from uda_seg.errors import CheckError
 from uda_seg.report import data_check as report
+from uda_seg.runs import files
 
 log = logging.getLogger(__name__)
 
@@ -115,7 +116,7 @@ def one_thread() -> Iterator[None]:
 def draw(checks: Sequence[SplitCheck], found: Mapping[str, Any], count: int, folder: Path) -> None:
     """classes.svg, and source.png and target.png: a few samples of each split with their labels."""
     if any(found["amounts"].values()):
-        run_folder.write_text(folder / "classes.svg", report.chart(found))
+        files.write_text(folder / "classes.svg", report.chart(found))
     for domain in ("source", "target") if count else ():
         own = [(c, c.dataset) for c in checks if c.domain == domain and c.dataset is not None]
         every = [name for _, dataset in own for name in names_of(dataset, LabelSpace(())).values()]
@@ -148,10 +149,10 @@ def tell(found: Mapping[str, Any], folder: Path) -> None:
     Raises:
         CheckError: a run would break.
     """
-    run_folder.write_json(folder / "check.json", found)
+    files.write_json(folder / "check.json", found)
     problems = report.all_problems(found)
     if any(len(split["problems"]) > report.SHOWN for split in found["splits"]):
-        run_folder.write_text(folder / "problems.txt", "\n".join([*problems, ""]))
+        files.write_text(folder / "problems.txt", "\n".join([*problems, ""]))
     report.print_check(found, Console())
     log.info("pictures, check.json and log: %s", folder)
     count = len(found["unfit"]) + sum(

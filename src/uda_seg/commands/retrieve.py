@@ -20,6 +20,7 @@ from uda_seg.evaluation.retrieval_found import draw, neighbours
 from uda_seg.evaluation.side import Side, counted, describe_all
 from uda_seg.report import retrieval as report
 from uda_seg.report.retrieval_page import write_page
+from uda_seg.runs import files
 from uda_seg.trained_run import config_of, evaluation_config
 
 log = logging.getLogger(__name__)
@@ -53,10 +54,10 @@ def run(config: DictConfig, folder: Path) -> float | None:
         )
     directions = answer(vectors, layouts, plain["k"], plain["relevant"])
     result = facts(plain, trained, sides, common, directions)
-    run_folder.write_json(folder / "retrieval.json", result)
-    run_folder.write_text(folder / "retrieval.csv", report.table_of(result["rows"]))
+    files.write_json(folder / "retrieval.json", result)
+    files.write_text(folder / "retrieval.csv", report.table_of(result["rows"]))
     found = neighbours(directions, sides, max(plain["k"]))
-    run_folder.write_text(folder / "neighbours.csv", report.table_of(found))
+    files.write_text(folder / "neighbours.csv", report.table_of(found))
     drawn = draw(directions, sides, networks, plain["strips"], plain["shown"], folder / "strips")
     write_page(folder / "index.html", result, drawn)
     report.print_result(result)

@@ -7,7 +7,6 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from uda_seg import run_folder
 from uda_seg.comparison import Job, jobs, wanted_rows
 from uda_seg.evaluation import scores
 from uda_seg.job_check import Need, configs, needs, own_folder
@@ -23,6 +22,7 @@ from uda_seg.report.reproduction_text import (
     reproduction_csv,
     reproduction_markdown,
 )
+from uda_seg.runs import files
 
 log = logging.getLogger(__name__)
 
@@ -120,9 +120,9 @@ def write(
             rows[row] = Row(row, str(entry["label"]), [job.folder for job in done], runs)
     made = reproduction(table, rows, states, selection)
     print_reproduction(made)
-    run_folder.write_text(folder / "table.md", reproduction_markdown(made))
-    run_folder.write_text(folder / "table.csv", reproduction_csv(made))
-    run_folder.write_text(folder / "table.tex", reproduction_latex(made))
+    files.write_text(folder / "table.md", reproduction_markdown(made))
+    files.write_text(folder / "table.csv", reproduction_csv(made))
+    files.write_text(folder / "table.tex", reproduction_latex(made))
     command = f"python -m uda_seg table table={table['name']}"
     write_reproduction(folder / "index.html", made, command)
     log.info("table and page: %s/table.md, .csv, .tex and index.html", folder)

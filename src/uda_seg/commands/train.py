@@ -23,6 +23,7 @@ from uda_seg.evaluation.measures import customary
 from uda_seg.methods.base import Method
 from uda_seg.optimization import polynomial
 from uda_seg.report.table import print_run
+from uda_seg.runs.checkpoint import CheckpointFiles
 from uda_seg.scoring import Scoreboard, checkpoints, load_network
 
 log = logging.getLogger(__name__)
@@ -251,6 +252,7 @@ def make_trainer(
             enable_progress_bar=False,
             enable_model_summary=False,
             default_root_dir=folder,
+            plugins=[CheckpointFiles()],
             logger=chosen or False,
             callbacks=callbacks,
         )

@@ -1,13 +1,14 @@
 """Pictures of images, labels and maps, in NumPy: colours, overlays, captioned grids."""
 
 import colorsys
-import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
+
+from uda_seg.runs import files
 
 # Colours of the Cityscapes labels (cityscapesScripts, helpers/labels.py), which the field uses for
 # every dataset with these classes.
@@ -126,9 +127,5 @@ def _write(canvas: np.ndarray, text: str, left: int, width: int) -> None:
 
 def save(path: Path, picture: np.ndarray) -> None:
     """Writes (H, W, 3) uint8 RGB, or (H, W) uint8 ids, as PNG, whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     stored = picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)
-    code = cv2.imencode(".png", stored)[1]
-    unfinished = path.with_name(path.name + ".part")
-    unfinished.write_bytes(code.tobytes())
-    os.replace(unfinished, path)
+    files.write_bytes(path, cv2.imencode(".png", stored)[1].tobytes())

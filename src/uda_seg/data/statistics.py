@@ -8,7 +8,6 @@ it is written as counting goes on, so what a killed process has counted is not l
 import hashlib
 import logging
 import os
-import tempfile
 import time
 import zipfile
 import zlib
@@ -27,6 +26,7 @@ from uda_seg.data.examination import Finding, examinations, path_of
 from uda_seg.data.labels import LabelSpace
 from uda_seg.data.stores import folder_apart
 from uda_seg.errors import DataError
+from uda_seg.runs import files
 
 log = logging.getLogger(__name__)
 
@@ -245,22 +245,14 @@ def _load(path: Path) -> dict[int, tuple[bytes, Finding]]:
 def _save(path: Path, found: Mapping[int, tuple[bytes, Finding]]) -> None:
     findings = [found[index] for index in sorted(found)]
     lengths = [len(finding.pixels) for _, finding in findings]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(
-                file,
-                index=np.array([finding.index for _, finding in findings], np.int64),
-                identity=np.array([identity for identity, _ in findings]),
-                size=np.array([finding.size for _, finding in findings], np.int32),
-                notes=np.array([" ".join(finding.notes) for _, finding in findings]),
-                ends=np.cumsum(lengths, dtype=np.int64),
-                ids=np.array([i for _, f in findings for i in f.pixels], np.int64),
-                pixels=np.array([n for _, f in findings for n in f.pixels.values()], np.int64),
-            )
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
+    with files.replacing(path) as file:
+        np.savez_compressed(
+            file,
+            index=np.array([finding.index for _, finding in findings], np.int64),
+            identity=np.array([identity for identity, _ in findings]),
+            size=np.array([finding.size for _, finding in findings], np.int32),
+            notes=np.array([" ".join(finding.notes) for _, finding in findings]),
+            ends=np.cumsum(lengths, dtype=np.int64),
+            ids=np.array([i for _, f in findings for i in f.pixels], np.int64),
+            pixels=np.array([n for _, f in findings for n in f.pixels.values()], np.int64),
+        )

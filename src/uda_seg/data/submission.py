@@ -16,6 +16,7 @@ from uda_seg.data.several import Several
 from uda_seg.data.writing import save_ids
 from uda_seg.errors import ConfigError
 from uda_seg.mistakes import show
+from uda_seg.runs import files
 
 KINDS = ("benchmark", "own_ids", "train_ids")
 NOTHING = ("unlabeled", "void")
@@ -85,11 +86,12 @@ class Submission:
         if not zipped:
             return self.folder
         archive = self.folder.with_suffix(".zip")
-        part = archive.with_name(f"{archive.name}.part")
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_STORED) as file:  # PNGs are compressed
+        with (
+            files.replacing(archive) as whole,
+            zipfile.ZipFile(whole, "w", zipfile.ZIP_STORED) as file,  # PNGs are compressed
+        ):
             for path in sorted(self.folder.rglob("*.png")):
                 file.write(path, path.relative_to(self.folder))
-        os.replace(part, archive)
         return archive
 
 

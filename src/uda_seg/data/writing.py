@@ -8,6 +8,7 @@ import numpy as np
 
 from uda_seg.data.classes import CITYSCAPES
 from uda_seg.data.labels import LabelSpace, common
+from uda_seg.runs import files
 
 VOID = 255
 JPEG = [
@@ -36,10 +37,10 @@ def save_palette(path: Path, ids: np.ndarray, colours: np.ndarray) -> None:
     """(H, W) uint8 as a palette PNG; colours (256, 3) uint8."""
     from PIL import Image
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     picture = Image.fromarray(ids)
     picture.putpalette(colours.astype(np.uint8).tobytes())  # turns its mode into P
-    picture.save(path)
+    with files.replacing(path) as file:
+        picture.save(file, "png")
 
 
 def raw_ids(label: np.ndarray, classes: Mapping[int, str], void: int) -> np.ndarray:
@@ -58,7 +59,6 @@ def raw_ids(label: np.ndarray, classes: Mapping[int, str], void: int) -> np.ndar
 
 
 def _save(path: Path, array: np.ndarray) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     options = JPEG if path.suffix.lower() in (".jpg", ".jpeg") else []
     code = cv2.imencode(path.suffix, np.ascontiguousarray(array), options)[1]
-    path.write_bytes(code.tobytes())
+    files.write_bytes(path, code.tobytes())

@@ -20,7 +20,7 @@ import numpy as np
 
 from uda_seg.errors import DataError
 from uda_seg.evaluation import measures
-from uda_seg.run_folder import write_json
+from uda_seg.runs.files import write_json
 
 SCHEMA = 1
 SELECTIONS = {

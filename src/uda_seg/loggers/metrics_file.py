@@ -1,13 +1,15 @@
 """metrics.csv: one row a step, continued by a resumed run."""
 
 import csv
-import os
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
+
+from uda_seg.runs import files
 
 
 class MetricsFile(Logger):
@@ -67,10 +69,8 @@ class MetricsFile(Logger):
             csv.DictWriter(file, self.columns).writerow(row)
 
     def _write(self) -> None:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = self.path.with_name("metrics.csv.part")
-        with unfinished.open("w", newline="") as file:
-            writer = csv.DictWriter(file, self.columns)
-            writer.writeheader()
-            writer.writerows(self.rows or [])
-        os.replace(unfinished, self.path)
+        text = io.StringIO(newline="")
+        writer = csv.DictWriter(text, self.columns)
+        writer.writeheader()
+        writer.writerows(self.rows or [])
+        files.write_text(self.path, text.getvalue())

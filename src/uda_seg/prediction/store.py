@@ -10,11 +10,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from uda_seg import run_folder
 from uda_seg.data.files import PICTURES
 from uda_seg.data.video import VIDEOS
 from uda_seg.errors import ConfigError, DataError
 from uda_seg.prediction.inputs import Input
+from uda_seg.runs import files
 
 MADE_BY, FINISHED = "prediction.json", "predictions.jsonl"
 ENDINGS = {"ids": ".mkv"}
@@ -49,8 +49,8 @@ class Store:
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
             # As a whole: a stop may have left half a line.
-            run_folder.write_text(folder / FINISHED, "".join(map(_text, self.lines.values())))
-            run_folder.write_json(folder / MADE_BY, {"same": dict(must_match), **also})
+            files.write_text(folder / FINISHED, "".join(map(_text, self.lines.values())))
+            files.write_json(folder / MADE_BY, {"same": dict(must_match), **also})
 
     def path(self, kind: str, item: Input) -> Path:
         ending = ENDINGS.get(kind, ".mp4") if item.is_video else ".png"

@@ -20,7 +20,7 @@ from uda_seg.report.figures import Series
 from uda_seg.report.gallery import gallery
 from uda_seg.report.parameters import PublishedCurve, parameter_curves
 from uda_seg.report.part import Part, folded, scroller
-from uda_seg.run_folder import write_text
+from uda_seg.runs.files import write_text
 
 MOST_DRAWN = 10
 """Rows in figures and galleries; a table has room for all."""

@@ -12,7 +12,7 @@ from PIL import Image
 
 from uda_seg.report import retrieval
 from uda_seg.report.gallery import class_key
-from uda_seg.run_folder import write_text
+from uda_seg.runs.files import write_text
 
 WIDEST = 1400
 """Pixels; wider strips are made smaller, so that a page can be mailed."""

@@ -14,7 +14,7 @@ from rich.text import Text
 
 from uda_seg.evaluation.scores import SELECTIONS
 from uda_seg.report.comparison import LEGEND, PROTOCOLS, SHORT, Line, Row, Spread, compare
-from uda_seg.run_folder import write_text
+from uda_seg.runs.files import write_text
 
 SUMS = ("mIoU", "over baseline", "over control", "gap closed")
 """Heads of the columns that sum a row up."""

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from uda_seg import run_folder
+from uda_seg.runs import files
 
 NAME = "sweep.json"
 FAILED = "failed.json"
@@ -23,7 +24,7 @@ OBJECTIVES = ("miou", "information_maximisation")
 
 def begin(folder: Path, facts: Mapping[str, Any]) -> None:
     """Writes sweep.json; `facts` are what `read` gives back."""
-    run_folder.write_json(folder / NAME, dict(facts))
+    files.write_json(folder / NAME, dict(facts))
 
 
 def gave_up(folder: Path, why: str) -> None:
@@ -106,7 +107,7 @@ def discard(folder: Path) -> None:
 
 
 def failed(folder: Path, code: int, message: str) -> None:
-    run_folder.write_json(folder / FAILED, {"exit_code": code, "message": message})
+    files.write_json(folder / FAILED, {"exit_code": code, "message": message})
 
 
 def failure(folder: Path) -> dict[str, Any]:
