@@ -24,19 +24,21 @@ class Training:
     Attributes:
         begun: (λ_adv, seed, resume) of every run that was begun.
         failing: values of λ_adv whose runs fail.
+        fails: whether the run that has just begun fails, whatever its value.
         killed: values whose runs are killed by Ctrl-C, with a checkpoint on disk.
     """
 
     def __init__(self) -> None:
         self.begun: list[tuple[float, int, str | None]] = []
         self.failing: set[float] = set()
+        self.fails: Callable[[], bool] = lambda: False
         self.killed: set[float] = set()
 
     def run(self, config: Any, folder: Path) -> float:
         value = float(config.method.get("lambda_adv", 0.001))
         self.begun.append((value, config.seed, config.resume))
         run_folder.open_run(config, folder)
-        if value in self.failing:
+        if value in self.failing or self.fails():
             raise DataError(f"no luck with {value}\nand more")
         if value in self.killed:
             (folder / "checkpoints").mkdir(exist_ok=True)

@@ -32,8 +32,8 @@ def test_a_ready_sweep_needs_no_m_and_the_command_line_wins(sweep, training, cap
     assert sweep("sweep=lambda_adv") == 0
     assert training.values == [0.0005, 0.001, 0.002, 0.004]
     training.begun.clear()
-    assert sweep("sweep=lambda_adv", f"{KEY}=0.1,0.2", "seed=0,1") == 0
-    assert [begun[:2] for begun in training.begun] == [(0.1, 0), (0.1, 1), (0.2, 0), (0.2, 1)]
+    assert sweep("sweep=lambda_adv", f"{KEY}=0.1", "seed=0,1") == 0
+    assert [begun[:2] for begun in training.begun] == [(0.1, 0), (0.1, 1)]
     assert "0.1" in capsys.readouterr().out
 
 
@@ -50,15 +50,15 @@ def test_what_a_sweep_sweeps_is_checked_like_what_is_given(sweep, training, caps
 
 
 def test_a_table_a_csv_and_a_curve_are_left_at_the_end(sweep, capsys) -> None:
-    assert sweep("sweep=lambda_adv", "seed=0,1") == 0
+    assert sweep("sweep=lambda_adv", f"{KEY}=0.0005,0.002", "seed=0,1") == 0
     (folder,) = sweeps()
     said = capsys.readouterr().out
     assert "0, 1" in said
     assert "±" in said
     assert "Target labels" not in said  # a grid chooses nothing
     found = rows(folder)
-    assert len(found) == 8
-    assert {row[KEY] for row in found} == {"0.0005", "0.001", "0.002", "0.004"}
+    assert len(found) == 4
+    assert {row[KEY] for row in found} == {"0.0005", "0.002"}
     assert {row["seed"] for row in found} == {"0", "1"}
     assert all(float(row["miou"]) > 10 for row in found)
     picture = (folder / "sweep.svg").read_text()
@@ -70,7 +70,7 @@ def test_a_table_a_csv_and_a_curve_are_left_at_the_end(sweep, capsys) -> None:
 
 
 def test_two_numbers_give_two_figures_and_names_give_none(sweep) -> None:
-    assert sweep("-m", f"{KEY}=0.1,0.2,0.4", "backbone.optimizer.lr=0.1,0.2") == 0
+    assert sweep("-m", f"{KEY}=0.1,0.2", "backbone.optimizer.lr=0.1,0.2") == 0
     (folder,) = sweeps()
     picture = (folder / "sweep.svg").read_text()
     assert f"mIoU against {KEY}" in picture

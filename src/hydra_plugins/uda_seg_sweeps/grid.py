@@ -1,5 +1,6 @@
 """Hydra's own grid, which goes on when jobs fail."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,3 +48,6 @@ class GridSweeper(BasicSweeper):
         assert self.launcher is not None
         assert self.config is not None
         self.launcher = Patient(self.launcher, str(self.config.hydra.sweep.dir))
+
+    def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
+        """The command line was checked before; Hydra would compose every job once more for it."""
