@@ -1,5 +1,6 @@
 """Every dataset in files, found by its YAML: ToyTown is written in its layout and read back."""
 
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -159,6 +160,51 @@ def test_a_wrong_or_empty_root_is_told(group: str, name: str, tmp_path: Path) ->
         with pytest.raises(DataError, match=f"{root.name}.*(root=|unpack)") as told:
             open_split(node, node["train_split"])
         assert "\n" not in str(told.value)
+
+
+def rearrange(root: Path, elsewhere: Path) -> None:
+    """Every folder of pictures behind a link, every other ending in capital letters, and what
+    notebooks, operating systems and links to parents add.
+    """
+    for place, _, names in os.walk(root, topdown=False):
+        pictures = [name for name in sorted(names) if name.endswith((".png", ".jpg"))]
+        if not pictures:
+            continue
+        folder = Path(place)
+        for left in (".ipynb_checkpoints", "@eaDir", "__MACOSX"):
+            (folder / left).mkdir()
+            shutil.copy(folder / pictures[0], folder / left / pictures[0])
+        shutil.copy(folder / pictures[0], folder / f"._{pictures[0]}")
+        (folder / "back").symlink_to("..", target_is_directory=True)
+        for name in pictures[::2]:
+            (folder / name).rename((folder / name).with_suffix(Path(name).suffix.upper()))
+        if folder != root:
+            moved = elsewhere / str(len(list(elsewhere.iterdir())))
+            folder.rename(moved)
+            folder.symlink_to(moved, target_is_directory=True)
+
+
+@pytest.mark.parametrize(("group", "name"), FILES)
+def test_links_capital_endings_and_leftovers_change_no_sample(
+    group: str, name: str, drawn: dict[str, Path], tmp_path: Path
+) -> None:
+    def listed(root: Path) -> list[list[str]]:
+        found = []
+        for _, dataset in opened(group, name, {name: root}):
+            assert isinstance(dataset, FileDataset)
+            fields = {"label"} if dataset.has_labels else set()
+            assert list(dataset.missing(fields)) == []
+            partners = [[f.image, f.label, f.depth] for f in dataset.files]
+            paths = [str(path.relative_to(root)) for part in partners for path in part if path]
+            found += [[path.lower() for path in paths], [str(len(dataset))]]
+            found += [[dataset.prediction_name(i) for i in range(len(dataset))]]
+        return found
+
+    shutil.copytree(drawn[name], tmp_path / "root")
+    (tmp_path / "elsewhere").mkdir()
+    rearrange(tmp_path / "root", tmp_path / "elsewhere")
+    assert any(tmp_path.glob("elsewhere/*/*.[PJ][NP]G")) or any(tmp_path.glob("root/*.PNG"))
+    assert listed(tmp_path / "root") == listed(drawn[name])
 
 
 @pytest.mark.parametrize(("group", "name"), FILES)

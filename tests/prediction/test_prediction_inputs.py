@@ -69,6 +69,40 @@ def test_nothing_to_predict_is_told(wanted: str, complaint: str) -> None:
         find(wanted, OUT)
 
 
+def test_links_are_followed_once_and_whatever_is_passed_over_is_said(caplog) -> None:
+    touch("away/1.png", "away/deep/2.JPG", "away/deep/3.HEIC", "away/deep/4.npy", "in/own/0.png")
+    touch("in/.ipynb_checkpoints/0-checkpoint.png", "in/__MACOSX/own/0.png", "in/own/._0.png")
+    for name, to in [
+        ("b", "../away"),
+        ("a", "../away"),
+        ("own/up", ".."),
+        ("c", "gone"),
+        ("d", "d"),
+    ]:
+        Path("in", name).symlink_to(to, target_is_directory=True)
+    Path("in/own/9.png").symlink_to("nowhere.png")
+    expected = ["a/1", "a/deep/2", "own/0", "own/9"]
+    assert names("in") == names("in/**") == names("in/**/*") == expected
+    assert names("in/**/*.png") == ["a/1", "own/0", "own/9"]
+    assert names("in/a/*.PNG") == ["1"]
+    for said in ("2 links (in/b, …)", "gone, where nothing is", "in .heic", "in .npy"):
+        assert caplog.text.count(said) >= 1, said
+    assert ".jpg: left out" not in caplog.text, "a pattern is what was asked for"
+    with pytest.raises(ConfigError, match="would be predicted itself next time"):
+        find("in", Path("away/deep/shown"))
+
+
+def test_what_is_not_read_is_named() -> None:
+    touch("in/1.heic", "in/2.HEIC", "in/.3.png")
+    with pytest.raises(ConfigError, match=r"2 files with \.heic, 1 hidden.*convert"):
+        find("in", OUT)
+    with pytest.raises(ConfigError, match=r"input=in/1.heic: .heic is not read: convert"):
+        find("in/1.heic", OUT)
+    Path("in/gone").symlink_to("/nowhere")
+    with pytest.raises(ConfigError, match="is a link to /nowhere, where nothing is"):
+        find("in/gone", OUT)
+
+
 @pytest.mark.parametrize("output", ["in", "in/out", "elsewhere/../in/out"])
 def test_an_output_within_the_input_is_refused(output: str) -> None:
     touch("in/a.png", "elsewhere/b.png")

@@ -10,7 +10,6 @@ from pathlib import Path
 
 from uda_seg.data.base import FileDataset, Files, Sample, folder_of
 from uda_seg.data.classes import CITYSCAPES_IDS, CITYSCAPES_VOID
-from uda_seg.data.files import pictures_in
 from uda_seg.data.writing import raw_ids, save_ids, save_image
 
 CONDITIONS = ("fog", "night", "rain", "snow")
@@ -37,13 +36,13 @@ class ACDC(FileDataset):
         files = []
         for condition in conditions:
             folder = folder_of(root, f"rgb_anon/{condition}/{split}")
-            for image in pictures_in(folder, f"*/*{ending}"):
+            for image in self.pictures_in(folder, f"*/*{ending}"):
                 files.append(Files(image, label=_label(image) if self.has_labels else None))
         super().__init__(root, files)
 
     def prediction_name(self, index: int) -> str:
         """As DAFormer's README has them handed in: train ids, in a folder of that name."""
-        return f"labelTrainIds/{self.files[index].image.name}"
+        return f"labelTrainIds/{self.files[index].image.stem}.png"
 
     @classmethod
     def write_sample(cls, root: Path, split: str, number: int, sample: Sample) -> None:
@@ -61,4 +60,4 @@ class ACDC(FileDataset):
 
 def _label(image: Path) -> Path:
     root = image.parents[4]
-    return root.joinpath("gt", *image.parts[-4:-1], image.name.replace(IMAGE, LABEL))
+    return root.joinpath("gt", *image.parts[-4:-1], image.name[: -len(IMAGE)] + LABEL)

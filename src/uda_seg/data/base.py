@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from uda_seg.data.files import folder_of, pictures_in, read_ids, read_rgb
+from uda_seg.data.files import read_ids, read_rgb
+from uda_seg.data.listing import Listing, walk
+from uda_seg.data.spelling import Spelling, absent, broken_link, folder_of, is_broken
 from uda_seg.errors import DataError
 
-__all__ = [
-    "FIELDS", "Dataset", "FileDataset", "Files", "Sample", "Wrapped", "folder_of", "pictures_in",
-]  # fmt: skip
+__all__ = ["FIELDS", "Dataset", "FileDataset", "Files", "Sample", "Wrapped", "folder_of"]
 
 FIELDS = frozenset({"image", "label", "depth", "superpixels"})
 
@@ -87,6 +87,18 @@ class Dataset(ABC):
         """What a listing alone tells to be missing, one message a file."""
         yield from ()
 
+    def incomplete(self, fields: Collection[str]) -> Iterator[str]:
+        """Names of the samples of which `missing` speaks."""
+        yield from ()
+
+    def remarks(self) -> Iterator[str]:
+        """What was passed over when files were listed, one line each."""
+        yield from ()
+
+    def real_paths(self) -> list[str]:
+        """Where each image lies, links followed; empty when they do not lie in files."""
+        return []
+
 
 class Wrapped(Dataset):
     """A dataset read in another way: what it knows of itself stays."""
@@ -108,6 +120,15 @@ class Wrapped(Dataset):
     def missing(self, fields: Collection[str]) -> Iterator[str]:
         return self.dataset.missing(fields)
 
+    def incomplete(self, fields: Collection[str]) -> Iterator[str]:
+        return self.dataset.incomplete(fields)
+
+    def remarks(self) -> Iterator[str]:
+        return self.dataset.remarks()
+
+    def real_paths(self) -> list[str]:
+        return self.dataset.real_paths()
+
 
 @dataclass
 class Files:
@@ -121,20 +142,38 @@ class Files:
 class FileDataset(Dataset):
     """Samples that lie in files; a subclass lists them and names its classes.
 
+    Labels and depth whose names differ from the given ones in capital letters alone are found.
+
     Args:
         root: all files lie below it.
-        files: one entry a sample.
+        files: one entry a sample; of images, as `pictures_in` lists them.
     """
+
+    _listings: tuple[Listing, ...] = ()
 
     def __init__(self, root: str, files: list[Files]) -> None:
         self.root = Path(root)
         if not files:
-            _check_rights(self.root)
+            lies = "; ".join(listing.instead() for listing in self._listings)
             raise DataError(
-                f"{type(self).__name__}: no images under {self.root.resolve()}; "
-                "set source.root=, target.root=, data_root= or UDA_SEG_DATA to where it lies"
+                f"{type(self).__name__}: no images under {self.root.resolve()}"
+                + (f" ({lies}); " if lies else "; ")
+                + "set source.root=, target.root=, data_root= or UDA_SEG_DATA to where it lies"
             )
-        self.files = files
+        spelling = Spelling(self.root)
+        labels = spelling.of([file.label for file in files])
+        depths = spelling.of([file.depth for file in files])
+        self.files = [Files(f.image, *parts) for f, *parts in zip(files, labels, depths)]
+
+    def pictures_in(self, folder: Path, pattern: str = "*") -> list[Path]:
+        """Picture files below a folder that match, in order; as `walk` in `data/listing.py`.
+
+        Links are followed, the case of letters is not told apart, hidden files are left out; what
+        is passed over is kept for `remarks`.
+        """
+        listing = walk(folder, pattern)
+        self._listings += (listing,)
+        return listing.files
 
     @classmethod
     def write_sample(cls, root: Path, split: str, number: int, sample: Sample) -> None:
@@ -167,14 +206,36 @@ class FileDataset(Dataset):
         return hashlib.sha256(os.fsencode("\n".join([type(self).__name__, *parts]))).hexdigest()
 
     def missing(self, fields: Collection[str]) -> Iterator[str]:
-        listed: dict[Path, set[str]] = {}  # one listing a folder: asking file by file is slow
-        for files in self.files:
-            for field in sorted({"label", "depth"} & set(fields)):
-                path = getattr(files, field)
-                if path is not None and path.parent not in listed:
-                    listed[path.parent] = _names(path.parent)
-                if path is None or path.name not in listed[path.parent]:
-                    yield self._absent(files, field)
+        return (message for _, message in self._lacking(fields))
+
+    def incomplete(self, fields: Collection[str]) -> Iterator[str]:
+        return (self.name(index) for index, _ in self._lacking(fields))
+
+    def remarks(self) -> Iterator[str]:
+        return (remark for listing in self._listings for remark in listing.remarks())
+
+    def real_paths(self) -> list[str]:
+        links = {path for listing in self._listings for path in listing.links}
+        folders = {path: os.path.realpath(path) for path in {f.image.parent for f in self.files}}
+        return [
+            os.path.realpath(f.image)
+            if f.image in links
+            else os.path.join(folders[f.image.parent], f.image.name)
+            for f in self.files
+        ]
+
+    def _lacking(self, fields: Collection[str]) -> Iterator[tuple[int, str]]:
+        """Samples of which a file is not there, by index, and what is to be said."""
+        broken = {path for listing in self._listings for path in listing.broken}
+        wanted = sorted({"label", "depth"} & set(fields))
+        paths = (getattr(files, field) for files in self.files for field in wanted)
+        lacking = absent(path for path in paths if path is not None)
+        for index, files in enumerate(self.files):
+            if files.image in broken:
+                yield index, f"{files.image}: {broken_link(files.image)}"
+            for field in wanted:
+                if getattr(files, field) is None or getattr(files, field) in lacking:
+                    yield index, self._lack(files, field)
 
     def read(self, index: int, fields: Collection[str]) -> Sample:
         files = self.files[index]
@@ -204,8 +265,14 @@ class FileDataset(Dataset):
     def _present(self, files: Files, field: str) -> Path:
         path = getattr(files, field)
         if path is None or not path.is_file():
-            raise DataError(self._absent(files, field))
+            raise DataError(self._lack(files, field))
         return path
+
+    def _lack(self, files: Files, field: str) -> str:
+        path = getattr(files, field)
+        if path is not None and is_broken(path):
+            return f"{files.image}: has no {field}: {path} {broken_link(path)}"
+        return self._absent(files, field)
 
     @staticmethod
     def _absent(files: Files, field: str) -> str:
@@ -221,25 +288,3 @@ class FileDataset(Dataset):
                 f"but its image {files.image.name} is {image.shape[1]}x{image.shape[0]}; "
                 "take both from one release"
             )
-
-
-def _check_rights(root: Path) -> None:
-    """A folder that may not be listed looks like an empty one."""
-
-    def told(error: OSError) -> None:
-        if isinstance(error, PermissionError):
-            raise DataError(
-                f"{error.filename}: may not be listed; give yourself the right: chmod -R +rX"
-            ) from error
-
-    for _ in os.walk(root, onerror=told):
-        pass
-
-
-def _names(folder: Path) -> set[str]:
-    try:
-        return set(os.listdir(folder))
-    except FileNotFoundError:
-        return set()
-    except OSError as error:
-        raise DataError(f"{folder}: cannot be listed ({error.strerror})") from error

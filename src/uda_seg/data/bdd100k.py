@@ -8,7 +8,6 @@ from pathlib import Path
 
 from uda_seg.data.base import FileDataset, Files, Sample, folder_of
 from uda_seg.data.classes import CITYSCAPES_TRAIN_IDS
-from uda_seg.data.files import pictures_in
 from uda_seg.data.writing import raw_ids, save_ids, save_image
 
 LABELLED = ("train", "val")
@@ -26,14 +25,14 @@ class BDD100K(FileDataset):
 
     def __init__(self, root: str, split: str) -> None:
         folder = folder_of(root, f"images/10k/{split}", f"seg/images/{split}")
-        if folder.is_relative_to(Path(root) / "seg"):
+        if folder.relative_to(root).parts[0].lower() == "seg":
             labels, ending = Path(root) / "seg" / "labels" / split, "_train_id.png"
         else:
             labels, ending = Path(root) / "labels" / "sem_seg" / "masks" / split, ".png"
         self.has_labels = split in LABELLED
         files = [
             Files(image, label=labels / f"{image.stem}{ending}" if self.has_labels else None)
-            for image in pictures_in(folder, "*.jpg")
+            for image in self.pictures_in(folder, "*.jpg")
         ]
         super().__init__(root, files)
 

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import numpy as np
 
-from uda_seg.data.base import FileDataset, Files, Sample, folder_of, pictures_in
+from uda_seg.data.base import FileDataset, Files, Sample, folder_of
 from uda_seg.data.colours import Colour, ColourTable
 from uda_seg.data.files import read_colours
+from uda_seg.data.spelling import Spelling, find_folder
 from uda_seg.data.split_lists import add_to_list, check_split, pick, read_list
 from uda_seg.data.writing import raw_ids, save_channels, save_ids, save_image
 from uda_seg.errors import DataError
@@ -104,7 +105,7 @@ class CamVid(FileDataset):
         check_split("CamVid", split, SPLITS)
         images = folder_of(root, split)
         labels = images.with_name(f"{split}annot")
-        files = [Files(i, label=labels / f"{i.stem}.png") for i in pictures_in(images)]
+        files = [Files(i, label=labels / f"{i.stem}.png") for i in self.pictures_in(images)]
         super().__init__(root, files)
 
     @classmethod
@@ -133,13 +134,16 @@ class CamVid32(FileDataset):
     def __init__(self, root: str, split: str) -> None:
         check_split("CamVid", split, SPLITS)
         images = folder_of(root, ORIGINAL, split)
-        found = pictures_in(images)
-        if images.name == ORIGINAL:
+        found = self.pictures_in(images)
+        if images.name.lower() == ORIGINAL.lower():
             found = _split(Path(root), split, found)
             labels = images.with_name("LabeledApproved_full")
         else:
             labels = images.with_name(f"{split}_labels")
-            if not labels.is_dir() and images.with_name(f"{split}annot").is_dir():
+            words, annot = (
+                find_folder(images.parent, f"{split}{kind}") for kind in ("_labels", "annot")
+            )
+            if annot and not words:
                 raise DataError(
                     f"{images.parent.resolve()}: holds CamVid's 11-class form ({split}annot), not "
                     "the 32 colours; take source=camvid or target=camvid"
@@ -167,7 +171,7 @@ class CamVid32(FileDataset):
 
 
 def _split(root: Path, split: str, images: list[Path]) -> list[Path]:
-    lists = root / f"{split}.txt"
+    lists = Spelling(root).one(root / f"{split}.txt")
     if lists.is_file():
         return pick(images, read_list(lists), lists)
     places = {image: split_of(image.stem) for image in images}

@@ -7,7 +7,7 @@ were others.
 
 from pathlib import Path
 
-from uda_seg.data.base import FileDataset, Files, Sample, folder_of, pictures_in
+from uda_seg.data.base import FileDataset, Files, Sample, folder_of
 from uda_seg.data.classes import CITYSCAPES
 from uda_seg.data.split_lists import check_split
 from uda_seg.data.writing import raw_ids, save_ids, save_image
@@ -39,10 +39,10 @@ class CARLA(FileDataset):
 
     def __init__(self, root: str, split: str) -> None:
         check_split("CARLA", split, ["all"])
-        images = pictures_in(folder_of(root, "."), f"**/*{IMAGE}")
+        images = self.pictures_in(folder_of(root, "."), f"**/*{IMAGE}")
         super().__init__(
             root,
-            [Files(i, label=i.with_name(i.name.removesuffix(IMAGE) + LABEL)) for i in images],
+            [Files(i, label=i.with_name(i.name[: -len(IMAGE)] + LABEL)) for i in images],
         )
 
     @classmethod

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from uda_seg.data.base import FileDataset, Files, Sample, folder_of
 from uda_seg.data.classes import CITYSCAPES_IDS, CITYSCAPES_VOID
-from uda_seg.data.files import pictures_in
 from uda_seg.data.writing import raw_ids, save_ids, save_image
 
 LABELLED = ("train", "val")
+IMAGE = "_leftImg8bit.png"
 BLACK = "troisdorf_000000_000073"
 """An all-black frame of train_extra that Cityscapes' download page asks to delete."""
 
@@ -29,12 +29,12 @@ class Cityscapes(FileDataset):
 
     def __init__(self, root: str, split: str) -> None:
         folder = folder_of(root, f"leftImg8bit/{split}")
-        images = pictures_in(folder, "*/*_leftImg8bit.png")
+        images = self.pictures_in(folder, f"*/*{IMAGE}")
         self.has_labels = split in LABELLED
         files = [
             Files(image, label=_label(Path(root), image) if self.has_labels else None)
             for image in images
-            if not image.name.startswith(BLACK)
+            if not image.name.lower().startswith(BLACK)
         ]
         super().__init__(root, files)
 
@@ -42,7 +42,7 @@ class Cityscapes(FileDataset):
         """The server searches all folders for CITY_SEQUENCE_FRAME*.png (cityscapesScripts,
         `evaluation/evalPixelLevelSemanticLabeling.py`).
         """
-        return self.files[index].image.name.replace("_leftImg8bit", "_labelIds")
+        return f"{self.files[index].image.name[: -len(IMAGE)]}_labelIds.png"
 
     @classmethod
     def write_sample(cls, root: Path, split: str, number: int, sample: Sample) -> None:
@@ -66,5 +66,5 @@ class Cityscapes(FileDataset):
 
 
 def _label(root: Path, image: Path) -> Path:
-    name = image.name.replace("_leftImg8bit", "_gtFine_labelIds")
+    name = f"{image.name[: -len(IMAGE)]}_gtFine_labelIds.png"
     return root.joinpath("gtFine", *image.parts[-3:-1], name)

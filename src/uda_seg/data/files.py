@@ -6,7 +6,6 @@ truncated files. Pillow is left with palettes of fewer bits, which OpenCV would 
 """
 
 import io
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,9 +13,22 @@ import cv2
 import numpy as np
 from kornia_rs.io import decode_image_png_u8
 
+from uda_seg.data.spelling import broken_link
 from uda_seg.errors import DataError
 
-PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+PICTURES = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".jpe",
+    ".jfif",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".webp",
+    ".ppm",
+    ".pgm",
+)
 """Names of picture files end so, in small or capital letters."""
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -69,7 +81,9 @@ def load(path: Path) -> np.ndarray:
     except PermissionError as error:
         raise DataError(f"{path}: may not be read; give yourself the right: chmod +r") from error
     except FileNotFoundError as error:
-        raise DataError(f"{path}: is not there; unpack the dataset again") from error
+        broken = f"{broken_link(path)}; mend the link" if path.is_symlink() else ""
+        cure = broken or "is not there; unpack the dataset again"
+        raise DataError(f"{path}: {cure}") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     if not code.size:
@@ -181,34 +195,3 @@ def _cure(code: np.ndarray) -> str:
     if code[:512].max() < 128 and (code[:512] > 8).all():
         return "it holds text: was a download page or a list saved under an image's name?"
     return "unpack it again"
-
-
-def pictures_in(folder: Path, pattern: str = "*") -> list[Path]:
-    """Picture files below a folder that match, sorted by name; hidden ones are left out."""
-    return sorted(
-        path
-        for path in folder.glob(pattern)
-        if path.suffix.lower() in PICTURES and not path.name.startswith(".")
-    )
-
-
-def folder_of(root: str | Path, *choices: str) -> Path:
-    """The first of the folders under `root` that exists.
-
-    Raises:
-        DataError: when none does; says where it looked and which key to set.
-    """
-    for choice in choices:
-        if (Path(root) / choice).is_dir():
-            return Path(root) / choice
-    there = Path(root).is_dir()
-    lies = f"there are {_names(Path(root).iterdir())}" if there else "there is no such folder"
-    raise DataError(
-        f"{Path(root).resolve()}: none of the folders {', '.join(choices)} is there ({lies}); "
-        "set source.root=, target.root=, data_root= or UDA_SEG_DATA to where the dataset lies"
-    )
-
-
-def _names(paths: Iterable[Path], most: int = 6) -> str:
-    names = sorted(path.name for path in paths)
-    return ", ".join(names[:most]) + (", …" if len(names) > most else "") if names else "no files"

@@ -9,7 +9,8 @@ import numpy as np
 
 from uda_seg.data.base import FileDataset, Files
 from uda_seg.data.colours import ColourTable
-from uda_seg.data.files import pictures_in, read_colours, read_ids, read_rgb
+from uda_seg.data.files import read_colours, read_ids, read_rgb
+from uda_seg.data.spelling import find_folder
 from uda_seg.errors import ConfigError, DataError
 
 Names = Mapping[Any, str]
@@ -68,7 +69,7 @@ class Folder(FileDataset):
             self.void = {i: name for i, name in ignored if i not in self.classes}
         _check_pattern("image_name", image_name, "{stem}")
         _check_pattern("label_name", label_name, "{stem}")
-        found = _images(_below(root, split, "images", images), image_name)
+        found = self._images(_below(root, split, "images", images), image_name)
         place = None
         if labels is not None:
             _check_pattern("labels", labels)
@@ -106,6 +107,25 @@ class Folder(FileDataset):
 
     def read_label(self, path: Path) -> np.ndarray:
         return read_ids(path) if self.table is None else self.table(read_colours(path), path)
+
+    def _images(self, folder: Path, pattern: str) -> list[tuple[Path, Path, str]]:
+        """Images, where they lie below the folder, and their stems."""
+        wanted = re.compile(
+            re.escape(pattern).replace(r"\{stem\}", "(?P<stem>.+)", 1).replace(r"\*", "[^.]*"), re.I
+        )
+        found = []
+        pictures = self.pictures_in(folder, "**/*")
+        for path in pictures:
+            match = wanted.fullmatch(path.name)
+            if match:
+                found.append((path, path.parent.relative_to(folder), match["stem"]))
+        if not found:
+            others = f"there are {len(pictures)} others, such as {pictures[0]}" if pictures else ""
+            raise DataError(
+                f"{folder.resolve()}: holds no picture named {pattern} "
+                f"({others or self._listings[-1].instead()}); set images= or image_name="
+            )
+        return found
 
     @staticmethod
     def _absent(files: Files, field: str) -> str:
@@ -165,8 +185,9 @@ def _below(root: str, split: str, key: str, pattern: str) -> Path:
     """
     _check_pattern(key, pattern)
     folder = Path(root) / pattern.replace("{split}", split)
-    if folder.is_dir():
-        return folder
+    found = find_folder(root, pattern.replace("{split}", split))
+    if found is not None:
+        return found
     above = Path(root, pattern.partition("{split}")[0]) if "{split}" in pattern else Path(root)
     if not Path(root).is_dir():
         raise DataError(f"{Path(root).resolve()}: is no folder; set source.root= or target.root=")
@@ -175,23 +196,6 @@ def _below(root: str, split: str, key: str, pattern: str) -> Path:
     what = f"split {split}: " if "{split}" in pattern and above.is_dir() else ""
     cure = "train_split= or val_split= to one of them" if what and inside else f"{key}= below root"
     raise DataError(f"{what}{folder} is not there ({lies}); set {cure}")
-
-
-def _images(folder: Path, pattern: str) -> list[tuple[Path, Path, str]]:
-    """Images, where they lie below the folder, and their stems."""
-    wanted = re.compile(
-        re.escape(pattern).replace(r"\{stem\}", "(?P<stem>.+)", 1).replace(r"\*", "[^.]*")
-    )
-    found = []
-    for path in pictures_in(folder, "**/*"):
-        match = wanted.fullmatch(path.name)
-        if match:
-            found.append((path, path.parent.relative_to(folder), match["stem"]))
-    if not found:
-        raise DataError(
-            f"{folder.resolve()}: holds no picture named {pattern}; set images= or image_name="
-        )
-    return found
 
 
 def _check_apart(files: list[Files]) -> None:

@@ -11,9 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from uda_seg.data.base import FileDataset, Files, Sample, folder_of, pictures_in
+from uda_seg.data.base import FileDataset, Files, Sample, folder_of
 from uda_seg.data.classes import CITYSCAPES_IDS, CITYSCAPES_VOID
 from uda_seg.data.pictures import colour_of
+from uda_seg.data.spelling import Spelling
 from uda_seg.data.split_lists import add_to_list, check_split, pick, read_list
 from uda_seg.data.writing import raw_ids, save_image, save_palette
 from uda_seg.errors import DataError
@@ -39,10 +40,12 @@ class GTA5(FileDataset):
         check_split("GTA5", split, SPLITS)
         images = folder_of(root, "images")
         labels = images.with_name("labels")
-        found = pictures_in(images, "*.png")
+        found = self.pictures_in(images, "*.png")
         if split != "all":
             found = pick(found, *_split(Path(root), split))
-        super().__init__(root, [Files(image, label=labels / image.name) for image in found])
+        super().__init__(
+            root, [Files(image, label=labels / f"{image.stem}.png") for image in found]
+        )
 
     def read(self, index: int, fields: Collection[str]) -> Sample:
         """A label that is off by a few pixels is stretched to its image, as in the papers' code."""
@@ -80,11 +83,13 @@ def _nearly(label: tuple[int, ...], image: tuple[int, ...]) -> bool:
 
 def _split(root: Path, split: str) -> tuple[list[str], Path]:
     """Names of a split's images, and the file that tells them."""
-    for name in MATLAB:
-        if (root / name).is_file():
-            return _matlab(root / name, split), root / name
-    if (root / f"{split}.txt").is_file():
-        return read_list(root / f"{split}.txt"), root / f"{split}.txt"
+    spelling = Spelling(root)
+    for path in (spelling.one(root / name) for name in MATLAB):
+        if path.is_file():
+            return _matlab(path, split), path
+    path = spelling.one(root / f"{split}.txt")
+    if path.is_file():
+        return read_list(path), path
     raise DataError(
         f"{root.resolve()}: no file tells GTA5's {split} split; put split.mat there (from "
         "read_mapping.zip on the dataset's download page), or a list "

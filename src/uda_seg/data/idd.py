@@ -14,7 +14,8 @@ import numpy as np
 
 from uda_seg.data.base import FileDataset, Files, Sample, folder_of
 from uda_seg.data.classes import CITYSCAPES, CITYSCAPES_TRAIN_IDS
-from uda_seg.data.files import load, pictures_in, read_ids
+from uda_seg.data.files import load, read_ids
+from uda_seg.data.spelling import Spelling, find_folder
 from uda_seg.data.writing import raw_ids, save_ids, save_image
 from uda_seg.errors import DataError
 
@@ -52,6 +53,7 @@ TRAIN_IDS = tuple(
 LABELLED = ("train", "val")
 PARTS = ("", "IDD_Segmentation", "idd20kII")
 """Parts I and II unpack to folders of these names; they may also be merged into one."""
+IMAGE = "_leftImg8bit"
 MASK, POLYGONS = "_gtFine_label{}s.png", "_gtFine_polygons.json"
 
 
@@ -72,22 +74,21 @@ class IDD(FileDataset):
 
     def __init__(self, root: str, split: str) -> None:
         place = f"leftImg8bit/{split}"
-        folders = [Path(root) / part / place for part in PARTS]
-        there = [folder for folder in folders if folder.is_dir()]
+        places = [f"{part}/{place}".strip("/") for part in PARTS]
+        there = [folder for place in places if (folder := find_folder(root, place))]
         if not there:
-            folder_of(root, *(f"{part}/{place}".strip("/") for part in PARTS))
+            folder_of(root, *places)
         self.has_labels = split in LABELLED
         super().__init__(root, [files for folder in there for files in self._listed(folder)])
 
     def _listed(self, folder: Path) -> Iterator[Files]:
-        for drive in sorted(path for path in folder.iterdir() if path.is_dir()):
-            labels = folder.parents[1].joinpath("gtFine", *drive.parts[-2:])
-            names = {path.name for path in labels.iterdir()} if labels.is_dir() else set()
-            for image in pictures_in(drive, "*_leftImg8bit.*"):
-                stem = image.stem.removesuffix("_leftImg8bit")
-                choices = [f"{stem}{ending}" for ending in self._endings()]
-                name = next((name for name in choices if name in names), choices[0])
-                yield Files(image, label=labels / name if self.has_labels else None)
+        spelling = Spelling(folder.parents[1])
+        for image in self.pictures_in(folder, f"*/*{IMAGE}.*"):
+            labels = folder.parents[1].joinpath("gtFine", *image.parts[-3:-1])
+            stem = image.stem[: -len(IMAGE)]
+            choices = [labels / f"{stem}{ending}" for ending in self._endings()]
+            label = next(filter(spelling.has, choices), choices[0]) if self.has_labels else None
+            yield Files(image, label)
 
     @classmethod
     def _endings(cls) -> tuple[str, ...]:
@@ -96,7 +97,7 @@ class IDD(FileDataset):
     def prediction_name(self, index: int) -> str:
         """As its labels are called (AutoNUE/public-code, `evaluation/evaluate_mIoU.py`)."""
         image = self.files[index].image
-        stem = image.stem.removesuffix("_leftImg8bit")
+        stem = image.stem[: -len(IMAGE)]
         return f"{image.parent.name}/{stem}{MASK.format(self.encoding)}"
 
     @classmethod

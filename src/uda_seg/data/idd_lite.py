@@ -9,10 +9,10 @@ from pathlib import Path
 
 from uda_seg.data.base import FileDataset, Files, Sample, folder_of
 from uda_seg.data.classes import IDD_LEVEL_1
-from uda_seg.data.files import pictures_in
 from uda_seg.data.writing import raw_ids, save_ids, save_image
 
 LABELLED = ("train", "val")
+IMAGE, LABEL = "_image.jpg", "_label.png"
 
 
 class IDDLite(FileDataset):
@@ -26,7 +26,7 @@ class IDDLite(FileDataset):
     void = {255: "void"}
 
     def __init__(self, root: str, split: str) -> None:
-        images = pictures_in(folder_of(root, f"leftImg8bit/{split}"), "*/*_image.jpg")
+        images = self.pictures_in(folder_of(root, f"leftImg8bit/{split}"), f"*/*{IMAGE}")
         self.has_labels = split in LABELLED
         files = [
             Files(image, label=_label(Path(root), image) if self.has_labels else None)
@@ -37,11 +37,11 @@ class IDDLite(FileDataset):
     def prediction_name(self, index: int) -> str:
         """As its labels are called (AutoNUE/public-code, `evaluate/idd_lite_…`)."""
         image = self.files[index].image
-        return f"{image.parent.name}/{image.name.replace('_image.jpg', '_label.png')}"
+        return f"{image.parent.name}/{image.name[: -len(IMAGE)]}{LABEL}"
 
     @classmethod
     def write_sample(cls, root: Path, split: str, number: int, sample: Sample) -> None:
-        image = root / "leftImg8bit" / split / "0" / f"{number:06d}_image.jpg"
+        image = root / "leftImg8bit" / split / "0" / f"{number:06d}{IMAGE}"
         save_image(image, sample.image)
         if split in LABELLED:
             assert sample.label is not None
@@ -49,5 +49,4 @@ class IDDLite(FileDataset):
 
 
 def _label(root: Path, image: Path) -> Path:
-    name = image.name.replace("_image.jpg", "_label.png")
-    return root.joinpath("gtFine", *image.parts[-3:-1], name)
+    return root.joinpath("gtFine", *image.parts[-3:-1], image.name[: -len(IMAGE)] + LABEL)

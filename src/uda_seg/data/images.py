@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from uda_seg.data.base import FileDataset, Files
-from uda_seg.data.files import pictures_in, read_rgb
+from uda_seg.data.files import read_rgb
 from uda_seg.errors import DataError
 
 
@@ -26,14 +26,14 @@ class Images(FileDataset):
             raise DataError(
                 f"{folder.resolve()}: {is_file}; set target.root= to a folder of pictures"
             )
-        found = pictures_in(folder, "**/*")
-        shown = [p for p in found if not any(n[0] == "." for n in p.relative_to(folder).parts)]
-        if not shown:
+        found = self.pictures_in(folder, "**/*")
+        if not found:
             raise DataError(
-                f"{folder.resolve()}: holds no pictures, nor does any folder in it; "
+                f"{folder.resolve()}: holds no pictures, nor does any folder in it "
+                f"({self._listings[-1].instead()}); "
                 "set target.root= to a folder that does (target=video reads videos)"
             )
-        super().__init__(root, [Files(path) for path in shown])
+        super().__init__(root, [Files(path) for path in found])
 
     def read_image(self, path: Path) -> np.ndarray:
         """Cameras store a picture as the sensor lay, and in EXIF how it was held."""

@@ -6,7 +6,7 @@ and `testing/image_2/NNNNNN_10.png`. Sizes vary a little around 1242x375.
 
 from pathlib import Path
 
-from uda_seg.data.base import FileDataset, Files, Sample, folder_of, pictures_in
+from uda_seg.data.base import FileDataset, Files, Sample, folder_of
 from uda_seg.data.classes import CITYSCAPES_IDS, CITYSCAPES_VOID
 from uda_seg.data.split_lists import check_split
 from uda_seg.data.writing import raw_ids, save_ids, save_image
@@ -28,14 +28,14 @@ class KITTI(FileDataset):
         images = folder_of(root, f"{split}/image_2", f"data_semantics/{split}/image_2")
         labels = images.with_name("semantic")
         files = [
-            Files(image, label=labels / image.name if self.has_labels else None)
-            for image in pictures_in(images, "*.png")
+            Files(image, label=labels / f"{image.stem}.png" if self.has_labels else None)
+            for image in self.pictures_in(images, "*.png")
         ]
         super().__init__(root, files)
 
     def prediction_name(self, index: int) -> str:
         """The image's own name; that the server takes it is recalled, not read."""
-        return self.files[index].image.name
+        return f"{self.files[index].image.stem}.png"
 
     @classmethod
     def write_sample(cls, root: Path, split: str, number: int, sample: Sample) -> None:

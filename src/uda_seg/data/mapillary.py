@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 
 from uda_seg.data.base import FileDataset, Files, Sample, folder_of
-from uda_seg.data.files import load, pictures_in
+from uda_seg.data.files import load
 from uda_seg.data.mapillary_names import CITYSCAPES_WORDS, NAMES_1_2, NAMES_2_0
+from uda_seg.data.spelling import Spelling, find_folder
 from uda_seg.data.writing import raw_ids, save_image, save_palette
 from uda_seg.errors import DataError
 
@@ -60,9 +61,9 @@ class Mapillary(FileDataset):
     own_names = own_of(NAMES_1_2)
 
     def __init__(self, root: str, split: str) -> None:
-        images = pictures_in(folder_of(root, f"{split}/images"), "*.jpg")
-        places = [Path(root) / split / place for place in self.labels]
-        labels = next((place for place in places if place.is_dir()), places[0])
+        images = self.pictures_in(folder_of(root, f"{split}/images"), "*.jpg")
+        places = [f"{split}/{place}" for place in self.labels]
+        labels = find_folder(root, *places) or Path(root) / places[0]
         self.has_labels = split in LABELLED
         super().__init__(
             root,
@@ -72,8 +73,9 @@ class Mapillary(FileDataset):
             ],
         )
         for config in self.configs:
-            if (self.root / config).is_file():
-                names, own = _read(self.root / config)
+            path = Spelling(self.root).one(self.root / config)
+            if path.is_file():
+                names, own = _read(path)
                 self.classes, self.void = words_of(names), void_of(names, own)
                 self.own_names = {i: own[i] for i, word in self.classes.items() if own[i] != word}
                 break

@@ -21,6 +21,7 @@ from uda_seg.data.first_look import first_look, spread
 from uda_seg.data.labels import Encoder, LabelSpace, label_space
 from uda_seg.data.sampling import EveryNth, StepSampler
 from uda_seg.data.several import Several, open_several
+from uda_seg.data.shared_images import shared_images
 from uda_seg.data.streams import (
     BadImages,
     Domain,
@@ -111,8 +112,10 @@ class Pair(LightningDataModule):
         source_set = open_split(source, source["train_split"])
         target_set = open_split(target, target["train_split"])
         self.space = space_of(classes, source_set, target_set)
+        sides = {"source": source, "target": target}
+        learned: Dataset | None = source_set
         if supervised_by == "target":
-            source, source_set = target, target_set
+            source, source_set, learned = target, target_set, None
         _check_supervision(supervised_by, source, source_set)
         _check_needs(needs, source_set)
         self.source = self._domain(source, source_set, "source", {"image", "label"}, needs, seed)
@@ -120,6 +123,11 @@ class Pair(LightningDataModule):
         for domain in (self.source, self.target):
             first_look(domain.dataset, domain.fields, domain.encode, bad_images)
         self._open_validation()
+        scored = self.pictures.dataset
+        opened = ((supervised_by, source_set), ("target", target_set), ("target", scored))
+        remarks = [f"{side}: {remark}" for side, dataset in opened for remark in dataset.remarks()]
+        for words in dict.fromkeys([*remarks, *shared_images(learned, target_set, scored, sides)]):
+            log.warning("%s", words)
 
     def _domain(
         self,

@@ -8,6 +8,7 @@ from uda_seg.data.class_overlap import amounts, names_of
 from uda_seg.data.examination import NOTES
 from uda_seg.data.labels import LabelSpace
 from uda_seg.data.pair import space_of
+from uda_seg.data.shared_images import shared_images
 from uda_seg.data.split_check import SplitCheck
 from uda_seg.errors import ConfigError
 
@@ -44,6 +45,14 @@ def conclude(checks: Sequence[SplitCheck], config: Mapping[str, Any]) -> dict[st
                 found["amounts"][domain] = {name: asdict(amount) for name, amount in held.items()}
                 found["labels"][domain] = len(labels)
         found["splits"].append(facts(check, side, known))
+    opened = {(check.domain, check.split): check.dataset for check in checks}
+    target = config["target"]
+    found["splits"][-1]["notes"] += shared_images(
+        opened.get(("source", config["source"]["train_split"])),
+        opened.get(("target", target["train_split"])),
+        opened.get(("target", target["val_split"])),
+        config,
+    )
     return found
 
 
@@ -119,6 +128,7 @@ def notes(check: SplitCheck, side: Mapping[str, Any], space: LabelSpace) -> Iter
         yield f"odd sizes: {'; '.join(odd[:ODD])}{more}"
     if check.dataset is None:
         return
+    yield from check.dataset.remarks()
     scored_on = check.domain == "target" and check.split == side["val_split"]
     if scored_on and not check.dataset.has_labels:
         yield "has no labels: nothing can be scored on it"

@@ -94,6 +94,18 @@ class Several(Dataset):
             absent = {"label"} if not member.has_labels else set()
             yield from member.missing(set(fields) - absent)
 
+    def incomplete(self, fields: Collection[str]) -> Iterator[str]:
+        for name, member in self.datasets.items():
+            absent = {"label"} if not member.has_labels else set()
+            yield from (f"{name}/{one}" for one in member.incomplete(set(fields) - absent))
+
+    def remarks(self) -> Iterator[str]:
+        for name, member in self.datasets.items():
+            yield from (f"{name}: {remark}" for remark in member.remarks())
+
+    def real_paths(self) -> list[str]:
+        return [path for member in self.datasets.values() for path in member.real_paths()]
+
 
 class Renumber(Encoder):
     """A member's raw ids to those of the whole."""

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from uda_seg.data.base import FileDataset, Files, Sample, folder_of
 from uda_seg.data.classes import CITYSCAPES_IDS, CITYSCAPES_VOID
-from uda_seg.data.files import pictures_in
 from uda_seg.data.writing import raw_ids, save_ids, save_image
 from uda_seg.errors import DataError
 
@@ -26,10 +25,12 @@ class Synscapes(FileDataset):
     def __init__(self, root: str, split: str) -> None:
         if split != "all":
             raise DataError(f"Synscapes has no split {split!r}, only all")
-        images = pictures_in(folder_of(root, "img/rgb"), "*.png")
+        images = self.pictures_in(folder_of(root, "img/rgb"), "*.png")
         images.sort(key=lambda path: (len(path.name), path.name))  # 2 before 10
         labels = Path(root) / "img" / "class"
-        super().__init__(root, [Files(image, label=labels / image.name) for image in images])
+        super().__init__(
+            root, [Files(image, label=labels / f"{image.stem}.png") for image in images]
+        )
 
     @classmethod
     def write_sample(cls, root: Path, split: str, number: int, sample: Sample) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from uda_seg.data.base import FileDataset, Files, Sample, folder_of, pictures_in
+from uda_seg.data.base import FileDataset, Files, Sample, folder_of
 from uda_seg.data.files import read_raw
+from uda_seg.data.spelling import find_folder
 from uda_seg.data.split_lists import check_split
 from uda_seg.data.writing import raw_ids, save_channels, save_image
 from uda_seg.errors import DataError
@@ -62,11 +63,11 @@ class SYNTHIA(FileDataset):
         check_split("SYNTHIA", split, ["all"])
         images = folder_of(root, "RGB", "RAND_CITYSCAPES/RGB")
         labels = images.parent / "GT/LABELS"
-        depths = images.parent / "Depth/Depth"
-        if not depths.is_dir() and depths.parent.is_dir():
-            depths = depths.parent
-        found = pictures_in(images, "*.png")
-        super().__init__(root, [Files(i, labels / i.name, depths / i.name) for i in found])
+        depths = find_folder(images.parent, "Depth/Depth", "Depth") or images.parent / "Depth/Depth"
+        found = self.pictures_in(images, "*.png")
+        super().__init__(
+            root, [Files(i, labels / f"{i.stem}.png", depths / f"{i.stem}.png") for i in found]
+        )
 
     def read_label(self, path: Path) -> np.ndarray:
         label = read_raw(path)

@@ -10,7 +10,7 @@ import numpy as np
 
 from uda_seg.data.base import FileDataset, Files, Sample, folder_of
 from uda_seg.data.classes import CITYSCAPES_TRAIN_IDS
-from uda_seg.data.files import pictures_in, read_raw
+from uda_seg.data.files import read_raw
 from uda_seg.data.writing import raw_ids, save_ids, save_image
 from uda_seg.errors import DataError
 
@@ -28,7 +28,7 @@ class UrbanSyn(FileDataset):
     def __init__(self, root: str, split: str) -> None:
         if split != "all":
             raise DataError(f"UrbanSyn has no split {split!r}, only all")
-        images = pictures_in(folder_of(root, "rgb"), "rgb_*.png")
+        images = self.pictures_in(folder_of(root, "rgb"), "rgb_*.png")
         super().__init__(root, [Files(image, label=_label(Path(root), image)) for image in images])
 
     @classmethod
@@ -49,4 +49,4 @@ class UrbanSyn(FileDataset):
 
 
 def _label(root: Path, image: Path) -> Path:
-    return root / "ss" / image.name.replace("rgb_", "ss_")
+    return root / "ss" / f"ss_{image.stem[len('rgb_') :]}.png"

@@ -21,6 +21,7 @@ from av.container import InputContainer
 from av.video.frame import VideoFrame
 
 from uda_seg.data.base import Dataset, Sample
+from uda_seg.data.listing import Listing, walk
 from uda_seg.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -59,7 +60,8 @@ class Video(Dataset):
 
     def __init__(self, root: str, split: str, every: int) -> None:
         self.root = Path(root)
-        self.paths = _videos(self.root)
+        self._listing = _videos(self.root)
+        self.paths = self._listing.files
         self.frames = [
             (path, number, time)
             for path in self.paths
@@ -83,6 +85,13 @@ class Video(Dataset):
         stat = path.stat()
         text = f"Video {path.resolve()} {stat.st_size} {stat.st_mtime_ns} {number}"
         return hashlib.sha256(text.encode()).hexdigest()
+
+    def remarks(self) -> Iterator[str]:
+        return self._listing.remarks()
+
+    def real_paths(self) -> list[str]:
+        real = {path: os.path.realpath(path) for path in self.paths}
+        return [f"{real[path]}/{number:06}" for path, number, _ in self.frames]
 
     def read(self, index: int, fields: Collection[str]) -> Sample:
         path, number, time = self.frames[index]
@@ -216,16 +225,15 @@ def _upright(frame: VideoFrame, path: Path) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(image, frame.rotation // 90))
 
 
-def _videos(root: Path) -> list[Path]:
+def _videos(root: Path) -> Listing:
     if root.is_file():
-        return [root]
+        return Listing([root])
     if not root.is_dir():
         raise DataError(f"{root.resolve()}: is not there; set target.root= to a video or a folder")
-    paths = (path for path in root.glob("**/*") if path.suffix.lower() in VIDEOS)
-    found = sorted(path for path in paths if path.is_file() and not path.name.startswith("."))
-    if not found:
+    listing = walk(root, endings=VIDEOS)
+    if not listing.files:
         raise DataError(
-            f"{root.resolve()}: holds no videos ({' '.join(VIDEOS)}), nor does any folder in it; "
-            "set target.root="
+            f"{root.resolve()}: holds no videos ({' '.join(VIDEOS)}), nor does any folder in it "
+            f"({listing.instead()}); set target.root="
         )
-    return found
+    return listing

@@ -16,9 +16,11 @@ from pathlib import Path
 
 import numpy as np
 
-from uda_seg.data.base import FileDataset, Files, Sample, folder_of, pictures_in
+from uda_seg.data.base import FileDataset, Files, Sample, folder_of
 from uda_seg.data.colours import Colour, ColourTable
 from uda_seg.data.files import load, read_colours
+from uda_seg.data.listing import walk
+from uda_seg.data.spelling import find_folder
 from uda_seg.data.split_lists import check_split
 from uda_seg.data.synthia import centimetres, to_centimetres
 from uda_seg.data.writing import raw_ids, save_channels, save_ids, save_image
@@ -80,7 +82,7 @@ class VirtualKITTI2(FileDataset):
         images = folder_of(root, "vkitti_2.0.3_rgb", "rgb", ".")
         labels = _part(root, "vkitti_2.0.3_classSegmentation", "classSegmentation")
         depths = _part(root, "vkitti_2.0.3_depth", "depth")
-        found = pictures_in(images, f"Scene*/{_pattern(split)}/frames/rgb/Camera_*/rgb_*.jpg")
+        found = self.pictures_in(images, f"Scene*/{_pattern(split)}/frames/rgb/Camera_*/rgb_*.jpg")
         files = [
             Files(
                 image,
@@ -132,9 +134,10 @@ class VirtualKITTI(FileDataset):
         images = folder_of(root, "vkitti_1.3.1_rgb", "rgb")
         self.labels = _part(root, "vkitti_1.3.1_scenegt", "scenegt")
         depths = _part(root, "vkitti_1.3.1_depthgt", "depthgt")
-        found = pictures_in(images, f"[0-9]*/{_pattern(split)}/*.png")
+        found = self.pictures_in(images, f"[0-9]*/{_pattern(split)}/*.png")
         places = [image.relative_to(images) for image in found]
-        files = [Files(images / p, label=self.labels / p, depth=depths / p) for p in places]
+        pngs = [place.with_suffix(".png") for place in places]
+        files = [Files(image, self.labels / png, depths / png) for image, png in zip(found, pngs)]
         super().__init__(root, files)
         self.tables: dict[Path, ColourTable] = {}
 
@@ -182,9 +185,9 @@ def _pattern(split: str) -> str:
 
 def _part(root: str, *names: str) -> Path:
     """The folder of an archive, or the root, when archives were unpacked on top of each other."""
-    for name in names:
-        if (Path(root) / name).is_dir():
-            return Path(root) / name
+    found = find_folder(root, *names)
+    if found is not None:
+        return found
     merged = any(Path(root).glob("Scene*"))
     return Path(root) if merged else Path(root) / names[0]
 
@@ -192,13 +195,13 @@ def _part(root: str, *names: str) -> Path:
 def _beside(image: Path, images: Path, folder: Path, kind: str, prefix: str) -> Path:
     """What belongs to a frame of version 2: SCENE/VARIATION/frames/KIND/CAMERA/PREFIX_NNNNN.png."""
     scene, variation, frames, _, camera, name = image.relative_to(images).parts
-    name = Path(name.replace("rgb_", f"{prefix}_")).with_suffix(".png").name
-    return folder / scene / variation / frames / kind / camera / name
+    number = Path(name).stem[len("rgb_") :]
+    return folder / scene / variation / frames / kind / camera / f"{prefix}_{number}.png"
 
 
 def _encodings(folder: Path) -> list[Path]:
     world, variation = folder.parts[-2:]
-    return sorted(folder.parent.parent.glob(f"{world}_{variation}_scenegt*.txt"))
+    return walk(folder.parent.parent, f"{world}_{variation}_scenegt*.txt", [".txt"]).files
 
 
 def _no_encoding(folder: Path) -> str:

@@ -1,16 +1,22 @@
 """What is to be predicted: pictures and videos, and the names their predictions go by."""
 
 import glob
+import logging
 import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
 from uda_seg.data.files import PICTURES
+from uda_seg.data.listing import NOT_READ, Listing, walk
+from uda_seg.data.spelling import broken_link
 from uda_seg.data.video import VIDEOS
 from uda_seg.errors import ConfigError
 
+log = logging.getLogger(__name__)
+
+ENDINGS = (*PICTURES, *VIDEOS)
 KINDS_OF_FILES = f"pictures ({' '.join(PICTURES)}) or videos ({' '.join(VIDEOS)})"
 
 
@@ -32,8 +38,9 @@ class Input:
 def find(wanted: str, output: Path) -> list[Input]:
     """
     Args:
-        wanted: a file, a folder (searched with all folders in it; hidden ones are left out), or a
-            pattern with `*`, `?`, `[…]` or `**`.
+        wanted: a file, a folder (searched with all folders in it; links are followed, hidden ones
+            are left out), or a pattern with `*`, `?`, `[…]` or `**`, whose capital letters do not
+            matter behind its first `*`.
         output: folder that is written to.
 
     Returns:
@@ -45,35 +52,48 @@ def find(wanted: str, output: Path) -> list[Input]:
     """
     given = Path(wanted).expanduser()
     if given.is_file():
+        if given.suffix.lower() in NOT_READ:
+            raise ConfigError(
+                f"input={wanted}: {given.suffix} is not read: convert to .png or .jpg"
+            )
         if not _readable(given):
             raise ConfigError(f"input={wanted}: is neither of {KINDS_OF_FILES}")
         return named(given.parent, [given])
     if given.is_dir():
-        _check_apart(wanted, given, output)
-        found = _shown(given, given.rglob("*"))
-        if not found:
-            raise ConfigError(f"input={wanted}: holds no {KINDS_OF_FILES}, nor do folders in it")
-        return named(given, found)
+        listing = walk(given, endings=ENDINGS)
+        _check_apart(wanted, listing, output)
+        if not listing.files:
+            raise ConfigError(
+                f"input={wanted}: holds no {KINDS_OF_FILES}, nor do folders in it "
+                f"({listing.instead()})"
+            )
+        for remark in listing.remarks():
+            log.warning("input: %s", remark)
+        return named(given, listing.files)
     if not glob.has_magic(wanted):
+        lies = broken_link(given) if given.is_symlink() else "is not there"
         raise ConfigError(
-            f"input={wanted}: is not there; give a picture, a video, a folder, or a pattern such "
-            "as 'drives/**/*.png'"
+            f"input={wanted}: {lies}; give a picture, a video, a folder, or a pattern such as "
+            "'drives/**/*.png'"
         )
     base = _fixed_part(given)
+    listing = walk(base, "/".join(given.parts[len(base.parts) :]), ENDINGS)
     if "**" in given.parts:
-        _check_apart(wanted, base, output)
-    found = _shown(base, map(Path, glob.glob(str(given), recursive=True)))
-    if not found:
+        _check_apart(wanted, listing, output)
+    if not listing.files:
+        lies = listing.instead() if base.is_dir() else f"{base} is no folder"
         raise ConfigError(
-            f"input={wanted}: matches no {KINDS_OF_FILES}; ** matches folders of any depth"
+            f"input={wanted}: matches no {KINDS_OF_FILES} ({lies}); ** matches folders of any depth"
         )
-    within = [path for path in found if path.resolve().is_relative_to(output.resolve())]
+    within = [path for path in listing.files if path.resolve().is_relative_to(output.resolve())]
     if within:
         raise ConfigError(
             f"input={wanted}: matches what lies in output={output}, such as {within[0]}; "
             "give an output= elsewhere"
         )
-    return named(base, found)
+    for remark in listing.remarks_on_links():
+        log.warning("input: %s", remark)
+    return named(base, listing.files)
 
 
 def named(base: Path, paths: Sequence[Path]) -> list[Input]:
@@ -99,27 +119,17 @@ def named(base: Path, paths: Sequence[Path]) -> list[Input]:
     return inputs
 
 
-def _check_apart(wanted: str, folder: Path, output: Path) -> None:
-    if output.resolve().is_relative_to(folder.resolve()):
+def _check_apart(wanted: str, listing: Listing, output: Path) -> None:
+    place = output.resolve()
+    if {str(place), *map(str, place.parents)} & listing.folders:
         raise ConfigError(
             f"output={output}: lies in input={wanted}, and would be predicted itself next time; "
             "give an output= elsewhere"
         )
 
 
-def _shown(base: Path, paths: Iterable[Path]) -> list[Path]:
-    """Those that can be read, sorted, none in a hidden folder."""
-    return sorted(
-        path
-        for path in paths
-        if _readable(path)
-        and path.is_file()
-        and not any(part.startswith(".") for part in path.relative_to(base).parts)
-    )
-
-
 def _readable(path: Path) -> bool:
-    return path.suffix.lower() in (*PICTURES, *VIDEOS)
+    return path.suffix.lower() in ENDINGS
 
 
 def _is_video(path: Path) -> bool:
