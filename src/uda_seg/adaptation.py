@@ -167,7 +167,8 @@ class Adaptation(LightningModule):
     def configure_optimizers(self) -> Any:
         players = self.method.players()
         optimizer = JointOptimizer(
-            {p: make_optimizer(players[p], f) for p, f in self.optimizer_factories.items()}
+            {p: make_optimizer(players[p], f) for p, f in self.optimizer_factories.items()},
+            self.method.network.repeated(),
         )
         return {"optimizer": optimizer, "lr_scheduler": self.schedule(optimizer)}
 

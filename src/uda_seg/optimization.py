@@ -1,12 +1,13 @@
 """Optimizers that step as one, and how their learning rates fall."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 OptimizerFactory = Callable[[Iterable[Any]], Optimizer]
@@ -18,13 +19,21 @@ class JointOptimizer(Optimizer):
     Lightning counts a step per optimizer: under `max_steps`, a method with a discriminator would
     see half the batches that one without does (pytorch-lightning issue 17958).
 
+    Args:
+        optimizers: by player.
+        repeated: weights that a step updates several times, and how often.
+
     Attributes:
         steps: how often the players were stepped by this process; a gradient scaler leaves a step
             out, of all players, where a gradient of any overflowed.
     """
 
-    def __init__(self, optimizers: Mapping[str, Optimizer]) -> None:
-        self.optimizers = dict(optimizers)
+    def __init__(
+        self,
+        optimizers: Mapping[str, Optimizer],
+        repeated: Mapping[nn.Parameter, int] | None = None,
+    ) -> None:
+        self.optimizers, self.repeated = dict(optimizers), dict(repeated or {})
         self.steps = 0
         super().__init__([{"params": []}], {})
         self._share_groups()
@@ -41,7 +50,7 @@ class JointOptimizer(Optimizer):
         if closure is not None:
             closure()
         for optimizer in self.optimizers.values():
-            optimizer.step()
+            step_repeatedly(optimizer, self.repeated)
         self.steps += 1
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -61,6 +70,41 @@ class JointOptimizer(Optimizer):
         for optimizer in self.optimizers.values():
             parameters = [p for group in optimizer.param_groups for p in group["params"]]
             nn.utils.clip_grad_norm_(parameters, norm)
+
+
+def step_repeatedly(optimizer: Optimizer, repeated: Mapping[nn.Parameter, int]) -> None:
+    """A step that updates some weights several times with one gradient, one after the other.
+
+    It computes what torch's single-tensor loop does for a weight that stands several times in its
+    groups: state and weight decay are those that the update before left behind. Torch warns of
+    such duplicates, and its multi-tensor kernels would race. Of SGD's loop one thing is peculiar:
+    it looks for momentum before the first update, so a weight that has none yet gets a fresh buffer
+    at each, of which the last one stays.
+    """
+    every = [p for group in optimizer.param_groups for p in group["params"]]
+    again = {p: repeated[p] for p in every if p in repeated and p.grad is not None}
+    sgd = isinstance(optimizer, SGD)
+    new = {p for p in again if sgd and optimizer.state.get(p, {}).get("momentum_buffer") is None}
+    optimizer.step()
+    for time in range(2, max(again.values(), default=1) + 1):
+        now = {p for p, times in again.items() if times >= time}
+        for parameter in now & new:
+            optimizer.state.pop(parameter, None)
+        with _only(optimizer, now):
+            optimizer.step()
+
+
+@contextmanager
+def _only(optimizer: Optimizer, parameters: Set[nn.Parameter]) -> Iterator[None]:
+    """The optimizer has no other parameters meanwhile."""
+    kept = [(group, group["params"]) for group in optimizer.param_groups]
+    for group, own in kept:
+        group["params"] = [p for p in own if p in parameters]
+    try:
+        yield
+    finally:
+        for group, own in kept:
+            group["params"] = own
 
 
 def make_optimizer(player: nn.Module, factory: OptimizerFactory) -> Optimizer:

@@ -97,6 +97,19 @@ def test_a_row_shows_the_paper_ours_and_what_lies_between(tmp_path: Path) -> Non
     assert "ours, best" not in sums(made(tmp_path, "oracle_best"))[0]
 
 
+def test_the_table_says_how_often_our_runs_update_their_encoder(tmp_path: Path) -> None:
+    rows = {row.name: row for row in make_rows(tmp_path)}
+    assert reproduction(TABLE, {}, {}).text == "What it is."
+    said = "What it is. Encoder updates of our runs (backbone.optimizer.encoder_updates):"
+    assert reproduction(TABLE, rows, {}).text == f"{said} 1."
+    for run in rows["adaptseg"].runs:
+        run["encoder_updates"] = "authors"
+    text = reproduction(TABLE, rows, {}).text
+    assert text.startswith(said)
+    assert "; authors (" in text
+    assert rows["adaptseg"].label in text.partition("authors (")[2]
+
+
 def test_what_is_recalled_is_marked_and_what_is_unknown_stays_so(tmp_path: Path) -> None:
     table = made(tmp_path)
     assert cells(table, "theirs")["paper"] == "27.1†[a]"

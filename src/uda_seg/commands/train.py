@@ -134,6 +134,7 @@ def make_method(config: dict[str, Any], classes: int) -> Method:
 def make_adaptation(config: dict[str, Any], method: Method, classes: list[str]) -> Adaptation:
     backbone, settings = config["backbone"], config["trainer"]
     factories = {"network": build(backbone["optimizer"])}
+    method.network.encoder_updates = backbone["optimizer"].get("encoder_updates", 1)
     factories |= {k: build(o) for k, o in config["method"]["optimizers"].items()}
     total = backbone["schedule"]["total"] or settings["steps"]
     if total < settings["steps"]:
@@ -196,6 +197,7 @@ def facts(config: dict[str, Any], module: Adaptation, started_from: str | None) 
         "backbone": config["backbone"]["name"],
         "seed": config["seed"],
         "batch_norm": network.batch_norm,
+        "encoder_updates": network.encoder_updates,
         "classes": module.classes,
         "protocols": customary(config["target"]),
         "batch_size": settings["batch_size"],

@@ -104,6 +104,15 @@ class ResNetEncoder(TimmEncoder):
                 _stride_on_first_convolution(stage)
         self.body.maxpool.ceil_mode = ceil_mode
 
+    def times_listed(self) -> dict[nn.Parameter, int]:
+        """How often each weight stands in the optimizer of AdaptSegNet's authors.
+
+        They list the weights of every module inside the stem and each layer, and a weight belongs
+        to all modules around it: to a layer, its block, its convolution, hence three times; those
+        of a block's shortcut four times, the stem's once. ADVENT, FDA and DACS do the same.
+        """
+        return {weight: name.count(".") for name, weight in self.body.named_parameters()}
+
 
 def _stride_on_first_convolution(stage: Any) -> None:
     """Moves a stage's stride from its first block's conv2 to conv1.

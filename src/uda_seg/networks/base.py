@@ -36,6 +36,8 @@ class SegmentationNetwork(nn.Module):
             )
         self.classes, self.head_factor = classes, head_factor
         self.batch_norm = "train"
+        self.encoder_updates: int | str = 1
+        """How often a step updates the encoder's weights: once, or as "authors" do it."""
         self.register_buffer("mean", torch.tensor(list(mean)).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(list(std)).view(1, 3, 1, 1))
 
@@ -79,3 +81,10 @@ class SegmentationNetwork(nn.Module):
             {"name": "encoder", "params": encoder, "factor": 1.0},
             {"name": "heads", "params": heads, "factor": float(self.head_factor)},
         ]
+
+    def repeated(self) -> dict[nn.Parameter, int]:
+        """How often a step updates each weight that it does not update just once."""
+        encoder = getattr(self, "encoder", None)
+        if self.encoder_updates == 1 or not hasattr(encoder, "times_listed"):
+            return {}
+        return {weight: times for weight, times in encoder.times_listed().items() if times > 1}

@@ -67,7 +67,16 @@ def identity(run: Run) -> str:
         return _text([str(run.folder.resolve().parent), said])
     if run.config:
         return _text(_experiment(run.config))
-    known = ("method", "weights", "source", "target", "backbone", "batch_norm", "steps")
+    known = (
+        "method",
+        "weights",
+        "source",
+        "target",
+        "backbone",
+        "batch_norm",
+        "encoder_updates",
+        "steps",
+    )
     return _text({key: (run.scores or {}).get(key) for key in known} or str(run.folder))
 
 

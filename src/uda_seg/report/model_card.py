@@ -251,7 +251,9 @@ def _domain(domain: Mapping[str, Any]) -> str:
 def _optimizer(backbone: Mapping[str, Any]) -> str:
     optimizer = backbone.get("optimizer") or {}
     name = str(optimizer.get("_target_", "optimizer unknown")).rpartition(".")[2]
-    return f"{name}, learning rate {optimizer.get('lr', 'unknown')}"
+    updates = optimizer.get("encoder_updates", 1)
+    repeated = "" if updates == 1 else f", encoder updates `{updates}`"
+    return f"{name}, learning rate {optimizer.get('lr', 'unknown')}{repeated}"
 
 
 def _inference(scores: Mapping[str, Any]) -> str:

@@ -1,7 +1,7 @@
 """A published table beside our runs of it: every row's paper, ours, their difference."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -144,7 +144,21 @@ def reproduction(
         for name, entry in _shown(table).items()
     ]
     paper = table.get("paper")
-    return Reproduction(table["title"], table["text"], paper, classes, columns, entries, selection)
+    text = " ".join([table["text"], *_encoder_updates(table, rows)])
+    return Reproduction(table["title"], text, paper, classes, columns, entries, selection)
+
+
+def _encoder_updates(table: Mapping[str, Any], rows: Mapping[str, Row]) -> Iterator[str]:
+    """How often our runs updated their encoder: a published rate means little without it."""
+    labels: dict[str, dict[str, None]] = {}
+    for row in rows.values():
+        for run in row.runs:
+            labels.setdefault(str(run.get("encoder_updates", 1)), {})[row.label] = None
+    if not table.get("paper") or not labels:
+        return
+    each = [f"{updates} ({', '.join(names)})" for updates, names in labels.items()]
+    said = next(iter(labels)) if len(each) == 1 else "; ".join(each)
+    yield f"Encoder updates of our runs (backbone.optimizer.encoder_updates): {said}."
 
 
 def classes_of(table: Mapping[str, Any]) -> tuple[str, ...]:

@@ -144,7 +144,7 @@ def meanings(lines: Sequence[Line]) -> Part:
 
 
 def origin(lines: Sequence[Line]) -> Part:
-    heads = ["row", "seed", "steps", "batch norm", "minutes", "config", "commit"]
+    heads = ["row", "seed", "steps", "batch norm", "encoder updates", "minutes", "config", "commit"]
     rows = []
     for line in lines:
         for run in line.row.runs:
@@ -154,6 +154,7 @@ def origin(lines: Sequence[Line]) -> Part:
                 str(run["seed"]),
                 str(run["steps"]) + ("" if run.get("finished", True) else " (unfinished)"),
                 str(run["batch_norm"]),
+                str(run.get("encoder_updates", 1)),
                 "–" if seconds is None else f"{seconds / 60:.1f}",
                 (run.get("config_hash") or "–")[:10],
                 _commit(run.get("git_commit")),
