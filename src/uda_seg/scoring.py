@@ -12,7 +12,6 @@ from typing import Any
 
 import torch
 from lightning import Callback, LightningModule, Trainer
-from lightning.pytorch.callbacks import ModelCheckpoint
 
 from uda_seg.evaluation import confusion as scores_of
 from uda_seg.evaluation import scores
@@ -21,7 +20,7 @@ CRITERION = "information_maximisation"
 
 
 class Scoreboard(Callback):
-    """Keeps the history of validations and writes `scores.json` after each.
+    """Keeps the history of validations and the selections, and writes both to `scores.json`.
 
     Args:
         folder: of the run.
@@ -46,34 +45,55 @@ class Scoreboard(Callback):
         self.history = state_dict["history"]
         self.seconds = state_dict["seconds"]
 
-    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+    def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.started, self.first_step = time.monotonic(), trainer.global_step
 
-    def on_validation_epoch_start(self, trainer: Trainer, pl_module: Any) -> None:
-        pl_module.confusion.reset()
-        pl_module.label_free.reset()
+    def on_validation_epoch_start(self, trainer: Trainer, module: Any) -> None:
+        module.confusion.reset()
+        module.label_free.reset()
 
-    def on_validation_epoch_end(self, trainer: Trainer, pl_module: Any) -> None:
-        matrix = pl_module.confusion.compute().cpu().numpy()
-        criterion = float(pl_module.label_free.compute())
-        entropy = float(pl_module.label_free.mean_normalised_entropy())
+    def on_validation_epoch_end(self, trainer: Trainer, module: Any) -> None:
+        matrix = module.confusion.compute().cpu().numpy()
+        criterion = float(module.label_free.compute())
+        entropy = float(module.label_free.mean_normalised_entropy())
         miou = float(scores_of.miou(matrix))
-        pl_module.log("target/miou", miou, sync_dist=True)
-        pl_module.log(f"target/{CRITERION}", criterion, sync_dist=True)
-        pl_module.log("target/entropy", entropy, sync_dist=True)
+        module.log("target/miou", miou, sync_dist=True)
+        module.log(f"target/{CRITERION}", criterion, sync_dist=True)
+        module.log("target/entropy", entropy, sync_dist=True)
         if self.history and self.history[-1]["step"] == trainer.global_step:
             return
         entry = {"step": trainer.global_step, "confusion": matrix.tolist(), CRITERION: criterion}
-        losses = {name: float(loss) for name, loss in pl_module.last_losses.items()}
+        losses = {name: float(loss) for name, loss in module.last_losses.items()}
         scored = {"miou": miou, CRITERION: criterion, "entropy": entropy, "loss": losses}
         self.history.append({"step": trainer.global_step, **scored})
-        best = self.history[:-1]
         self.selections["last"] = entry
-        if not math.isnan(miou) and all(miou > other["miou"] for other in best):
+        if self._best("miou"):
             self.selections["oracle_best"] = entry
-        if all(criterion > other[CRITERION] for other in best):
+        if self._best(CRITERION):
             self.selections["label_free"] = entry | {"criterion": CRITERION}
-        self.write(trainer, finished=False)
+
+    def _best(self, score: str) -> bool:
+        """Whether the latest validation is better than all before; the first of equals stays."""
+        *before, latest = (other[score] for other in self.history)
+        return not math.isnan(latest) and not any(other >= latest for other in before)
+
+    def steps(self) -> list[int]:
+        """Those that were validated."""
+        return [entry["step"] for entry in self.history]
+
+    def selected_at(self, step: int) -> list[str]:
+        """The selections, other than the last step, that a step is."""
+        names = [name for name, entry in self.selections.items() if entry["step"] == step]
+        return [name for name in names if name != "last"]
+
+    def on_save_checkpoint(self, trainer: Trainer, module: Any, checkpoint: Any) -> None:
+        """The losses belong to a validation that may have to be made up for."""
+        losses = {name: float(loss) for name, loss in module.last_losses.items()}
+        checkpoint["last_losses"] = losses
+
+    def on_load_checkpoint(self, trainer: Trainer, module: Any, checkpoint: Any) -> None:
+        losses = checkpoint.get("last_losses", {})
+        module.last_losses = {name: torch.tensor(loss) for name, loss in losses.items()}
 
     def write(self, trainer: Trainer, finished: bool) -> None:
         if not trainer.is_global_zero or not self.selections:
@@ -104,33 +124,6 @@ def device_of(trainer: Trainer) -> str:
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return name if trainer.world_size == 1 else f"{trainer.world_size} x {name}"
-
-
-def checkpoints(folder: Path, every: int, scored: bool) -> list[ModelCheckpoint]:
-    """The checkpoints of a run: last, label_free and, where the target has labels, oracle_best."""
-    where = Path(folder) / "checkpoints"
-
-    def best(name: str, monitor: str) -> ModelCheckpoint:
-        return ModelCheckpoint(
-            where,
-            filename=name,
-            monitor=monitor,
-            mode="max",
-            save_top_k=1,
-            enable_version_counter=False,
-            save_on_train_epoch_end=False,
-        )
-
-    last = ModelCheckpoint(
-        where,
-        filename="last",
-        every_n_train_steps=every,
-        save_top_k=1,
-        enable_version_counter=False,
-        save_on_train_epoch_end=False,
-    )
-    chosen = [last, best("label_free", f"target/{CRITERION}")]
-    return [*chosen, best("oracle_best", "target/miou")] if scored else chosen
 
 
 def load_network(path: Path) -> dict[str, torch.Tensor]:

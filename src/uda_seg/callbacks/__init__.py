@@ -1,8 +1,9 @@
 """What happens beside a training step: progress, pictures, a stop before a run is lost."""
 
+from uda_seg.callbacks.checkpoints import Checkpoints
 from uda_seg.callbacks.finite import FiniteLosses
 from uda_seg.callbacks.panels import Panels
 from uda_seg.callbacks.progress import ProgressLine
 from uda_seg.callbacks.requeue import Requeue
 
-__all__ = ["FiniteLosses", "Panels", "ProgressLine", "Requeue"]
+__all__ = ["Checkpoints", "FiniteLosses", "Panels", "ProgressLine", "Requeue"]

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from uda_seg import loggers, run_folder
 from uda_seg.adaptation import Adaptation
-from uda_seg.callbacks import FiniteLosses, Panels, ProgressLine, Requeue
+from uda_seg.callbacks import Checkpoints, FiniteLosses, Panels, ProgressLine, Requeue
 from uda_seg.config import build
 from uda_seg.data.pair import Pair
 from uda_seg.data.streams import BadImages
@@ -24,7 +24,7 @@ from uda_seg.methods.base import Method
 from uda_seg.optimization import polynomial
 from uda_seg.report.table import print_run
 from uda_seg.runs.checkpoint import CheckpointFiles
-from uda_seg.scoring import Scoreboard, checkpoints, load_network
+from uda_seg.scoring import Scoreboard, load_network
 
 log = logging.getLogger(__name__)
 
@@ -40,8 +40,6 @@ def run(config: DictConfig, folder: Path) -> float | None:
         check_resumed(resume, plain)
     run_folder.open_run(config, folder)
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its tips and greetings
-    # The state after the step is just what a resumed run needs.
-    warnings.filterwarnings("ignore", "Using ModelCheckpoint with manual optimization")
     # Frozen batch norm is a policy here, not an oversight.
     warnings.filterwarnings("ignore", "Found .* in eval mode at the start of training")
     # Lightning 2.6 asks torch the old way (pytorch-lightning issue 21326).
@@ -55,13 +53,14 @@ def run(config: DictConfig, folder: Path) -> float | None:
     started_from = start(method.network, config.initial)
     module = make_adaptation(plain, method, list(pair.space.classes))
     scoreboard = Scoreboard(folder, facts(plain, module, started_from))
-    scored = pair.pictures.dataset.has_labels
-    trainer = make_trainer(plain, folder, scoreboard, scored)
+    every = settings.checkpoint_every, settings.validate_every
+    checkpoints = Checkpoints(folder, *every, scoreboard)
+    trainer = make_trainer(plain, folder, scoreboard, checkpoints)
     if resume is not None:
         log.info("continuing from %s", resume)
     try:
         trainer.fit(module, datamodule=pair, ckpt_path=resume, weights_only=True)
-        miou = finish(trainer, module, pair, scoreboard, folder)
+        miou = finish(trainer, module, pair, scoreboard, checkpoints, folder)
     except BaseException as error:
         loggers.finish(trainer.loggers, failed=True)
         if isinstance(error, RuntimeError) and "in loading state_dict" in str(error):
@@ -218,7 +217,7 @@ def _strategy(settings: Mapping[str, Any]) -> str:
 
 
 def make_trainer(
-    config: dict[str, Any], folder: Path, scoreboard: Scoreboard, scored: bool
+    config: dict[str, Any], folder: Path, scoreboard: Scoreboard, checkpoints: Checkpoints
 ) -> Trainer:
     settings = config["trainer"]
     chosen = [
@@ -228,10 +227,10 @@ def make_trainer(
     chosen = [logger for logger in chosen if logger is not None]
     callbacks = [
         scoreboard,
-        ProgressLine(folder, show=settings["progress"], every=settings["log_every"]),
         FiniteLosses(settings["log_every"]),
+        checkpoints,
+        ProgressLine(folder, show=settings["progress"], every=settings["log_every"]),
         Panels(folder, settings["panels"]),
-        *checkpoints(folder, settings["checkpoint_every"], scored),
         Requeue(folder),
     ]
     try:
@@ -253,6 +252,7 @@ def make_trainer(
             use_distributed_sampler=False,
             enable_progress_bar=False,
             enable_model_summary=False,
+            enable_checkpointing=False,  # Checkpoints writes them
             default_root_dir=folder,
             plugins=[CheckpointFiles()],
             logger=chosen or False,
@@ -265,12 +265,18 @@ def make_trainer(
 
 
 def finish(
-    trainer: Trainer, module: Adaptation, pair: Pair, scoreboard: Scoreboard, folder: Path
+    trainer: Trainer,
+    module: Adaptation,
+    pair: Pair,
+    scoreboard: Scoreboard,
+    checkpoints: Checkpoints,
+    folder: Path,
 ) -> float | None:
     """Scores and saves the last step, whatever the intervals were."""
     if not scoreboard.history or scoreboard.history[-1]["step"] != trainer.global_step:
         trainer.validate(module, datamodule=pair, verbose=False, weights_only=True)
-    trainer.save_checkpoint(folder / "checkpoints" / "last.ckpt")
+    checkpoints.save(trainer)
+    checkpoints.complete(trainer)
     skipped = pair.bad_images.skipped()
     scoreboard.facts["skipped_samples"] = len(skipped)
     scoreboard.write(trainer, finished=True)
