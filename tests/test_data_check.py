@@ -15,7 +15,11 @@ from test_cli import run_python
 
 from uda_seg.commands import data_check
 from uda_seg.data.camvid import CamVid
+from uda_seg.data.cityscapes import Cityscapes
 from uda_seg.data.split_check import SplitCheck
+from uda_seg.data.toytown import ToyTown
+from uda_seg.data.urbansyn import UrbanSyn
+from uda_seg.data.writing import raw_ids, save_ids
 from uda_seg.errors import CheckError
 from uda_seg.report import data_check as report
 
@@ -149,11 +153,37 @@ def test_classes_that_do_not_go_together_are_a_problem(
     assert check(camvid, "label_space=[sky,road]")["classes"] == ["sky", "road"]
 
 
-def test_what_no_label_holds_is_noted(camvid: Path) -> None:
+def test_a_class_that_no_label_holds_is_noted_of_a_target_and_a_problem_of_a_source(
+    camvid: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     for path in (camvid / "valannot").iterdir():
         rewrite(lambda label: np.where(label == 10, 3, label).astype(np.uint8))(path)
-    notes = split_of(check(camvid), "target", "val")["notes"]
-    assert notes == ["no label that was looked at holds: bicyclist"]
+    (note,) = split_of(check(camvid), "target", "val")["notes"]
+    assert note.startswith("no label that was opened (all 3) holds bicyclist. The ids found are 0")
+    for path in (camvid / "trainannot").iterdir():
+        rewrite(lambda label: np.where(label == 10, 3, label).astype(np.uint8))(path)
+    with pytest.raises(CheckError):
+        both("camvid", camvid)
+    assert "source camvid train: no label that was opened (all 3) holds bicyc" in (
+        capsys.readouterr().out
+    )
+
+
+def test_labels_of_another_numbering_are_a_problem(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    town = ToyTown("toytown", "train", {"train": 4}, [48, 80], 0)
+    for number in range(4):
+        sample = town.read(number, {"image", "label"})
+        assert sample.label is not None
+        UrbanSyn.write_sample(tmp_path / "us", "all", number, sample)
+        label = tmp_path / "us/ss" / f"ss_{number + 1:04d}.png"
+        save_ids(label, raw_ids(sample.label, Cityscapes.classes, 0))
+    with pytest.raises(CheckError):
+        both("urbansyn", tmp_path / "us")
+    shown = capsys.readouterr().out
+    assert shown.count("the labels look like Cityscapes' labelIds, which UrbanSyn does not") == 1
+    assert "no label that was opened" not in shown
 
 
 def test_a_target_needs_no_labels_but_a_source_does(

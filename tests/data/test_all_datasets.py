@@ -12,6 +12,8 @@ from omegaconf import OmegaConf
 from uda_seg.commands.data_draw import draw, layouts, splits_of
 from uda_seg.config import conf_folder
 from uda_seg.data.base import Dataset, FileDataset
+from uda_seg.data.checking.numberings import merged, thirds
+from uda_seg.data.checking.plausibility import other_numbering
 from uda_seg.data.classes import CITYSCAPES
 from uda_seg.data.labels import Encoder, common
 from uda_seg.data.pair import open_split
@@ -103,6 +105,15 @@ def test_every_raw_id_has_one_meaning(group: str, name: str, drawn: dict[str, Pa
         assert not set(dataset.classes) & set(dataset.void)
         assert all(0 <= i <= 255 for i in (*dataset.classes, *dataset.void))
         assert set(dataset.own_names) <= {*dataset.classes, *dataset.void}
+
+
+@pytest.mark.parametrize(("group", "name"), FILES)
+def test_its_own_labels_are_believed(group: str, name: str, drawn: dict[str, Path]) -> None:
+    for _, dataset in opened(group, name, drawn):
+        if dataset.has_labels:
+            labels = [dataset.read(index, {"label"}).label for index in range(COUNT)]
+            found = merged(thirds(label) for label in labels if label is not None)
+            assert other_numbering(dataset, found, group) is None
 
 
 @pytest.mark.parametrize(("group", "name"), FILES)

@@ -244,7 +244,7 @@ def test_carlas_lines_are_road_and_folders_may_be_nested(tmp_path: Path) -> None
     CARLA.write_sample(tmp_path, "all", 0, Sample(IMAGE, ROAD))
     path = tmp_path / "Town01/day/ToyTown_000000_labelIds.png"
     save_ids(path, np.full((8, 16), 24, np.uint8))
-    dataset = CARLA(str(tmp_path), "all")
+    dataset = CARLA(str(tmp_path), "all", "0.9.14")
     space = common(["road", "sky"], dataset.classes.values())
     labels = [dataset.read(index, {"label"}).label for index in range(2)]
     assert sorted(np.unique(np.stack([x for x in labels if x is not None]))) == [1, 24]

@@ -55,6 +55,8 @@ def words_of(domain: Mapping[str, Any]) -> Words:
     dataset: type[Dataset] | Dataset = locate(domain["_target_"])  # type: ignore[assignment]
     if not isinstance(getattr(dataset, "classes", None), Mapping):
         dataset = open_split(domain, domain["train_split"])
+    elif isinstance(dataset, type):
+        dataset = dataset.release(domain)
     shown = {i: f"{i} {dataset.own_names.get(i, name)}" for i, name in dataset.classes.items()}
     return Words(dataset.classes, dataset.void, shown)
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +46,7 @@ class Dataset(ABC):
         has_labels: False for pictures alone, which can be a target, but no source.
         has_depth: whether "depth" can be read.
         benchmark_ids: the ids its test server wants, "own_ids" or "train_ids" (Cityscapes').
+        ids_in_files: False where the files hold colours, so that the ids are ours.
         cure_of_strange_ids: what to do about an id without a name, as the message says it.
     """
 
@@ -54,9 +56,19 @@ class Dataset(ABC):
     has_labels: bool = True
     has_depth: bool = False
     benchmark_ids: str = "own_ids"
+    ids_in_files: bool = True
     cure_of_strange_ids: str = (
         "is it another encoding (train ids, level-1 ids, colours) or another dataset's file?"
     )
+
+    @classmethod
+    def release(cls, domain: Mapping[str, Any]) -> type["Dataset"]:
+        """The class with the names of the release that a `source:` or `target:` config says."""
+        return cls
+
+    def option_for(self, classes: Mapping[int, str], void: Collection[int] = ()) -> str | None:
+        """The setting that makes it read such ids, `version=0.9.13` say; None where none does."""
+        return None
 
     @abstractmethod
     def __len__(self) -> int: ...
@@ -107,6 +119,7 @@ class Wrapped(Dataset):
         self.dataset = dataset
         self.classes, self.void, self.own_names = dataset.classes, dataset.void, dataset.own_names
         self.has_labels, self.has_depth = dataset.has_labels, dataset.has_depth
+        self.ids_in_files = dataset.ids_in_files
 
     def __len__(self) -> int:
         return len(self.dataset)

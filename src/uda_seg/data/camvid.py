@@ -127,6 +127,7 @@ class CamVid32(FileDataset):
 
     classes = {number: name for number, (name, _, _) in enumerate(_ROWS)}
     void = {VOID: "void"}
+    ids_in_files = False
     own_names = {
         number: word for number, (name, word, _) in enumerate(_ROWS) if word.lower() != name
     }

@@ -1,7 +1,7 @@
 """Anyone's own images and masks: a YAML of ten lines says where they lie and what is in them."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,8 @@ class Folder(FileDataset):
             without a dot.
         label_name: of a mask, with that {stem}.
         classes: id in the masks -> name.
-        void: id -> name of what does not count; `classes` goes before it.
+        void: id -> name of what does not count, or a list of such ids; `classes` goes before it.
+            None: 255.
         colours: name -> (red, green, blue), in place of `classes`.
         void_colours: colours of what does not count.
     """
@@ -45,7 +46,7 @@ class Folder(FileDataset):
         image_name: str,
         label_name: str,
         classes: Names,
-        void: Names,
+        void: Names | Sequence[int] | None,
         colours: Colours,
         void_colours: Colours,
     ) -> None:
@@ -65,7 +66,7 @@ class Folder(FileDataset):
             self._paint(_colours("colours", colours), _colours("void_colours", void_colours))
         else:
             self.classes = _names("classes", classes)
-            ignored = _names("void", void).items()
+            ignored = _names("void", _ignored(void)).items()
             self.void = {i: name for i, name in ignored if i not in self.classes}
         _check_pattern("image_name", image_name, "{stem}")
         _check_pattern("label_name", label_name, "{stem}")
@@ -92,7 +93,7 @@ class Folder(FileDataset):
                 twin = everything[ids[colour]][0]
                 raise ConfigError(f"colours: {name} and {twin} are both {list(colour)}")
             ids[colour] = number
-        self.table = ColourTable(ids)
+        self.table, self.ids_in_files = ColourTable(ids), False
         names = dict(enumerate(name for name, _ in everything))
         self.classes = {i: name for i, name in names.items() if i < len(counting)}
         self.void = {i: name for i, name in names.items() if i >= len(counting)}
@@ -101,6 +102,12 @@ class Folder(FileDataset):
         """Of colours too, whose order tells their ids; and without labels, images are turned."""
         colours = f" {self.classes} {self.void}" if self.table else ""
         return f"{super().identity(index)} {self.has_labels}{colours}"
+
+    def option_for(self, classes: Mapping[int, str], void: Collection[int] = ()) -> str | None:
+        if self.table is not None:
+            return None
+        named = ", ".join(f"{i}: {name}" for i, name in sorted(classes.items()))
+        return f"classes: {{{named}}}" + (f" and void: {sorted(void)}" if void else "")
 
     def read_image(self, path: Path) -> np.ndarray:
         return read_rgb(path, upright=not self.has_labels)
@@ -133,6 +140,16 @@ class Folder(FileDataset):
         return f"{files.image}: has no {field}" + (
             where + "to how the files are called" if files.label else "; set labels= to its folder"
         )
+
+
+def _ignored(given: Names | Sequence[int] | None) -> Names:
+    """A list of ids, or one id, needs no names."""
+    if given is None:
+        return {255: "void"}
+    if isinstance(given, Mapping):
+        return given
+    listed = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
+    return dict.fromkeys(listed, "void")
 
 
 def _names(key: str, given: Names) -> dict[int, str]:

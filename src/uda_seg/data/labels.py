@@ -29,8 +29,12 @@ class LabelSpace:
         """A dataset's word for a class to its id here; IGNORE where it does not count."""
         name = canonical(name)
         if name not in self.classes:
-            name = next((m for m in MERGES if m in self.classes and name in MERGES[m]), name)
+            name = next((m for m in self._merged() if name in MERGES[m]), name)
         return self.classes.index(name) if name in self.classes else IGNORE
+
+    def _merged(self) -> list[str]:
+        """Coarse classes that stand here for their parts: none of these is a class itself."""
+        return [m for m in MERGES if m in self.classes and not set(MERGES[m]) & set(self.classes)]
 
     def lookup(self, raw: Mapping[int, str]) -> np.ndarray:
         """(256,) uint8: raw id -> id here, IGNORE where the class does not count."""
@@ -44,6 +48,7 @@ class Encoder:
     """Raw labels of a dataset to an experiment's classes, on the fly."""
 
     def __init__(self, space: LabelSpace, dataset: Dataset) -> None:
+        self.space = space
         self.dataset = getattr(dataset, "dataset", dataset)  # behind its cache
         self.table = np.full(256, UNNAMED, np.uint8)
         if not dataset.has_labels:
@@ -78,10 +83,13 @@ class Encoder:
 
 
 def common(source: Iterable[str], target: Iterable[str]) -> LabelSpace:
-    """The classes both have, in Cityscapes' order, merged ones where one side knows no finer."""
+    """The classes both have, in Cityscapes' order, merged ones where one side knows no finer.
+
+    A side that has the coarse word and one of its parts tells them apart: nothing is merged for it.
+    """
     ours, theirs = ({canonical(n) for n in names} for names in (source, target))
     for merged, parts in MERGES.items():
-        if merged in ours | theirs:
+        if any(merged in names and not names & set(parts) for names in (ours, theirs)):
             ours, theirs = (_merge(names, merged, parts) for names in (ours, theirs))
     both = ours & theirs
     if not both:

@@ -120,8 +120,8 @@ class Pair(LightningDataModule):
         _check_needs(needs, source_set)
         self.source = self._domain(source, source_set, "source", {"image", "label"}, needs, seed)
         self.target = self._domain(target, target_set, "target", {"image"}, needs, seed)
-        for domain in (self.source, self.target):
-            first_look(domain.dataset, domain.fields, domain.encode, bad_images)
+        for side, domain in ((supervised_by, self.source), ("target", self.target)):
+            first_look(domain.dataset, domain.fields, domain.encode, bad_images, side)
         self._open_validation()
         scored = self.pictures.dataset
         opened = ((supervised_by, source_set), ("target", target_set), ("target", scored))
@@ -161,7 +161,8 @@ class Pair(LightningDataModule):
         dataset = cached(dataset, size, self.cache, self.cache_root, own_labels=True)
         self.pictures = EvaluationSet(dataset, size, self.space)
         fields = {"image", "label"} if dataset.has_labels else {"image"}
-        first_look(dataset, fields, Encoder(self.space, dataset), BadImages(False, None))
+        encode = Encoder(self.space, dataset)
+        first_look(dataset, fields, encode, BadImages(False, None), "target")
         if not dataset.has_labels:
             log.warning(
                 "target=%s has no labels: nothing is scored, and only the label-free choice of a "

@@ -4,8 +4,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from uda_seg.data.base import Dataset
+from uda_seg.data.checking.numberings import Thirds, thirds
+from uda_seg.data.checking.plausibility import (
+    members,
+    never_held,
+    occurrence,
+    other_numbering,
+    renamed,
+)
 from uda_seg.data.class_overlap import amounts, names_of
 from uda_seg.data.examination import NOTES
+from uda_seg.data.first_look import LOOKED_AT, chosen, spread
 from uda_seg.data.labels import LabelSpace
 from uda_seg.data.pair import space_of
 from uda_seg.data.shared_images import shared_images
@@ -35,6 +45,7 @@ def conclude(checks: Sequence[SplitCheck], config: Mapping[str, Any]) -> dict[st
         if check.split == side["train_split"]:
             check.unfit += sizes_without_a_batch(check, side)
         if check.dataset is not None:
+            check.unfit += meaning(check, known)
             names = names_of(check.dataset, known)
             if space is not None:
                 dropped = dict.fromkeys(n for n in names.values() if n not in space.classes)
@@ -118,6 +129,44 @@ def sizes(check: SplitCheck) -> str:
     return f"{len(found)}: {found[0]} … {found[-1]}"
 
 
+def meaning(check: SplitCheck, space: LabelSpace) -> Iterator[str]:
+    """What the labels hold, where a run would learn or score something else than it says."""
+    assert check.dataset is not None
+    usable = [f.index for f in check.findings if f.problem is None and f.pixels]
+    few = {*usable} & {*chosen(check.dataset, LOOKED_AT)}
+    few |= {usable[place] for place in spread(len(usable), LOOKED_AT)}
+    labels = {index: _thirds_of(check.dataset, index) for index in sorted(few)}
+    for member, own in members(check.dataset, labels):
+        other = other_numbering(member, own, check.domain)
+        option = renamed(member, sorted(own)) if check.unnamed else None
+        if other is not None:
+            yield other
+            return  # which classes are there follows from it
+        if option is not None:
+            yield f"the labels hold as many ids as there are names: {option}?"
+    message, breaks = absence(check, space)
+    if message and breaks:
+        yield message
+
+
+def absence(check: SplitCheck, space: LabelSpace) -> tuple[str, bool]:
+    """Classes that no label holds, and whether that breaks a run; "" where all occur.
+
+    What the source never shows cannot be learned; what the target never shows is not scored. A
+    class may still lie in labels that were not opened.
+    """
+    pixels = check.pixels()
+    if check.dataset is None or not pixels:
+        return "", False
+    found = occurrence(check.dataset, space, pixels)
+    if not found.absent:
+        return "", False
+    opened = sum(bool(finding.pixels) for finding in check.findings)
+    message = never_held(check.dataset, found, opened, len(check.dataset), check.domain)
+    complete = opened == len(check.dataset)
+    return message, found.hollow or (complete and check.domain == "source")
+
+
 def notes(check: SplitCheck, side: Mapping[str, Any], space: LabelSpace) -> Iterator[str]:
     """What is worth knowing and breaks nothing."""
     for kind, examples in check.notes().items():
@@ -132,9 +181,12 @@ def notes(check: SplitCheck, side: Mapping[str, Any], space: LabelSpace) -> Iter
     scored_on = check.domain == "target" and check.split == side["val_split"]
     if scored_on and not check.dataset.has_labels:
         yield "has no labels: nothing can be scored on it"
-    pixels = check.pixels()
-    if pixels:
-        held = {space.place(check.dataset.classes.get(identifier, "")) for identifier in pixels}
-        absent = [name for place, name in enumerate(space.classes) if place not in held]
-        if absent:
-            yield f"no label that was looked at holds: {', '.join(absent)}"
+    message, breaks = absence(check, space)
+    if message and not breaks:
+        yield message
+
+
+def _thirds_of(dataset: Dataset, index: int) -> Thirds:
+    label = dataset.read(index, {"image", "label"}).label
+    assert label is not None
+    return thirds(label)

@@ -76,6 +76,7 @@ class VirtualKITTI2(FileDataset):
     void = {0: "undefined", 7: "guard rail", 11: "misc"}
     own_names = {3: "tree", 14: "van"}
     has_depth = True
+    ids_in_files = False
 
     def __init__(self, root: str, split: str) -> None:
         check_split("Virtual KITTI 2", split, SPLITS)
@@ -128,6 +129,7 @@ class VirtualKITTI(FileDataset):
     void = VirtualKITTI2.void
     own_names = VirtualKITTI2.own_names
     has_depth = True
+    ids_in_files = False
 
     def __init__(self, root: str, split: str) -> None:
         check_split("Virtual KITTI", split, SPLITS)

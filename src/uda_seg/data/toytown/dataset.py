@@ -76,6 +76,7 @@ class ToyTown(Dataset):
     classes = dict(enumerate(CLASSES))
     void = {VOID: "unlabeled"}
     has_depth = True
+    ids_in_files = False
 
     def __init__(
         self, domain: str, split: str, length: Mapping[str, int], size: Collection[int], seed: int
