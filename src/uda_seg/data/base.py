@@ -15,7 +15,7 @@ from uda_seg.data.listing import Listing, walk
 from uda_seg.data.spelling import Spelling, absent, broken_link, folder_of, is_broken
 from uda_seg.errors import DataError
 
-__all__ = ["FIELDS", "Dataset", "FileDataset", "Files", "Sample", "Wrapped", "folder_of"]
+__all__ = ["FIELDS", "Dataset", "FileDataset", "Files", "Sample", "folder_of"]
 
 FIELDS = frozenset({"image", "label", "depth", "superpixels"})
 
@@ -110,37 +110,6 @@ class Dataset(ABC):
     def real_paths(self) -> list[str]:
         """Where each image lies, links followed; empty when they do not lie in files."""
         return []
-
-
-class Wrapped(Dataset):
-    """A dataset read in another way: what it knows of itself stays."""
-
-    def __init__(self, dataset: Dataset) -> None:
-        self.dataset = dataset
-        self.classes, self.void, self.own_names = dataset.classes, dataset.void, dataset.own_names
-        self.has_labels, self.has_depth = dataset.has_labels, dataset.has_depth
-        self.ids_in_files = dataset.ids_in_files
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def name(self, index: int) -> str:
-        return self.dataset.name(index)
-
-    def identity(self, index: int) -> str | None:
-        return self.dataset.identity(index)
-
-    def missing(self, fields: Collection[str]) -> Iterator[str]:
-        return self.dataset.missing(fields)
-
-    def incomplete(self, fields: Collection[str]) -> Iterator[str]:
-        return self.dataset.incomplete(fields)
-
-    def remarks(self) -> Iterator[str]:
-        return self.dataset.remarks()
-
-    def real_paths(self) -> list[str]:
-        return self.dataset.real_paths()
 
 
 @dataclass

@@ -17,9 +17,10 @@ from collections.abc import Callable, Collection
 import numpy as np
 
 from uda_seg.data import base, transforms
-from uda_seg.data.base import Dataset, Sample, Wrapped
+from uda_seg.data.base import Dataset, Sample
 from uda_seg.data.several import Several
 from uda_seg.data.stores import Address, Disk, Memory, Store, folder_apart
+from uda_seg.data.wrapped import Wrapped
 
 log = logging.getLogger(__name__)
 

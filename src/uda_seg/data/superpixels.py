@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 
 from uda_seg.data import transforms
-from uda_seg.data.base import Dataset, Sample, Wrapped
+from uda_seg.data.base import Dataset, Sample
 from uda_seg.data.cache import Cached, cached, pack, unpack
 from uda_seg.data.several import Several
 from uda_seg.data.stores import Address, Disk, Memory
+from uda_seg.data.wrapped import Wrapped
 
 KIND = "superpixels"
 SMALLEST = 0.25
