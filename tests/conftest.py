@@ -1,6 +1,9 @@
 """Tiny everything: a network of a few thousand weights, drawn datasets in their real layouts."""
 
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -21,6 +24,34 @@ def _in_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """No test may write into the checkout or ask an account."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "disabled")
+
+
+class Outcome(NamedTuple):
+    """Of a command line: what a shell would see."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def command_line(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., Outcome]:
+    """Runs `uda-seg WORDS` within this process: an interpreter with torch takes 4 s to start."""
+    from uda_seg.__main__ import main
+
+    def run(*words: str) -> Outcome:
+        monkeypatch.setattr(sys, "argv", ["uda-seg", *words])
+        with pytest.raises(SystemExit) as stop:
+            main()
+        said = capfd.readouterr()
+        return Outcome(int(stop.value.code or 0), said.out, said.err)
+
+    for name in ("LOCAL_RANK", "UDA_SEG_RUN_FOLDER"):
+        monkeypatch.setenv(name, "0")  # so that what a test leaves there is undone
+        monkeypatch.delenv(name)
+    return run
 
 
 @pytest.fixture

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from conftest import Outcome
 from torch import nn
 
-from uda_seg.__main__ import main
 from uda_seg.data.files import read_ids
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation import scores
@@ -27,23 +27,18 @@ def mine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
         Path(name).write_text(text)
     monkeypatch.setenv("UDA_SEG_TRUST", "mine")
     monkeypatch.syspath_prepend(str(tmp_path))  # as `python -m` does
-    for name in ("LOCAL_RANK", "UDA_SEG_RUN_FOLDER"):
-        monkeypatch.setenv(name, "0")  # so that what a test leaves there is undone
-        monkeypatch.delenv(name)
     yield
     for name in [name for name in sys.modules if name.partition(".")[0] == "mine"]:
         del sys.modules[name]
 
 
 @pytest.fixture
-def call(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Call:
-    """Runs a command line in this process; its exit code, and what it said on stderr."""
+def call(command_line: Callable[..., Outcome]) -> Call:
+    """Its exit code, and what it said on stderr."""
 
     def call(words: str) -> tuple[int, str]:
-        monkeypatch.setattr(sys, "argv", ["uda-seg", *words.split(), "--config-dir", "mine"])
-        with pytest.raises(SystemExit) as stop:
-            main()
-        return int(stop.value.code or 0), capsys.readouterr().err
+        outcome = command_line(*words.split(), "--config-dir", "mine")
+        return outcome.returncode, outcome.stderr
 
     return call
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from conftest import compose, write_camvid
+from conftest import Outcome, compose, write_camvid
 from PIL import Image
 from rich.console import Console
-from test_cli import run_python
 
 from uda_seg.commands import data_check
 from uda_seg.data.camvid import CamVid
@@ -251,10 +250,12 @@ def test_problems_of_a_split_stand_in_one_order() -> None:
     assert one.problems == ["a", "b", "c", "d"]
 
 
-def test_the_command_line_ends_in_1_without_a_traceback(camvid: Path) -> None:
+def test_the_command_line_ends_in_1_without_a_traceback(
+    camvid: Path, command_line: Callable[..., Outcome]
+) -> None:
     words = ["data", "check", "source=camvid", "target=camvid", f"source.root={camvid}"]
     words += ["target.root=nowhere", "cache_root=cache", "workers=2", "run_name=checked"]
-    answer = run_python("from uda_seg.__main__ import main; main()", *words)
+    answer = command_line(*words)
     assert answer.returncode == 1, answer.stderr
     assert "Traceback" not in answer.stderr
     assert "uda-seg: 2 problems that break runs: listed above" in answer.stderr

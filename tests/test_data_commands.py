@@ -1,20 +1,13 @@
 """`data classes` and `data draw` as a user calls them."""
 
-import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from conftest import compose
-from test_cli import run_python
+from conftest import Outcome, compose
 
 from uda_seg.commands import data_classes, data_draw
 from uda_seg.errors import ConfigError, DataError
-
-MAIN = "from uda_seg.__main__ import main; main()"
-
-
-def call(*words: str) -> subprocess.CompletedProcess[str]:
-    return run_python(MAIN, *words)
 
 
 @pytest.mark.parametrize(
@@ -44,8 +37,8 @@ def test_common_classes_without_any_file(
         assert words in said, answer
 
 
-def test_the_table_is_printed_and_nothing_written() -> None:
-    answer = call("data", "classes", "source=synthia", "target=cityscapes")
+def test_the_table_is_printed_and_nothing_written(command_line: Callable[..., Outcome]) -> None:
+    answer = command_line("data", "classes", "source=synthia", "target=cityscapes")
     assert answer.returncode == 0, answer.stderr
     assert "synthia → cityscapes: 16 classes" in answer.stdout
     assert "dropped from cityscapes: 22 terrain, 27 truck, 31 train" in answer.stdout
@@ -72,8 +65,8 @@ def test_an_unknown_layout_is_answered_with_the_known_ones() -> None:
         data_draw.run(compose("data_draw", ["layout=gta6"]), Path())
 
 
-def test_a_second_word_is_asked_for() -> None:
-    answer = call("data")
+def test_a_second_word_is_asked_for(command_line: Callable[..., Outcome]) -> None:
+    answer = command_line("data")
     assert answer.returncode == 2
     assert "data classes: Print what" in answer.stderr
-    assert "data draw" in call("--help").stdout
+    assert "data draw" in command_line("--help").stdout

@@ -1,5 +1,6 @@
 """Every method keeps the promises of the seam. Methods are found by their YAML files."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +49,7 @@ def network() -> torch.nn.Module:
     return make_network(depth_head=True)
 
 
+@functools.cache
 def method_config(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     narrow = []
     if name.startswith("adaptseg") or (name.startswith("rpt") and "plain" not in name):
