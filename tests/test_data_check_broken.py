@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -71,6 +72,28 @@ def test_a_broken_file_is_named_with_its_cure(
     said = capsys.readouterr().out
     assert [line for line in said.splitlines() if re.search(message, line)], said
     assert "1 problem" in said
+    listed = Path("run/leave_out_target.txt").read_text()
+    assert listed == place.replace("annot", "") + "\n"
+
+
+def test_its_list_passes_the_check_and_what_is_passed_over_is_noted(camvid: Path) -> None:
+    (camvid / "valannot/001.png").unlink()
+    (camvid / "train/002.heic").write_bytes(b"")
+    with pytest.raises(CheckError):
+        check(camvid)
+    found = check(camvid, "target.leave_out=run/leave_out_target.txt")
+    notes = "\n".join(note for split in found["splits"] for note in split["notes"])
+    assert "1 of 3 samples are left out by name" in notes
+    assert "1 file (" in notes
+    assert "002.heic) in .heic: not read" in notes
+    assert "are trained on" not in notes
+
+
+def test_splits_that_are_the_same_files_are_noted(camvid: Path) -> None:
+    shutil.rmtree(camvid / "val")
+    (camvid / "val").symlink_to("train", target_is_directory=True)
+    notes = [note for split in check(camvid)["splits"] for note in split["notes"]]
+    assert [note for note in notes if "all 3 images that are scored (val) are trained on" in note]
 
 
 def test_missing_labels_are_found_beyond_the_limit(camvid: Path) -> None:

@@ -11,6 +11,7 @@ from conftest import compose
 from PIL import Image
 
 from uda_seg.commands import train
+from uda_seg.data.leaving_out import read_names
 from uda_seg.errors import ConfigError, DataError
 
 SMALL = [
@@ -58,8 +59,12 @@ def test_an_id_nobody_named_is_told_before_training(camvid: Path) -> None:
 
 def test_labels_without_which_nothing_can_be_scored_are_missed_at_once(camvid: Path) -> None:
     (camvid / "valannot" / "002.png").unlink()
-    with pytest.raises(DataError, match="002.png: has no label"):
+    with pytest.raises(DataError, match="002.png: has no label") as told:
         run(camvid, "trainer.steps=3", "on_bad_image=skip")
+    assert "target.leave_out=" in str(told.value)
+    assert "on_bad_image" not in str(told.value), "it was set, and did not help"
+    (camvid.parent / "run").rename(camvid.parent / "refused")
+    run(camvid, "trainer.steps=3", "target.leave_out=[val/002.png]")
 
 
 @pytest.mark.parametrize("workers", [0, 1])
@@ -80,13 +85,14 @@ def test_bad_images_are_skipped_counted_and_reported(
     (camvid / "trainannot" / "004.png").unlink()
     folder = run(camvid, "trainer.steps=12", "on_bad_image=skip")
     scores = json.loads((folder / "scores.json").read_text())
-    noted = (folder / "bad_images.txt").read_text()
+    noted = (folder / "bad_images_source.txt").read_text()
     assert scores["finished"]
     assert "001.png: is not a whole image" in noted
     assert "004.png: has no label" in noted
     # 001.png is met as source and as target, with one message.
     assert scores["skipped_samples"] == 2
     assert "2 samples could not be read and were skipped" in caplog.text
+    assert len(read_names(str(folder / "bad_images_source.txt"))) == 2
 
 
 def test_a_dataset_that_is_not_there_is_not_skipped_sample_by_sample(camvid: Path) -> None:

@@ -27,6 +27,7 @@ from uda_seg.data.class_overlap import names_of
 from uda_seg.data.contact_sheet import Shown, contact_sheet
 from uda_seg.data.first_look import spread
 from uda_seg.data.labels import LabelSpace
+from uda_seg.data.leaving_out import read_names
 from uda_seg.data.pair_check import conclude
 from uda_seg.data.split_check import SplitCheck, chosen, look, open_check
 from uda_seg.errors import CheckError
@@ -51,7 +52,7 @@ def run(config: DictConfig, folder: Path) -> float | None:
         look_at_all(checks, plain)
         found = conclude(checks, plain)
         draw(checks, found, plain["pictures"], folder)
-    tell(found, folder)
+    tell(found, folder, list(write_lists(checks, plain, folder)))
     return None
 
 
@@ -143,7 +144,25 @@ def samples(check: SplitCheck, dataset: Dataset, space: LabelSpace, count: int) 
     return shown
 
 
-def tell(found: Mapping[str, Any], folder: Path) -> None:
+def write_lists(
+    checks: Sequence[SplitCheck], config: Mapping[str, Any], folder: Path
+) -> Iterator[str]:
+    """leave_out_source.txt and leave_out_target.txt: names of the samples with problems, and of
+    those that are left out already. Returns the settings that leave them out.
+
+    Where most samples have problems there is no list: it would be no cure.
+    """
+    for domain in ("source", "target"):
+        own = [check for check in checks if check.domain == domain]
+        bad = list(dict.fromkeys(name for check in own for name in check.bad))
+        if bad and 2 * len(bad) <= sum(len(check.dataset or ()) for check in own):
+            path = folder / f"leave_out_{domain}.txt"
+            names = dict.fromkeys([*read_names(config[domain].get("leave_out")), *bad])
+            files.write_text(path, "\n".join([*names, ""]))
+            yield f"{domain}.leave_out={path}"
+
+
+def tell(found: Mapping[str, Any], folder: Path, cures: Sequence[str]) -> None:
     """Prints what was found, and writes check.json and, when it is long, problems.txt.
 
     Raises:
@@ -154,6 +173,8 @@ def tell(found: Mapping[str, Any], folder: Path) -> None:
     if any(len(split["problems"]) > report.SHOWN for split in found["splits"]):
         files.write_text(folder / "problems.txt", "\n".join([*problems, ""]))
     report.print_check(found, Console())
+    for cure in cures:
+        log.info("to leave the samples with problems out of runs: %s", cure)
     log.info("pictures, check.json and log: %s", folder)
     count = len(found["unfit"]) + sum(
         len(split["problems"]) for split in found["splits"] if split["trained_on"]

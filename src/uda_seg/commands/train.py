@@ -119,7 +119,7 @@ def make_pair(config: dict[str, Any], folder: Path) -> Pair:
         config["trainer"]["batch_size"],
         config["trainer"]["workers"],
         config["seed"],
-        BadImages(config["on_bad_image"] == "skip", folder / "bad_images.txt"),
+        BadImages(config["on_bad_image"] == "skip", folder),
         config["cache"],
         config["cache_root"],
         build(config["superpixels"]) if "target.superpixels" in needs else None,
@@ -286,7 +286,7 @@ def finish(
     if pair.pictures.dataset.has_labels:
         print_run(result)
     if skipped:
-        where = pair.bad_images.record
+        where = folder / "bad_images_*.txt"
         log.warning("%d samples could not be read and were skipped: %s", len(skipped), where)
     log.info("scores, checkpoints and log: %s", folder)
     return float(result["selections"]["last"]["miou"])

@@ -3,7 +3,7 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,8 +12,8 @@ import numpy as np
 
 from uda_seg.data.files import read_ids, read_rgb
 from uda_seg.data.listing import Listing, walk
-from uda_seg.data.spelling import Spelling, absent, broken_link, folder_of, is_broken
-from uda_seg.errors import DataError
+from uda_seg.data.spelling import Spelling, absent, broken_link, folder_of, is_broken, real_paths
+from uda_seg.errors import ConfigError, DataError
 
 __all__ = ["FIELDS", "Dataset", "FileDataset", "Files", "Sample", "folder_of"]
 
@@ -107,6 +107,10 @@ class Dataset(ABC):
         """What was passed over when files were listed, one line each."""
         yield from ()
 
+    def take(self, indices: Sequence[int]) -> None:
+        """Makes it shorter: to the samples at these indices, in this order."""
+        raise ConfigError(f"leave_out: {type(self).__name__} is drawn, its samples have no files")
+
     def real_paths(self) -> list[str]:
         """Where each image lies, links followed; empty when they do not lie in files."""
         return []
@@ -132,6 +136,7 @@ class FileDataset(Dataset):
     """
 
     _listings: tuple[Listing, ...] = ()
+    _left_out = 0
 
     def __init__(self, root: str, files: list[Files]) -> None:
         self.root = Path(root)
@@ -194,17 +199,18 @@ class FileDataset(Dataset):
         return (self.name(index) for index, _ in self._lacking(fields))
 
     def remarks(self) -> Iterator[str]:
-        return (remark for listing in self._listings for remark in listing.remarks())
+        for listing in self._listings:
+            yield from listing.remarks()
+        if self._left_out:
+            yield f"{self._left_out} of {self._left_out + len(self)} samples are left out by name"
+
+    def take(self, indices: Sequence[int]) -> None:
+        self._left_out += len(self.files) - len(indices)
+        self.files = [self.files[index] for index in indices]
 
     def real_paths(self) -> list[str]:
         links = {path for listing in self._listings for path in listing.links}
-        folders = {path: os.path.realpath(path) for path in {f.image.parent for f in self.files}}
-        return [
-            os.path.realpath(f.image)
-            if f.image in links
-            else os.path.join(folders[f.image.parent], f.image.name)
-            for f in self.files
-        ]
+        return real_paths([files.image for files in self.files], links)
 
     def _lacking(self, fields: Collection[str]) -> Iterator[tuple[int, str]]:
         """Samples of which a file is not there, by index, and what is to be said."""

@@ -54,7 +54,7 @@ def first_look(
     if missing and not bad_images.skip:
         more = f"\n  and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         lines = "\n  ".join(islice(missing, SHOWN))
-        cure = "\n  mend the dataset, or leave such samples out: on_bad_image=skip"
+        cure = f"\n  {bad_images.cure(side)}"
         raise DataError(
             f"{len(missing)} of {len(dataset)} samples lack a file:\n  {lines}{more}{cure}"
         )

@@ -12,13 +12,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 
 from uda_seg.batch import Batch, Source, Target
-from uda_seg.config import build
 from uda_seg.data import transforms
 from uda_seg.data.base import Dataset
 from uda_seg.data.cache import cached
 from uda_seg.data.evaluation_set import Evaluation, EvaluationSet, collate_evaluation
 from uda_seg.data.first_look import first_look, spread
 from uda_seg.data.labels import Encoder, LabelSpace, label_space
+from uda_seg.data.leaving_out import open_dataset
 from uda_seg.data.sampling import EveryNth, StepSampler
 from uda_seg.data.several import Several, open_several
 from uda_seg.data.shared_images import shared_images
@@ -43,7 +43,7 @@ Config = Mapping[str, Any]
 
 def open_split(domain: Config, split: str) -> Dataset:
     """The dataset of a `source:` or `target:` config, at one of its splits."""
-    return open_several(domain, split) if "datasets" in domain else build(domain, split=split)
+    return open_several(domain, split) if "datasets" in domain else open_dataset(domain, split)
 
 
 def open_scored(domain: Config, split: str) -> Dataset:

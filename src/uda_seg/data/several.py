@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from uda_seg.config import build
 from uda_seg.data.base import Dataset, Sample
 from uda_seg.data.classes import canonical
 from uda_seg.data.labels import UNNAMED, Encoder
+from uda_seg.data.leaving_out import by_member, leave_out, open_dataset, read_names
 from uda_seg.errors import ConfigError, DataError
 
 LONGEST = 10_000_000
@@ -126,9 +126,11 @@ def open_several(domain: Mapping[str, Any], split: str) -> Several:
             the members' name of it. Shares are for training: scoring meets every sample once.
     """
     members = {
-        name: build(member, split=member.get(f"{split}_split", split))
+        name: open_dataset(member, member.get(f"{split}_split", split))
         for name, member in domain["datasets"].items()
     }
+    for name, left_out in by_member(read_names(domain.get("leave_out")), members):
+        leave_out(members[name], left_out, name)
     return Several(members, domain["shares"] if split == domain["train_split"] else None)
 
 

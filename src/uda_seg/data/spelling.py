@@ -40,6 +40,15 @@ def absent(paths: Iterable[Path]) -> set[Path]:
     return lacking
 
 
+def real_paths(paths: Sequence[Path], links: Collection[Path]) -> list[str]:
+    """Where files really lie; `links` are those that are links themselves."""
+    folders = {folder: os.path.realpath(folder) for folder in {path.parent for path in paths}}
+    return [
+        os.path.realpath(path) if path in links else os.path.join(folders[path.parent], path.name)
+        for path in paths
+    ]
+
+
 class Spelling:
     """Paths as they are spelt on disk, whatever the case of their letters.
 

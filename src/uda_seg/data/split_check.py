@@ -44,6 +44,8 @@ class SplitCheck:
     missing: list[str] = field(default_factory=list)
     unusable: list[str] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
+    bad: list[str] = field(default_factory=list)
+    """Names of the samples that these three speak of."""
     unfit: list[str] = field(default_factory=list)
     """What is wrong with the split as a whole."""
     speeds: dict[int, float | None] = field(default_factory=dict)
@@ -108,6 +110,7 @@ def open_check(
                 "source's; choose another source, or another source.train_split"
             )
         check.missing = list(dict.fromkeys(dataset.missing(check.fields)))
+        check.bad = list(dataset.incomplete(check.fields))
     except UserError as error:
         check.unfit.append(str(error))
     except OSError as error:
@@ -176,6 +179,8 @@ def _sort(check: SplitCheck, dataset: Dataset) -> None:
         strange = unnamed_ids(dataset, finding) if finding.pixels else None
         if strange is not None:
             check.unnamed.append(strange)
+        if strange is not None or finding.problem is not None:
+            check.bad.append(dataset.name(finding.index))
 
 
 def _alone(

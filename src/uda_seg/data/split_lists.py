@@ -26,14 +26,26 @@ def read_list(path: Path) -> list[str]:
     Raises:
         DataError: it cannot be read, or names nothing.
     """
+    return [Path(line.split()[0].replace("\\", "/")).stem for _, line in read_lines(path)]
+
+
+def read_lines(path: Path) -> list[tuple[int, str]]:
+    """Numbers and texts of a list's lines; empty ones, and comments behind `#`, are left out.
+
+    Raises:
+        DataError: it cannot be read, or names nothing.
+    """
+    code = load(path).tobytes()
+    encoding = "utf-16" if code[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig"
     try:
-        text = load(path).tobytes().decode("utf-8-sig")
+        text = code.decode(encoding)
     except UnicodeDecodeError as error:
-        raise DataError(f"{path}: is no text file ({error.reason})") from error
-    words = [line.split()[0].replace("\\", "/") for line in text.splitlines() if line.split()]
-    if not words:
+        raise DataError(f"{path}: is no text file in UTF-8 ({error.reason})") from error
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    lines = [(number, line) for number, line in lines if line and not line.startswith("#")]
+    if not lines:
         raise DataError(f"{path}: names no image; one a line is expected")
-    return [Path(word).stem for word in words]
+    return lines
 
 
 def pick(images: Sequence[Path], stems: Collection[str], source: Path) -> list[Path]:

@@ -30,26 +30,37 @@ class BadImages:
 
     Args:
         skip: take the next sample of the stream instead, rather than stop the run.
-        record: file to which each of them adds a line, from whichever process reads it.
+        record: folder with a list of each domain's, to which each adds a line, from whichever
+            process reads it. None: these samples are scored.
     """
 
     def __init__(self, skip: bool, record: Path | None) -> None:
         self.skip, self.record = skip, record
 
-    def met(self, error: DataError) -> None:
-        """Raises the error, or notes it down."""
+    def cure(self, side: str) -> str:
+        """What a user may do about samples of a "source" or "target" that are not whole."""
+        by_name = f"{side}.leave_out=FILE (data check writes such a file)"
+        if self.record is None:
+            return (
+                f"scored samples are never skipped; fix them, or leave them out by name: {by_name}"
+            )
+        return f"fix them, skip them: on_bad_image=skip, or leave them out by name: {by_name}"
+
+    def met(self, error: DataError, side: str, name: str) -> None:
+        """Raises the error, or notes the sample down, as `leave_out` reads it."""
         if not self.skip:
             raise error
         log.warning("skipped: %s", error)
         if self.record is not None:
-            with open(self.record, "a", encoding="utf-8") as file:
-                file.write(" ".join(str(error).split()) + "\n")  # one write: processes do not mix
+            with open(self.record / f"bad_images_{side}.txt", "a", encoding="utf-8") as file:
+                # One write: processes do not mix.
+                file.write(f"{name}\t{' '.join(str(error).split())}\n")
 
     def skipped(self) -> list[str]:
         """What was skipped so far in this run, each sample once."""
-        if self.record is None or not self.record.is_file():
-            return []
-        return sorted(set(self.record.read_text(encoding="utf-8").splitlines()))
+        lists = [] if self.record is None else sorted(self.record.glob("bad_images_*.txt"))
+        texts = [path.read_text(encoding="utf-8") for path in lists]
+        return sorted({line for text in texts for line in text.splitlines()})
 
 
 class Domain:
@@ -89,7 +100,7 @@ class Domain:
             try:
                 return self.sample(index, position)
             except DataError as error:
-                self.bad_images.met(error)
+                self.bad_images.met(error, self.stream, self.dataset.name(index))
         raise DataError(
             f"{self.stream}: {MOST_IN_A_ROW} samples in a row cannot be read; "
             f"look at them with: python -m uda_seg data check {self.stream}=…"
@@ -144,7 +155,8 @@ class WholeImages(TorchDataset):
         try:
             return self.domain.sample(index, position=0)
         except DataError as error:
-            self.domain.bad_images.met(error)
+            name = self.domain.dataset.name(index)
+            self.domain.bad_images.met(error, self.domain.stream, name)
             return None
 
 

@@ -9,7 +9,7 @@ import bisect
 import hashlib
 import logging
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
@@ -88,6 +88,9 @@ class Video(Dataset):
 
     def remarks(self) -> Iterator[str]:
         return self._listing.remarks()
+
+    def take(self, indices: Sequence[int]) -> None:
+        self.frames = [self.frames[index] for index in indices]
 
     def real_paths(self) -> list[str]:
         real = {path: os.path.realpath(path) for path in self.paths}
