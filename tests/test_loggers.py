@@ -1,6 +1,7 @@
 """Numbers and pictures arrive, a resumed run continues, and W&B neither asks nor raises."""
 
 import csv
+import shlex
 import sys
 from pathlib import Path
 
@@ -33,6 +34,9 @@ def nobody_logged_in(tmp_path, monkeypatch):
     monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
     monkeypatch.setenv("HOME", str(tmp_path))
     wandb = pytest.importorskip("wandb")
+    from uda_seg.loggers import weights_and_biases
+
+    monkeypatch.setattr(weights_and_biases, "UNREACHED", [])
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("W&B asked a question"))
     yield wandb
     wandb.finish()
@@ -124,6 +128,70 @@ def test_wandb_online_that_fails_goes_on_offline(tmp_path, nobody_logged_in, mon
     assert modes == ["online", "offline"]
     assert logger.experiment.offline
     assert "no network" in caplog.text
+
+
+def test_wandb_without_a_network_logs_offline_and_does_not_ask_twice(
+    tmp_path, nobody_logged_in, monkeypatch, caplog
+):
+    """The online attempt holds the run's id until W&B's own process ends (wandb issue 5856)."""
+    from uda_seg.loggers import weights_and_biases
+
+    monkeypatch.setenv("WANDB_API_KEY", "0" * 40)
+    monkeypatch.setenv("WANDB_BASE_URL", "http://127.0.0.1:9")
+    monkeypatch.setattr(weights_and_biases, "INIT_SECONDS", 1)
+    run = loggers.wandb(tmp_path / "run", "name", {}, **WANDB).experiment
+    assert run.offline
+    part = Path(run.settings.sync_dir).resolve()
+    assert weights_and_biases.parts(part.parent) == [part]
+    assert len(weights_and_biases.UNREACHED) == 1
+    assert caplog.text.count("W&B (online)") == 1
+    other = loggers.wandb(tmp_path / "other", "name", {}, **WANDB).experiment
+    assert other.offline
+    assert caplog.text.count("W&B (online)") == 1
+
+
+def test_a_resumed_run_names_all_parts_that_are_to_be_sent(tmp_path, nobody_logged_in, caplog):
+    caplog.set_level("INFO")
+    parts = []
+    for _ in range(3):
+        run = loggers.wandb(tmp_path / "a run", "name", {}, **WANDB).experiment
+        parts.append(Path(run.settings.sync_dir).resolve())
+        assert run.settings.resume == "allow"  # so that W&B puts a part behind the others
+        nobody_logged_in.finish()
+    from uda_seg.loggers import weights_and_biases as ours
+
+    (parts[0] / f"run-{run.id}.wandb.synced").touch()
+    caplog.clear()
+    run = loggers.wandb(tmp_path / "a run", "name", {}, **WANDB).experiment
+    parts.append(Path(run.settings.sync_dir).resolve())
+    ours.finish()
+    told = [line for line in caplog.messages if "not sent yet" in line]
+    assert len(told) == 1
+    assert shlex.split(told[0].partition("send it: ")[2]) == ["wandb", "sync", *map(str, parts[1:])]
+
+
+@pytest.mark.parametrize(("given", "meant"), [("dryrun", "offline"), ("run", "online")])
+def test_the_mode_is_what_the_environment_says(given, meant, nobody_logged_in, monkeypatch):
+    from uda_seg.loggers.weights_and_biases import mode
+
+    assert mode() == "offline"
+    monkeypatch.setenv("WANDB_MODE", given)
+    assert mode() == meant
+
+
+def test_a_mode_that_is_none_or_a_folder_that_is_full_does_not_end_a_run(
+    tmp_path, nobody_logged_in, monkeypatch, caplog
+):
+    from uda_seg.loggers import weights_and_biases
+
+    nobody_logged_in.teardown()
+    monkeypatch.setenv("WANDB_MODE", "nonsense")
+    assert loggers.wandb(tmp_path / "run", "name", {}, **WANDB) is None
+    monkeypatch.delenv("WANDB_MODE")
+    full = OSError(28, "No space left on device")
+    monkeypatch.setattr(weights_and_biases, "run_id", lambda _: (_ for _ in ()).throw(full))
+    assert loggers.wandb(tmp_path / "run", "name", {}, **WANDB) is None
+    assert caplog.text.count("the run goes on without it") == 2
 
 
 def test_wandb_that_breaks_on_the_way_is_silent_after_one_warning(
