@@ -22,7 +22,7 @@ COMPARISON = {
     },
 }
 NAMES = sorted(path.stem for path in Path(conf_folder(), "comparison").glob("*.yaml"))
-# The rows of a method are the same on CamVid as on ToyTown; a row takes a sixth of a second.
+# Those on CamVid take their rows from those on ToyTown; a row takes a sixth of a second.
 EACH = [
     pytest.param(name, marks=[pytest.mark.slow] if name.startswith("toytown_to_camvid_") else [])
     for name in NAMES
