@@ -67,7 +67,7 @@ def test_an_interrupted_run_is_resumed_and_a_changed_one_begun_anew(tmp_path: Pa
     finish(job)
     (job.folder / "checkpoints").mkdir()
     (job.folder / "checkpoints" / "last.ckpt").touch()
-    assert f"resume='{job.folder}'" in job.command()
+    assert "resume=auto" in job.command()
     assert not any(word.startswith("resume=") for word in changed.command())
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from uda_seg import run_folder
+from uda_seg.runs import identity
 
 INTERACTIVE = ("bash", "interactive")
 """Names of SLURM jobs in which a person types commands: Lightning does not take them for SLURM's
@@ -50,7 +50,7 @@ def folder(beside: Path, config: Mapping[str, Any]) -> Path:
         beside: a run folder; this one gets another name.
         config: resolved; a job may run several experiments, each has its folder.
     """
-    text = json.dumps(run_folder.experiment(config), sort_keys=True, default=str)
+    text = json.dumps(identity.experiment(config), sort_keys=True, default=str)
     digest = hashlib.sha256(text.encode()).hexdigest()[:6]
     name = f"slurm_{job()}" if job() is not None else f"torchrun_{torchrun()}"
     return beside.with_name(f"{name}_{digest}")

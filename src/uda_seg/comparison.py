@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from uda_seg import run_folder
 from uda_seg.errors import ConfigError
 from uda_seg.mistakes import suggest
 
 PLACES = (
     "data_root=", "source.root=", "target.root=", "cache=", "cache_root=",
-    "trainer.workers=", "trainer.threads=", "trainer.progress=",
+    "trainer.workers=", "trainer.threads=", "trainer.progress=", "trainer.log_every=",
+    "trainer.checkpoint_every=", "trainer.panels=", "logger=", "outputs=",
 )  # fmt: skip
 """Overrides that say where a run finds its data and how fast, not what it computes: a finished run
 stays finished when they change."""
@@ -60,14 +62,25 @@ class Job:
         before = read(self.folder / "job.json").get("overrides")
         return isinstance(before, list) and _computed(before) == _computed(self.overrides)
 
+    def check_replaced(self) -> str | None:
+        """What this job would replace: a run by another command, with results or a checkpoint."""
+        there = run_folder.finished(self.folder) or run_folder.begun(self.folder)
+        if self._begun or not there:
+            return None
+        before = read(self.folder / "job.json").get("overrides") or []
+        old, new = _computed(before), _computed(self.overrides)
+        was = [word for word in old if word not in new]
+        now = [word for word in new if word not in old]
+        return f"{self.name}: had {' '.join(was) or 'less'}, has {' '.join(now) or 'less'}"
+
     def command(self) -> list[str]:
         """Continues the run if there is a checkpoint of the same command."""
         line = [sys.executable, "-m", "uda_seg", "train"]
         if self.own_folder is not None:
             line += ["--config-dir", str(self.own_folder)]
         line += [*self.overrides, _setting("hydra.run.dir", self.folder), "trainer.progress=false"]
-        if self._begun and (self.folder / "checkpoints" / "last.ckpt").is_file():
-            line.append(_setting("resume", self.folder))
+        if self._begun and run_folder.begun(self.folder):
+            line.append("resume=auto")
         return line
 
 
@@ -118,6 +131,20 @@ def wanted_rows(comparison: Mapping[str, Any], chosen: Sequence[str] | str | Non
             found.add(name)
             names += [rows[name]["after"]] if rows[name].get("after") else []
     return found
+
+
+def check_replaced(wanted: Sequence[Job], folder: Path) -> None:
+    """
+    Raises:
+        ConfigError: runs of other settings lie in the folder, and would be replaced.
+    """
+    lines = [line for job in wanted if (line := job.check_replaced())]
+    if lines:
+        more = [f"and {len(lines) - 5} more"] if len(lines) > 5 else []
+        raise ConfigError(
+            "\n  ".join([f"{folder}: holds runs of other settings:", *lines[:5], *more])
+            + "\nname another folder (run_name=…), or remove this one"
+        )
 
 
 def _job(

@@ -218,6 +218,8 @@ class Composition:
         """Checkpoints that are named but not there."""
         tree = self.config
         for key in ("resume", "initial", "checkpoint"):
+            if key == "initial" and tree.get("resume") is not None:
+                continue  # what a run began with need not be there when it goes on
             if tree.get(key) not in (None, "auto") and not (self.multirun and key == "resume"):
                 try:
                     run_folder.checkpoint_at(tree[key], key)

@@ -21,6 +21,7 @@ from uda_seg.composition import without_hydra
 from uda_seg.config import conf_folder, plain
 from uda_seg.errors import ConfigError, UserError
 from uda_seg.overrides import Checked
+from uda_seg.runs import identity, lock, place
 from uda_seg.sweeps import folder as sweep_folder
 from uda_seg.sweeps.conclusion import conclude
 
@@ -50,7 +51,11 @@ class Job:
         sys.argv = self.arguments
         self.folder = Path(HydraConfig.get().runtime.output_dir)
         try:
-            return self._run(config)
+            try:
+                return self._run(config)
+            finally:
+                if self.multirun:
+                    lock.unlock(self.folder)
         except UserError as error:
             _to_log(self.folder)
             print(f"uda-seg: {error}", file=sys.stderr, flush=True)
@@ -70,6 +75,8 @@ class Job:
         if "resume" in config and (self.multirun or (cluster.job() and config.resume is None)):
             begun = _begun(config, self.folder, self.multirun)
             self.folder = begun or self.folder
+            if self.multirun and not cluster.rank():
+                lock.lock(self.folder)
             if begun and run_folder.finished(begun):
                 print(f"{begun}: was finished before", flush=True)
                 return _score(begun)
@@ -96,11 +103,14 @@ def _begun(config: DictConfig, folder: Path, sweep: bool) -> Path | None:
     if sweep:
         begun = sweep_folder.earlier(folder, config)
     else:
-        begun = folder if run_folder.same_experiment(stored, config) else None
+        begun = folder if identity.same_experiment(stored, plain(config)) else None
     if begun is None and stored is not None:
-        raise ConfigError(f"{folder}: holds a run of another config; name another hydra.sweep.dir")
-    there = begun is not None and (begun / "checkpoints" / "last.ckpt").is_file()
-    config.resume = str(begun) if there else None
+        found = identity.differences(stored, plain(config))
+        raise ConfigError(
+            f"{folder}: holds a run of another config; name another hydra.sweep.dir"
+            f"{identity.listed(found)}"
+        )
+    config.resume = "auto" if begun is not None and run_folder.begun(begun) else None
     if begun not in (None, folder):
         sweep_folder.discard(folder)
     return begun
@@ -138,44 +148,67 @@ def launch(verb: str, checked: Checked, flags: list[str], multirun: bool, show: 
     Returns:
         The exit code: the greatest of the jobs'.
     """
-    overrides, sweep = list(checked.overrides), None
+    overrides, folder = list(checked.overrides), None
     if multirun and not show:
-        added, sweep = _sweep(verb, checked)
+        added, folder = _sweep(verb, checked)
         overrides += added
     elif not show:
-        overrides += _folder(checked)
+        added, folder = _folder(verb, checked)
+        overrides += added
     job = Job(verb, sys.argv, multirun)
     sys.argv = [sys.argv[0], *flags, *overrides]
     try:
         hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=verb)(job)()
     finally:
         sys.argv = job.arguments
+        if folder is not None:
+            lock.unlock(folder)
+    sweep = folder if multirun else None
     if sweep is not None:
         job.codes.append(conclude(sweep, verb == "train"))
     return max(job.codes, default=0)
 
 
-def _folder(checked: Checked) -> list[str]:
-    """Overrides that give this run a folder that no other run has, or the one it continues in."""
+def _folder(verb: str, checked: Checked) -> tuple[list[str], Path | None]:
+    """Overrides that give this run a folder that no other run has, or the one it continues in.
+
+    All that can be refused is refused before anything is written. The folder is locked, and
+    returned, unless another process has done it or there is none but the current one.
+    """
     rank, shared = cluster.rank(), os.environ.get(FOLDER_VARIABLE)
     config, key = checked.config, "hydra.run.dir"
     if rank and shared and not (cluster.job() or cluster.torchrun()):
-        return [f"{key}={_quoted(shared)}", *_quiet(Path(shared), rank)]
+        return [f"{key}={_quoted(shared)}", *_quiet(Path(shared), rank)], None
     given = any(override.lstrip("+").startswith(f"{key}=") for override in checked.overrides)
-    folder = Path(str(OmegaConf.select(config, key)))
-    if given:
-        return _quiet(folder, rank) if rank else []
-    if config.get("resume") is not None:
-        checkpoint = run_folder.checkpoint_to_resume(without_hydra(config))
-        if checkpoint is not None:
-            folder = run_folder.folder_of(checkpoint)
-            return [f"{key}={_quoted(str(folder))}", *(_quiet(folder, rank) if rank else [])]
-    if "${now:" in _written(config, "run"):
-        if cluster.job() or cluster.torchrun():
-            folder = cluster.folder(folder, plain(without_hydra(config)))
-        else:
-            folder = run_folder.reserve(folder)
-    return [f"{key}={_quoted(str(folder))}", *(_quiet(folder, rank) if rank else [])]
+    folder, settings = Path(str(OmegaConf.select(config, key))), plain(without_hydra(config))
+    continued = place.folder_to_resume(settings) if "resume" in settings and not given else None
+    fresh = not given and continued is None and "${now:" in _written(config, "run")
+    if continued is not None:
+        folder = continued
+    elif fresh and (cluster.job() or cluster.torchrun()):
+        folder, fresh = cluster.folder(folder, settings), False
+    if rank:
+        return [*([] if given else [f"{key}={_quoted(str(folder))}"]), *_quiet(folder, rank)], None
+    _refuse(verb, settings, None if fresh else folder, given)
+    if fresh:
+        folder = run_folder.reserve(folder)
+    own = folder.resolve() != Path.cwd()
+    if own:
+        lock.lock(folder)
+    added = [] if given else [f"{key}={_quoted(str(folder))}"]
+    return added, folder if own else None
+
+
+def _refuse(verb: str, settings: dict[str, Any], folder: Path | None, given: bool) -> None:
+    """
+    Raises:
+        UserError: the command's own look at its settings, or at what lies in its folder.
+    """
+    if given and folder is not None and folder.resolve() != Path.cwd():
+        place.check_free(folder, verb, settings)
+    command = importlib.import_module(f"uda_seg.commands.{verb}")
+    if hasattr(command, "refuse"):
+        command.refuse(settings, folder)
 
 
 def _quiet(folder: Path, rank: int) -> list[str]:
@@ -190,16 +223,18 @@ def _sweep(verb: str, checked: Checked) -> tuple[list[str], Path]:
     folder = Path(str(OmegaConf.select(config, key)))
     sweeper = str(config.hydra.runtime.choices.get("hydra/sweeper"))
     written: Any = OmegaConf.to_container(without_hydra(config), resolve=False)
-    identity = sweep_folder.identity(written, list(checked.swept), sweeper)
+    of_sweep = sweep_folder.identity(written, list(checked.swept), sweeper)
     given = any(override.lstrip("+").startswith(f"{key}=") for override in checked.overrides)
     resume = config.get("resume")
     if not given and resume is not None:
         folder = (
-            Path(resume) if resume != "auto" else sweep_folder.newest(folder, identity) or folder
+            Path(resume) if resume != "auto" else sweep_folder.newest(folder, of_sweep) or folder
         )
         given = bool(sweep_folder.read(folder))
     if not given and "${now:" in _written(config, "sweep"):
         folder = run_folder.reserve(folder)
+    _check_sweep(folder, of_sweep, resume)
+    lock.lock(folder)
     sweep_folder.begin(
         folder,
         {
@@ -208,13 +243,26 @@ def _sweep(verb: str, checked: Checked) -> tuple[list[str], Path]:
             "sweeper": sweeper,
             "objective": config.hydra.sweeper.get("objective", "miou"),
             "published": OmegaConf.to_container(config.hydra.sweeper).get("published"),
-            "identity": identity,
+            "identity": of_sweep,
         },
     )
     excluded = "hydra.job.config.override_dirname.exclude_keys"
     names = [*OmegaConf.select(config, excluded), *checked.constant]
     # Folders of jobs are named by what differs between them.
     return [f"{key}={_quoted(str(folder))}", f"{excluded}=[{','.join(names)}]"], folder
+
+
+def _check_sweep(folder: Path, of_sweep: str, resume: str | None) -> None:
+    """
+    Raises:
+        ConfigError: the folder is a run's, or another sweep's (one that is resumed compares itself
+            job by job).
+    """
+    before = sweep_folder.read(folder)
+    other = before and resume is None and before.get("identity") != of_sweep
+    if run_folder.read(folder) or (other and sweep_folder.jobs(folder)):
+        held = f"another sweep ({before['command']})" if before else "a run"
+        raise ConfigError(f"hydra.sweep.dir={folder}: holds {held}; name another folder")
 
 
 def _written(config: DictConfig, mode: str) -> str:

@@ -3,7 +3,6 @@
 import hashlib
 import importlib.metadata
 import json
-import os
 import platform
 import shlex
 import subprocess
@@ -15,10 +14,10 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig
 
-from uda_seg import __version__
+from uda_seg import __version__, cluster
 from uda_seg.config import plain
 from uda_seg.errors import ConfigError
-from uda_seg.runs import files
+from uda_seg.runs import files, identity
 
 PACKAGES = (
     "torch lightning timm hydra-core omegaconf torchmetrics albumentations numpy "
@@ -28,27 +27,41 @@ PACKAGES = (
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Ten times as fast in C, where it was built; a report reads the configs of many runs."""
 
-NOT_THE_EXPERIMENT = ("run_name", "outputs", "resume")
-"""Top keys that say where a run's files go, not what is computed."""
 
-HARDWARE = (
-    "accelerator devices strategy num_nodes workers threads progress log_every panels".split()
-)
-"""Keys of `trainer` that a run may change when it is continued."""
+def open_run(config: DictConfig, folder: Path, step: int | None = None) -> None:
+    """Writes config.yaml, overrides.txt and environment.json; only the first process does.
 
-
-def open_run(config: DictConfig, folder: Path) -> None:
-    """Writes config.yaml, overrides.txt and environment.json; only the first process does."""
-    if int(os.environ.get("LOCAL_RANK", 0)) or int(os.environ.get("SLURM_PROCID", 0)):
+    Args:
+        config: of the run.
+        folder: of the run.
+        step: the run goes on from; what the earlier start ran with is kept in environment.json.
+    """
+    if cluster.rank():
         return
     files.remove_unfinished(folder)
     text = yaml.safe_dump(plain(config), sort_keys=False, allow_unicode=True)
+    now = environment()
+    if step is not None:
+        now["earlier"] = _earlier(folder, plain(config), step)
     files.write_text(folder / "config.yaml", text)
-    files.write_text(folder / "overrides.txt", "\n".join([*_overrides(), ""]))
-    files.write_json(folder / "environment.json", environment())
+    files.write_text(folder / "overrides.txt", "\n".join([*given_overrides(), ""]))
+    files.write_json(folder / "environment.json", now)
 
 
-def _overrides() -> list[str]:
+def _earlier(folder: Path, config: Mapping[str, Any], step: int) -> list[dict[str, Any]]:
+    """The starts before this one: what each ran with, to which step, and what was changed then."""
+    try:
+        last = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return []
+    changed = identity.told(stored_config(folder) or {}, config)
+    last["until_step"] = step
+    last["changed_then"] = {one.key: [one.was, one.now] for one in changed}
+    return [*last.pop("earlier", []), last]
+
+
+def given_overrides() -> list[str]:
+    """Of this command."""
     from hydra.core.hydra_config import HydraConfig
 
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else sys.argv[1:]
@@ -107,22 +120,8 @@ def _git(checkout: Path, *arguments: str) -> str | None:
 
 def config_hash(config: DictConfig | Mapping[str, Any]) -> str:
     """SHA-256 of what is computed: two runs with the same one differ by chance at most."""
-    wanted = {k: v for k, v in plain(config).items() if k not in NOT_THE_EXPERIMENT}
+    wanted = {k: v for k, v in plain(config).items() if k not in identity.NOT_THE_EXPERIMENT}
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
-
-
-def checkpoint_to_resume(config: DictConfig | Mapping[str, Any]) -> Path | None:
-    """The checkpoint that `resume=` asks for; None without one, or when `auto` finds nothing.
-
-    Raises:
-        ConfigError: a path was given and holds no checkpoint.
-    """
-    wanted = config["resume"]
-    if wanted is None:
-        return None
-    if wanted == "auto":
-        return _newest_unfinished(config)
-    return checkpoint_at(wanted, "resume")
 
 
 def checkpoint_at(path: str | Path, key: str) -> Path:
@@ -133,6 +132,8 @@ def checkpoint_at(path: str | Path, key: str) -> Path:
     """
     path = Path(path)
     checkpoint = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
+    if not checkpoint.is_file() and key == "resume" and begun(path):
+        return next(path.glob("checkpoints/*.ckpt"))  # which one is decided when it is read
     if not checkpoint.is_file():
         automatic = ", or resume=auto for the newest unfinished run" if key == "resume" else ""
         raise ConfigError(
@@ -150,17 +151,9 @@ def folder_of(checkpoint: Path) -> Path:
     return parent.parent if parent.name == "checkpoints" else parent
 
 
-def _newest_unfinished(config: DictConfig | Mapping[str, Any]) -> Path | None:
-    """Anywhere below the run's name, so a job of a sweep is found too."""
-    below = Path(config["outputs"]) / config["run_name"]
-    found = sorted(
-        below.glob("**/checkpoints/last.ckpt"), key=lambda path: path.stat().st_mtime, reverse=True
-    )
-    for checkpoint in found:
-        folder = checkpoint.parent.parent
-        if not finished(folder) and same_experiment(stored_config(folder), config):
-            return checkpoint
-    return None
+def begun(folder: Path) -> bool:
+    """Whether there is a checkpoint to go on from, or what looks like one."""
+    return any(folder.glob("checkpoints/*.ckpt"))
 
 
 def finished(folder: Path) -> bool:
@@ -181,20 +174,11 @@ def stored_config(folder: Path) -> dict[str, Any] | None:
     return config if isinstance(config, dict) else None
 
 
-def same_experiment(stored: dict[str, Any] | None, config: DictConfig | Mapping[str, Any]) -> bool:
-    """Whether a stored config and one that is to be run compute the same."""
-    if stored is None:
-        return False
-    return experiment(stored) == experiment(plain(config))
-
-
-def experiment(config: Mapping[str, Any]) -> dict[str, Any]:
-    """A config without what is no part of the experiment: places, loggers, hardware."""
-    ignored = (*NOT_THE_EXPERIMENT, "logger")
-    kept = {key: child for key, child in config.items() if key not in ignored}
-    if isinstance(kept.get("trainer"), Mapping):
-        kept["trainer"] = {k: v for k, v in kept["trainer"].items() if k not in HARDWARE}
-    return kept
+def read(folder: Path) -> dict[str, Any]:
+    """The stored config of a training run; empty where there is none, or somebody else's."""
+    config = stored_config(folder) or {}
+    groups = ("method", "source", "target", "backbone", "trainer")
+    return config if all(isinstance(config.get(group), dict) for group in groups) else {}
 
 
 def reserve(folder: Path) -> Path:

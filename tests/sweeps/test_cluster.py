@@ -80,8 +80,8 @@ def test_a_requeued_run_goes_on_from_its_checkpoint(slurm, sweep, training) -> N
     assert sweep(f"{KEY}=0.5") == 130
     training.killed = set()
     assert sweep(f"{KEY}=0.5") == 0
-    (folder,) = run_folders()
-    assert [resume for _, _, resume in training.begun] == [None, str(folder.absolute())]
+    assert len(run_folders()) == 1
+    assert [resume for _, _, resume in training.begun] == [None, "auto"]
 
 
 def test_other_tasks_write_beside_the_first(slurm, sweep, training) -> None:
@@ -112,8 +112,8 @@ def test_a_job_of_a_sweep_that_comes_back_goes_on(slurm, sweep, training) -> Non
     assert sweep(*words) == 130
     training.killed = set()
     assert sweep(*words) == 0
-    folder = Path("outputs/fixed").absolute()
-    assert training.begun[1] == (0.5, 0, str(folder / jobs(folder)[0]))
+    assert training.begun[1] == (0.5, 0, "auto")
+    assert len(jobs(Path("outputs/fixed"))) == 2
 
 
 def test_processes_of_torchrun_have_one_folder(slurm, sweep, training, monkeypatch) -> None:

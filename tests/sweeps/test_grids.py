@@ -99,8 +99,7 @@ def test_a_resumed_sweep_does_what_is_missing_and_nothing_else(sweep, training, 
     training.killed, training.failing = set(), {0.4}
     assert sweep(*words, "resume=auto") == 2
     (folder,) = sweeps()
-    unfinished = str((folder / "1_method.lambda_adv=0.2").absolute())
-    assert training.begun[2:] == [(0.2, 0, unfinished), (0.4, 0, None)]
+    assert training.begun[2:] == [(0.2, 0, "auto"), (0.4, 0, None)]
     training.failing = set()
     training.begun.clear()
     assert sweep(*words, f"resume={folder}") == 0

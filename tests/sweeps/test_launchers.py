@@ -111,7 +111,7 @@ def test_a_jobs_command_is_what_a_user_would_type(tmp_path: Path) -> None:
     checkpoint = tmp_path / "checkpoints" / "last.ckpt"
     checkpoint.parent.mkdir()
     checkpoint.touch()
-    assert job_command([], [], [], tmp_path)[-1] == f"resume='{tmp_path}'"
+    assert job_command([], [], [], tmp_path)[-1] == "resume=auto"
 
 
 def scripted(folder: Path, script: str) -> Command:

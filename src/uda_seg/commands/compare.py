@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from uda_seg.comparison import Job, jobs
+from uda_seg.comparison import Job, check_replaced, jobs
 from uda_seg.evaluation import scores
 from uda_seg.job_check import configs, own_folder
 from uda_seg.job_processes import RunError
@@ -34,6 +34,7 @@ def run(config: DictConfig, folder: Path) -> float | None:
         for job in wanted:
             log.info("%s %s", "done   " if job.done else "pending", " ".join(job.command()[1:]))
         return None
+    check_replaced(wanted, folder)
     failed: dict[Path, str] = {}
     watch(wanted, pending, plain["jobs"], plain["threads"], failed)
     report(comparison, [job for job in wanted if job.folder not in failed], folder)

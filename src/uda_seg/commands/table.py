@@ -7,7 +7,7 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from uda_seg.comparison import Job, jobs, wanted_rows
+from uda_seg.comparison import Job, check_replaced, jobs, wanted_rows
 from uda_seg.evaluation import scores
 from uda_seg.job_check import Need, configs, needs, own_folder
 from uda_seg.job_processes import RunError
@@ -38,6 +38,8 @@ def run(config: DictConfig, folder: Path) -> float | None:
     if plain["dry_run"]:
         for line in plan_lines(table, wanted, missing, plain["jobs"]):
             log.info("%s", line)
+    else:
+        check_replaced(wanted, folder)
     failed = {} if plain["dry_run"] else _run(wanted, missing, plain)
     states = states_of(every, chosen, missing, failed)
     write(table, every, states, plain["selection"], folder)

@@ -1,7 +1,6 @@
 """Train a method on a source and a target, score it, and keep the scores."""
 
 import logging
-import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,94 +16,65 @@ from uda_seg.callbacks import Checkpoints, FiniteLosses, Panels, ProgressLine, R
 from uda_seg.config import build
 from uda_seg.data.pair import Pair
 from uda_seg.data.streams import BadImages
-from uda_seg.errors import ConfigError, WeightsError
+from uda_seg.errors import ConfigError
 from uda_seg.evaluation import scores
 from uda_seg.evaluation.measures import customary
 from uda_seg.methods.base import Method
 from uda_seg.optimization import polynomial
 from uda_seg.report.table import print_run
 from uda_seg.runs.checkpoint import CheckpointFiles
+from uda_seg.runs.continuation import continuation, say_why_anew
+from uda_seg.runs.known_warnings import silence_known_warnings
 from uda_seg.scoring import Scoreboard, load_network
 
 log = logging.getLogger(__name__)
 
-GROUPS = ("method", "source", "target", "backbone")
-"""What a resumed run must have in common with what it was."""
+
+def refuse(config: dict[str, Any], folder: Path | None) -> None:
+    """Before anything is built or written: what a run starts from, and the devices it wants.
+
+    Raises:
+        UserError: something is not there, or does not fit.
+    """
+    continuation(config, folder)
 
 
 def run(config: DictConfig, folder: Path) -> float | None:
     """Returns the last mIoU in percent, which a search maximises."""
     plain: Any = OmegaConf.to_container(config, resolve=True)
-    resume = run_folder.checkpoint_to_resume(config)
-    if resume is not None:
-        check_resumed(resume, plain)
-    run_folder.open_run(config, folder)
-    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)  # its tips and greetings
-    # Frozen batch norm is a policy here, not an oversight.
-    warnings.filterwarnings("ignore", "Found .* in eval mode at the start of training")
-    # Lightning 2.6 asks torch the old way (pytorch-lightning issue 21326).
-    warnings.filterwarnings("ignore", ".*isinstance.treespec, LeafSpec.*", FutureWarning)
+    stored = continuation(run_folder.plain(config), folder)
+    if stored is None and config.resume == "auto":
+        say_why_anew(plain, folder)
+    silence_known_warnings()
     settings = config.trainer
     if settings.threads:
         torch.set_num_threads(settings.threads)
     torch.manual_seed(config.seed)
     pair = make_pair(plain, folder)
-    method = make_method(plain, len(pair.space))
-    started_from = start(method.network, config.initial)
+    if stored is not None and "pretrained" in plain["backbone"]:
+        built = plain | {"backbone": plain["backbone"] | {"pretrained": "none"}}
+    else:
+        built = plain
+    method = make_method(built, len(pair.space))
+    started_from = config.initial if stored else start(method.network, config.initial)
     module = make_adaptation(plain, method, list(pair.space.classes))
+    if stored is not None:
+        stored.check_weights(module)
+        stored.say()
+    run_folder.open_run(config, folder, None if stored is None else stored.step)
     scoreboard = Scoreboard(folder, facts(plain, module, started_from))
     every = settings.checkpoint_every, settings.validate_every
     checkpoints = Checkpoints(folder, *every, scoreboard)
     trainer = make_trainer(plain, folder, scoreboard, checkpoints)
-    if resume is not None:
-        log.info("continuing from %s", resume)
     try:
+        resume = None if stored is None else stored.path
         trainer.fit(module, datamodule=pair, ckpt_path=resume, weights_only=True)
         miou = finish(trainer, module, pair, scoreboard, checkpoints, folder)
-    except BaseException as error:
+    except BaseException:
         loggers.finish(trainer.loggers, failed=True)
-        if isinstance(error, RuntimeError) and "in loading state_dict" in str(error):
-            raise ConfigError(_unlike(resume, error)) from error
         raise
     loggers.finish(trainer.loggers)
     return miou
-
-
-def check_resumed(checkpoint: Path, config: Mapping[str, Any]) -> None:
-    """Before anything is written or built: that a checkpoint can be read and is of such a run.
-
-    Raises:
-        WeightsError: the file is no checkpoint of this package.
-        ConfigError: its run had another method, backbone, source or target.
-    """
-    try:
-        stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        old = stored["hyper_parameters"]["config"]
-        names = {group: (old[group]["name"], config[group]["name"]) for group in GROUPS}
-    except Exception as error:  # torch.load raises whatever the bytes lead it to
-        raise WeightsError(
-            f"resume={checkpoint}: is no checkpoint of a run ({str(error).partition(chr(10))[0]}); "
-            "take another one of its folder, or train it again without resume="
-        ) from error
-    other = {group: pair for group, pair in names.items() if pair[0] != pair[1]}
-    if other:
-        raise ConfigError(
-            f"resume={checkpoint}: its run had "
-            + " ".join(f"{group}={was}" for group, (was, _) in other.items())
-            + ", not "
-            + " ".join(f"{group}={now}" for group, (_, now) in other.items())
-            + "; give the settings it was started with (overrides.txt in its folder has them), or "
-            "start a new run from its network with initial="
-        )
-
-
-def _unlike(checkpoint: Path | None, error: RuntimeError) -> str:
-    """Torch names every single weight, on a line a kind."""
-    kinds = [line.strip()[:150] for line in str(error).splitlines()[1:4]]
-    return (
-        f"resume={checkpoint}: its weights are not those of this run; give the settings it was "
-        f"started with (overrides.txt in its folder has them). {' … '.join(kinds)}"
-    )
 
 
 def make_pair(config: dict[str, Any], folder: Path) -> Pair:

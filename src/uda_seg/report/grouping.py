@@ -9,6 +9,7 @@ from typing import Any
 from uda_seg import run_folder
 from uda_seg.report.comparison import ROLES
 from uda_seg.report.runs import Run, comparison_of
+from uda_seg.runs.identity import HARDWARE, NOT_THE_EXPERIMENT
 
 PLACES = ("data_root", "cache", "cache_root", "logger", "on_bad_image", "device", "workers")
 """Top keys that say where things lie and how much is said, not what is computed."""
@@ -139,11 +140,10 @@ def _group(runs: list[Run]) -> Group:
 
 def _experiment(config: Mapping[str, Any], depth: int = 0) -> Any:
     """A config without its seed and without what is no part of the experiment."""
-    left_out = {"seed", "initial", *PLACES, *run_folder.NOT_THE_EXPERIMENT}
+    left_out = {"seed", "initial", *PLACES, *NOT_THE_EXPERIMENT}
     kept = {key: value for key, value in config.items() if key not in left_out}
     if isinstance(kept.get("trainer"), Mapping):
-        hardware = run_folder.HARDWARE
-        kept["trainer"] = {k: v for k, v in kept["trainer"].items() if k not in hardware}
+        kept["trainer"] = {k: v for k, v in kept["trainer"].items() if k not in HARDWARE}
     if isinstance(kept.get("run"), Mapping):  # of an evaluation
         kept["run"] = _experiment(kept["run"], depth)
         kept["checkpoint"] = Path(str(kept.get("checkpoint"))).name

@@ -4,9 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from uda_seg import run_folder
 from uda_seg.mistakes import show
 from uda_seg.report.grouping import PLACES, Group
+from uda_seg.runs.identity import HARDWARE, NOT_THE_EXPERIMENT
 
 NAMES = {
     "source_only": "source only",
@@ -21,8 +21,8 @@ NAMES = {
 UNTOLD = {
     *("seed", "method", "backbone", "source", "target", "initial", "checkpoint", "sweep"),
     *("trainer.validate_every", "trainer.checkpoint_every", *PLACES),
-    *(f"trainer.{name}" for name in run_folder.HARDWARE),
-    *run_folder.NOT_THE_EXPERIMENT,
+    *(f"trainer.{name}" for name in HARDWARE),
+    *NOT_THE_EXPERIMENT,
 }
 """Overrides that no label mentions: they are in a name already, or compute nothing."""
 ABSENT = object()

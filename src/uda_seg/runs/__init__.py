@@ -1,1 +1,1 @@
-"""What a run leaves behind, how it is written, and how a run is stopped."""
+"""What a run leaves behind: how it is written, judged, found again and continued."""

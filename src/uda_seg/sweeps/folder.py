@@ -14,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from uda_seg import run_folder
+from uda_seg.config import plain
 from uda_seg.runs import files
+from uda_seg.runs.identity import experiment, same_experiment
 
 NAME = "sweep.json"
 FAILED = "failed.json"
@@ -45,7 +47,7 @@ def identity(config: Mapping[str, Any], swept: Sequence[str], sweeper: str) -> s
         swept: keys, dotted; a group's choice takes all keys below it along.
         sweeper: grid or search.
     """
-    kept = json.loads(json.dumps(run_folder.experiment(config), default=str))
+    kept = json.loads(json.dumps(experiment(config), default=str))
     for key in swept:
         node, (*path, last) = kept, key.split(".")
         for part in path:
@@ -91,11 +93,11 @@ def earlier(own: Path, config: Any) -> Path | None:
 
 
 def _begun(folder: Path) -> bool:
-    return (folder / "checkpoints" / "last.ckpt").is_file()
+    return run_folder.begun(folder)
 
 
 def _same(folder: Path, config: Any) -> bool:
-    return run_folder.same_experiment(run_folder.stored_config(folder), config)
+    return same_experiment(run_folder.stored_config(folder), plain(config))
 
 
 def discard(folder: Path) -> None:

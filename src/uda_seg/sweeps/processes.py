@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from uda_seg import job_processes
+from uda_seg import job_processes, run_folder
 from uda_seg.errors import ConfigError
 from uda_seg.sweeps import folder as sweep_folder
 
@@ -53,8 +53,8 @@ def job_command(
     """
     kept = [line for line in overrides if not line.lstrip("+").startswith(NOT_A_JOBS)]
     words = [*program, *options, *kept, _setting("hydra.run.dir", folder)]
-    if (folder / "checkpoints" / "last.ckpt").is_file():
-        words.append(_setting("resume", folder))
+    if run_folder.begun(folder):
+        words.append("resume=auto")
     return tuple(words)
 
 
