@@ -217,9 +217,8 @@ class Composition:
     def _paths(self) -> Iterator[str]:
         """Checkpoints that are named but not there."""
         tree = self.config
-        for key in ("resume", "initial", "checkpoint"):
-            if key == "initial" and tree.get("resume") is not None:
-                continue  # what a run began with need not be there when it goes on
+        # What a run began with need not be there when it goes on.
+        for key in ("resume", "checkpoint", *(["initial"] if tree.get("resume") is None else [])):
             if tree.get(key) not in (None, "auto") and not (self.multirun and key == "resume"):
                 try:
                     run_folder.checkpoint_at(tree[key], key)
