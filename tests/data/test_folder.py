@@ -52,6 +52,7 @@ def folder(root: Path, split: str = "train", **given: Any) -> Folder:
         "void": {255: "void"},
         "colours": {},
         "void_colours": {},
+        "split_list": None,
     }
     return Folder(str(root), split, **(keys | given))
 

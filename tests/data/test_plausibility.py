@@ -43,6 +43,7 @@ def folder(root: Path, masks: Sequence[np.ndarray], classes: dict[int, str], **k
         save_ids(root / f"labels/{number}.png", mask)
     settings = {"images": "images", "labels": "labels", "image_name": "{stem}.*"}
     settings |= {"label_name": "{stem}.png", "void": None, "colours": {}, "void_colours": {}}
+    settings |= {"split_list": None}
     return Folder(str(root), "all", classes=classes, **{**settings, **keys})
 
 

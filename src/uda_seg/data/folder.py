@@ -10,7 +10,8 @@ import numpy as np
 from uda_seg.data.base import FileDataset, Files
 from uda_seg.data.colours import ColourTable
 from uda_seg.data.files import read_colours, read_ids, read_rgb
-from uda_seg.data.spelling import find_folder
+from uda_seg.data.image_lists import Found, listed
+from uda_seg.data.spelling import Spelling, find_folder
 from uda_seg.errors import ConfigError, DataError
 
 Names = Mapping[Any, str]
@@ -33,6 +34,9 @@ class Folder(FileDataset):
             None: 255.
         colours: name -> (red, green, blue), in place of `classes`.
         void_colours: colours of what does not count.
+        split_list: text file below root with the names of a split's images, as
+            `data/image_lists.py` reads them, such as ImageSets/Segmentation/{split}.txt; None: all
+            images are its.
     """
 
     cure_of_strange_ids = "add them to `classes`, or to `void` if they do not count"
@@ -49,6 +53,7 @@ class Folder(FileDataset):
         void: Names | Sequence[int] | None,
         colours: Colours,
         void_colours: Colours,
+        split_list: str | None,
     ) -> None:
         self.has_labels = labels is not None
         self.table: ColourTable | None = None
@@ -75,9 +80,12 @@ class Folder(FileDataset):
         if labels is not None:
             _check_pattern("labels", labels)
             place = Path(root) / labels.replace("{split}", split)
+        if split_list is not None:
+            path = _list(root, split, split_list)
+            found = listed(path, found, Path(root), place, Path(label_name).suffix)
         files = [
-            Files(path, place and place / inner / label_name.replace("{stem}", stem))
-            for path, inner, stem in found
+            Files(one.path, one.label or (place and place / one.inner / one.named(label_name)))
+            for one in found
         ]
         _check_apart(files)
         super().__init__(root, files)
@@ -115,8 +123,7 @@ class Folder(FileDataset):
     def read_label(self, path: Path) -> np.ndarray:
         return read_ids(path) if self.table is None else self.table(read_colours(path), path)
 
-    def _images(self, folder: Path, pattern: str) -> list[tuple[Path, Path, str]]:
-        """Images, where they lie below the folder, and their stems."""
+    def _images(self, folder: Path, pattern: str) -> list[Found]:
         wanted = re.compile(
             re.escape(pattern).replace(r"\{stem\}", "(?P<stem>.+)", 1).replace(r"\*", "[^.]*"), re.I
         )
@@ -125,7 +132,7 @@ class Folder(FileDataset):
         for path in pictures:
             match = wanted.fullmatch(path.name)
             if match:
-                found.append((path, path.parent.relative_to(folder), match["stem"]))
+                found.append(Found(path, path.parent.relative_to(folder), match["stem"]))
         if not found:
             others = f"there are {len(pictures)} others, such as {pictures[0]}" if pictures else ""
             raise DataError(
@@ -213,6 +220,23 @@ def _below(root: str, split: str, key: str, pattern: str) -> Path:
     what = f"split {split}: " if "{split}" in pattern and above.is_dir() else ""
     cure = "train_split= or val_split= to one of them" if what and inside else f"{key}= below root"
     raise DataError(f"{what}{folder} is not there ({lies}); set {cure}")
+
+
+def _list(root: str, split: str, pattern: str) -> Path:
+    """The text file of a split.
+
+    Raises:
+        DataError: it is not there; says what is.
+    """
+    _check_pattern("split_list", pattern)
+    path = Spelling(Path(root)).one(Path(root) / pattern.replace("{split}", split))
+    if path.is_file():
+        return path
+    there = sorted(p.name for p in path.parent.glob("*.txt"))
+    lies = f"there are {', '.join(there[:8])}" if there else f"no list is in {path.parent}"
+    raise DataError(
+        f"split {split}: {path} is not there ({lies}); set train_split=, val_split= or split_list="
+    )
 
 
 def _check_apart(files: list[Files]) -> None:
