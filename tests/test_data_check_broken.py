@@ -25,6 +25,10 @@ def sixteen_bits(path: Path) -> None:
     path.write_bytes(cv2.imencode(".png", np.zeros((48, 64, 3), np.uint16))[1].tobytes())
 
 
+def as_jpeg(path: Path) -> None:
+    path.write_bytes(cv2.imencode(".jpg", np.zeros((48, 64), np.uint8))[1].tobytes())
+
+
 BROKEN = {
     "truncated image": (
         "val/001.png", lambda p: p.write_bytes(p.read_bytes()[:-200]),
@@ -46,8 +50,11 @@ BROKEN = {
         "valannot/001.png", rewrite(stranger),
         "valannot/001.png: the label holds ids 77, for which CamVid has no name; is it another",
     ),
+    "ids as JPEG": (
+        "valannot/001.png", as_jpeg, "valannot/001.png: is a mask saved as JPEG, .* again as PNG",
+    ),
     "colours for ids": (
-        "valannot/001.png", rewrite(lambda label: np.stack([label] * 3, -1)),
+        "valannot/001.png", rewrite(lambda label: np.stack([label, label, 255 - label], -1)),
         "valannot/001.png: has 3 channels, but a label has one, with ids",
     ),
     "missing label": (

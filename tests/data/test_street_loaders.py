@@ -124,6 +124,26 @@ def test_idd_prefers_masks_of_its_encoding_then_of_ids(tmp_path: Path) -> None:
     assert top_row(IDD19(str(idd(tmp_path, endings)), "train"))[:4] == [5, 6, 7, 8]
 
 
+def test_idd_passes_by_polygons_without_an_area(tmp_path: Path) -> None:
+    """Part II has empty ones (AutoNUE/public-code, issue 5); Pillow draws two corners as a line."""
+    things = [
+        polygon("road", 0, 7),
+        {"label": "pole", "polygon": [], "deleted": 0},
+        {"label": "car", "polygon": [[1, 0]], "deleted": 0},
+        {"label": "sky", "polygon": [[2, 0], [4, 0]], "deleted": 0},
+    ]
+    root = idd(tmp_path, {"polygons.json": annotation(*things)})
+    assert top_row(IDD(str(root), "train")) == [0, 0, 25, 25, 25, 0, 0, 0]
+    assert (IDD(str(root), "train").read(0, {"label"}).label[1:] == 0).all()  # type: ignore[index]
+
+
+def test_idd_keeps_ids_that_its_table_does_not_know(tmp_path: Path) -> None:
+    root = idd(tmp_path, {"polygons.json": annotation()})
+    path = root / "gtFine/train/7/000001_gtFine_labelids.png"
+    save_ids(path, np.full((4, 8), 26003, np.uint16))
+    assert top_row(IDD(str(root), "train")) == [26003] * 8
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -228,5 +248,5 @@ def test_urbansyn_takes_grey_in_three_channels_but_no_colours(tmp_path: Path) ->
     assert top_row(UrbanSyn(str(tmp_path), "all")) == [19] * 8
     label[1, 2] = (128, 64, 128)
     save_channels(tmp_path / "ss/ss_0001.png", label)
-    with pytest.raises(DataError, match=r"ss_0001.png: has colours .* not ss_colour"):
+    with pytest.raises(DataError, match=r"ss_0001.png: has 3 channels, .* colour picture"):
         top_row(UrbanSyn(str(tmp_path), "all"))

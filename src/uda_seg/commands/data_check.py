@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-import numpy as np
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import (
@@ -21,12 +20,13 @@ from rich.progress import (
 )
 
 from uda_seg import run_folder
+from uda_seg.batch import IGNORE
 from uda_seg.data import pictures
 from uda_seg.data.base import Dataset
 from uda_seg.data.class_overlap import names_of
 from uda_seg.data.contact_sheet import Shown, contact_sheet
 from uda_seg.data.first_look import spread
-from uda_seg.data.labels import LabelSpace
+from uda_seg.data.labels import UNNAMED, Encoder, LabelSpace
 from uda_seg.data.leaving_out import read_names
 from uda_seg.data.pair_check import conclude
 from uda_seg.data.split_check import SplitCheck, chosen, look, open_check
@@ -136,10 +136,12 @@ def samples(check: SplitCheck, dataset: Dataset, space: LabelSpace, count: int) 
     """Evenly spread over those that can be read; ids without a name stay bare."""
     shown = []
     good = [finding.index for finding in check.findings if finding.problem is None]
-    table = space.lookup(dataset.classes)
+    encode = Encoder(space, dataset)
     for place in spread(len(good), count):
         sample = dataset.read(good[place], check.fields - {"depth"})
-        label = None if sample.label is None else table[np.minimum(sample.label, 255)]
+        label = None if sample.label is None else encode.looked_up(sample.label)
+        if label is not None:
+            label[label == UNNAMED] = IGNORE
         shown.append(Shown(sample.name, sample.image, label))
     return shown
 

@@ -10,7 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from uda_seg.data.files import read_ids, read_rgb
+from uda_seg.data.files import load, read_ids, read_rgb
+from uda_seg.data.formats import orientation_of
+from uda_seg.data.label_ids import whole
 from uda_seg.data.listing import Listing, walk
 from uda_seg.data.spelling import Spelling, absent, broken_link, folder_of, is_broken, real_paths
 from uda_seg.errors import ConfigError, DataError
@@ -25,7 +27,7 @@ class Sample:
     image: np.ndarray
     """(H, W, 3) uint8 RGB."""
     label: np.ndarray | None = None
-    """(H, W) uint8 or uint16, the dataset's raw ids."""
+    """(H, W) the dataset's raw ids: uint8 where a byte holds them, int32 or int64 otherwise."""
     depth: np.ndarray | None = None
     """(H, W) float32, metres; 0 where it is not known."""
     superpixels: np.ndarray | None = None
@@ -48,6 +50,7 @@ class Dataset(ABC):
         benchmark_ids: the ids its test server wants, "own_ids" or "train_ids" (Cityscapes').
         ids_in_files: False where the files hold colours, so that the ids are ours.
         cure_of_strange_ids: what to do about an id without a name, as the message says it.
+        cure_of_instance_ids: the same where ids look like class times {} + number.
     """
 
     classes: Mapping[int, str]
@@ -60,6 +63,7 @@ class Dataset(ABC):
     cure_of_strange_ids: str = (
         "is it another encoding (train ids, level-1 ids, colours) or another dataset's file?"
     )
+    cure_of_instance_ids: str = "take the files of classes, not those of instances"
 
     @classmethod
     def release(cls, domain: Mapping[str, Any]) -> type["Dataset"]:
@@ -133,8 +137,14 @@ class FileDataset(Dataset):
     Args:
         root: all files lie below it.
         files: one entry a sample; of images, as `pictures_in` lists them.
+
+    Attributes:
+        upright: whether files are turned as their EXIF says; otherwise they are read as stored.
+        cure_of_turned: what to do when a label lies upright and its image does not.
     """
 
+    upright: bool = False
+    cure_of_turned: str = "turn the images for good, say with ImageMagick: mogrify -auto-orient"
     _listings: tuple[Listing, ...] = ()
     _left_out = 0
 
@@ -229,8 +239,7 @@ class FileDataset(Dataset):
         files = self.files[index]
         sample = Sample(image=self.read_image(files.image), name=self.name(index))
         if "label" in fields:
-            path = self._present(files, "label")
-            sample.label = self.read_label(path)
+            path, sample.label = self._read_ids(files)
             self._same_size(path, sample.label, files, sample.image)
         if "depth" in fields:
             path = self._present(files, "depth")
@@ -240,15 +249,19 @@ class FileDataset(Dataset):
 
     def read_image(self, path: Path) -> np.ndarray:
         """(H, W, 3) uint8 RGB."""
-        return read_rgb(path)
+        return read_rgb(path, self.upright)
 
     def read_label(self, path: Path) -> np.ndarray:
         """(H, W) raw ids; a palette PNG gives its indices."""
-        return read_ids(path)
+        return read_ids(path, self.upright)
 
     def read_depth(self, path: Path) -> np.ndarray:
         """(H, W) float32 metres; 0 where it is not known."""
         raise NotImplementedError(f"{type(self).__name__} has no depth")
+
+    def _read_ids(self, files: Files) -> tuple[Path, np.ndarray]:
+        path = self._present(files, "label")
+        return path, whole(path, self.read_label(path))
 
     def _present(self, files: Files, field: str) -> Path:
         path = getattr(files, field)
@@ -268,11 +281,13 @@ class FileDataset(Dataset):
         where = f" at {path}; unpack the {field}s beside the images" if path else ""
         return f"{files.image}: has no {field}{where}"
 
-    @staticmethod
-    def _same_size(path: Path, array: np.ndarray, files: Files, image: np.ndarray) -> None:
-        if array.shape != image.shape[:2]:
-            raise DataError(
-                f"{path}: is {array.shape[1]}x{array.shape[0]} pixels, "
-                f"but its image {files.image.name} is {image.shape[1]}x{image.shape[0]}; "
-                "take both from one release"
-            )
+    def _same_size(self, path: Path, array: np.ndarray, files: Files, image: np.ndarray) -> None:
+        if array.shape == image.shape[:2]:
+            return
+        cure = "take both from one release"
+        if array.shape == image.shape[1::-1] and orientation_of(load(files.image)) != 1:
+            cure = f"the image's EXIF says that it is to be turned: {self.cure_of_turned}"
+        raise DataError(
+            f"{path}: is {array.shape[1]}x{array.shape[0]} pixels, "
+            f"but its image {files.image.name} is {image.shape[1]}x{image.shape[0]}; {cure}"
+        )

@@ -18,14 +18,13 @@ import numpy as np
 
 from uda_seg.data import base, transforms
 from uda_seg.data.base import Dataset, Sample
+from uda_seg.data.decoding import FORMAT
 from uda_seg.data.several import Several
 from uda_seg.data.stores import Address, Disk, Memory, Store, folder_apart
 from uda_seg.data.wrapped import Wrapped
 
 log = logging.getLogger(__name__)
 
-FORMAT = 1
-"""Part of every address: to be raised when `data/files.py` decodes to other pixels than before."""
 KINDS = ("image", "label", "depth", "superpixels", "features")
 """What can be kept of a sample; the first three are read from files, the others worked out."""
 OF_THE_IMAGE = ("image", "superpixels", "features")

@@ -13,8 +13,10 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from uda_seg.data.base import Dataset, FileDataset
-from uda_seg.data.files import header_of
+from uda_seg.data.formats import orientation_of
 from uda_seg.data.labels import Encoder, LabelSpace
+from uda_seg.data.several import Several
+from uda_seg.data.wrapped import Wrapped
 from uda_seg.errors import DataError
 
 NOTES = {
@@ -22,14 +24,13 @@ NOTES = {
     "alpha": "images with an alpha channel, which is dropped",
     "palette": "palette images, read in their palette's colours",
     "cmyk": "CMYK images, whose colours are converted",
-    "turned": "images that carry an EXIF rotation: see that image and label lie alike",
+    "turned": (
+        "images that EXIF says to turn, which are read as stored: they may lie on their side, and "
+        "unlike their labels. See them in the contact sheet; to turn them: upright: true in the "
+        "YAML of a `folder`, or mogrify -auto-orient"
+    ),
 }
 """What is worth knowing, but breaks nothing."""
-
-HEADER = 64
-"""Bytes of a file that are read for its notes; `header_of` needs fewer."""
-_ORIENTATION = 274
-"""EXIF's tag; 1 is upright."""
 
 
 @dataclass
@@ -67,8 +68,13 @@ def examine(dataset: Dataset, index: int, fields: Collection[str]) -> Finding:
 
 def pixels_of(label: np.ndarray) -> dict[int, int]:
     """Raw id -> number of pixels, of a label (H, W)."""
-    counts = np.bincount(label.ravel())
-    return {int(identifier): int(counts[identifier]) for identifier in counts.nonzero()[0]}
+    if label.dtype == np.uint8:
+        counts = np.bincount(label.ravel())
+        ids = counts.nonzero()[0]
+        counts = counts[ids]
+    else:
+        ids, counts = np.unique(label, return_counts=True)
+    return dict(zip(ids.tolist(), counts.tolist(), strict=True))
 
 
 def unnamed_ids(dataset: Dataset, finding: Finding) -> str | None:
@@ -84,9 +90,32 @@ def unnamed_ids(dataset: Dataset, finding: Finding) -> str | None:
 
 def path_of(dataset: Dataset, index: int, part: str) -> Path | None:
     """Where the "image", "label" or "depth" of a sample lies, if it lies in a file of its own."""
+    dataset, index = _member(dataset, index)
     if not isinstance(dataset, FileDataset):
         return None
     return getattr(dataset.files[index], part, None)
+
+
+def turned_in_vain(dataset: Dataset, index: int) -> bool:
+    """Whether EXIF says to turn the image of a sample, but it is read as stored."""
+    path, member = path_of(dataset, index, "image"), _member(dataset, index)[0]
+    if path is None or getattr(member, "upright", False):
+        return False
+    try:
+        return orientation_of(np.fromfile(path, np.uint8)) != 1
+    except OSError:  # what reads the image says so
+        return False
+
+
+def _member(dataset: Dataset, index: int) -> tuple[Dataset, int]:
+    """The dataset that opens the files, behind caches and out of several, and its index."""
+    while isinstance(dataset, Wrapped | Several):
+        if isinstance(dataset, Several):
+            name, index = dataset.place(index)
+            dataset = dataset.datasets[name]
+        else:
+            dataset = dataset.dataset
+    return dataset, index
 
 
 class Examination(TorchDataset):
@@ -114,26 +143,27 @@ def examinations(
 
 
 def _notes(dataset: Dataset, index: int) -> Iterator[str]:
+    """Only the header is read."""
+    from PIL import Image
+
     path = path_of(dataset, index, "image")
     if path is None:
         return
-    header = header_of(np.fromfile(path, np.uint8, count=HEADER))
-    if header is None:
-        yield from _notes_by_pillow(path)
-    else:
-        for kind in ("grey", "alpha", "palette"):
-            if getattr(header, kind):
-                yield kind
-
-
-def _notes_by_pillow(path: Path) -> Iterator[str]:
-    """Of JPEG and other files; only the header is read."""
-    from PIL import Image
-
+    if turned_in_vain(dataset, index):
+        yield "turned"
     try:
         with Image.open(path) as picture:
-            yield from {"L": ["grey"], "P": ["palette"], "CMYK": ["cmyk"]}.get(picture.mode, [])
-            if picture.getexif().get(_ORIENTATION, 1) != 1:
-                yield "turned"
-    except (OSError, SyntaxError, ValueError):
-        return  # OpenCV could read it, so there is nothing to complain of
+            yield from _MODES.get(picture.mode, [])
+    except Exception:  # it could be decoded, so there is nothing to complain of
+        return
+
+
+_MODES = {
+    "1": ["grey"],
+    "L": ["grey"],
+    "LA": ["alpha", "grey"],
+    "RGBA": ["alpha"],
+    "P": ["palette"],
+    "CMYK": ["cmyk"],
+}
+"""Pillow's word -> notes."""

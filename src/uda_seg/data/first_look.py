@@ -17,6 +17,7 @@ from uda_seg.data.checking.plausibility import (
     pixels,
     renamed,
 )
+from uda_seg.data.examination import NOTES, turned_in_vain
 from uda_seg.data.labels import Encoder
 from uda_seg.data.several import Several
 from uda_seg.data.streams import BadImages
@@ -60,7 +61,11 @@ def first_look(
         )
     labels: dict[int, Thirds] = {}
     strange: list[DataError] = []
-    for index in chosen(dataset, LOOKED_AT):
+    looked_at = chosen(dataset, LOOKED_AT)
+    turned = [dataset.name(index) for index in looked_at if turned_in_vain(dataset, index)]
+    if turned:
+        log.warning("%s: %s: %s", side, NOTES["turned"], ", ".join(turned))
+    for index in looked_at:
         sample = _read(dataset, index, fields, bad_images)
         if sample is None or sample.label is None:
             continue

@@ -8,7 +8,6 @@ few pixels smaller. The authors' split is `split.mat` in their read_mapping.zip.
 from collections.abc import Collection
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from uda_seg.data.base import FileDataset, Files, Sample, folder_of
@@ -49,14 +48,15 @@ class GTA5(FileDataset):
 
     def read(self, index: int, fields: Collection[str]) -> Sample:
         """A label that is off by a few pixels is stretched to its image, as in the papers' code."""
+        from uda_seg.data.transforms import resized_mask  # takes a second
+
         sample = super().read(index, set(fields) - {"label"})
         if "label" in fields:
             files = self.files[index]
-            path = self._present(files, "label")
-            label = self.read_label(path)
+            path, label = self._read_ids(files)
             if _nearly(label.shape, sample.image.shape[:2]):
                 height, width = sample.image.shape[:2]
-                label = cv2.resize(label, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+                label = resized_mask(label, (height, width))
             self._same_size(path, label, files, sample.image)
             sample.label = label
         return sample

@@ -14,7 +14,8 @@ import numpy as np
 
 from uda_seg.data.base import FileDataset, Files, Sample, folder_of
 from uda_seg.data.classes import CITYSCAPES, CITYSCAPES_TRAIN_IDS
-from uda_seg.data.files import load, read_ids
+from uda_seg.data.files import load
+from uda_seg.data.label_ids import whole
 from uda_seg.data.spelling import Spelling, find_folder
 from uda_seg.data.writing import raw_ids, save_ids, save_image
 from uda_seg.errors import DataError
@@ -113,10 +114,11 @@ class IDD(FileDataset):
     def read_label(self, path: Path) -> np.ndarray:
         if path.name.endswith(POLYGONS):
             return drawn(path, self.ids)
-        label = read_ids(path)
+        label = whole(path, super().read_label(path))
         if path.name.endswith(MASK.format("id")):
-            table = np.array(self.ids, np.uint8)
-            label = np.where(label < len(table), table[np.minimum(label, len(table) - 1)], label)
+            table, last = np.array(self.ids, np.uint8), len(self.ids) - 1
+            known = (label >= 0) & (label <= last)
+            label = np.where(known, table[label.clip(0, last)], label)
         return label
 
     @classmethod
@@ -145,6 +147,9 @@ class IDD19(IDD):
 def drawn(path: Path, ids: tuple[int, ...]) -> np.ndarray:
     """Polygons as a label, later ones over earlier ones, as `json2labelImg.py` draws them.
 
+    That script draws a polygon of two corners as a line. At one of fewer, of which parts II and III
+    have some (AutoNUE/public-code, issue 5), it stops; here it is passed by, as it covers nothing.
+
     Args:
         path: a `*_polygons.json`.
         ids: what to draw, by the `id` of a polygon's name.
@@ -165,7 +170,9 @@ def drawn(path: Path, ids: tuple[int, ...]) -> np.ndarray:
                 name = thing["label"]
                 if name not in NAMES:
                     name = name.removesuffix("group")  # several of them, such as cargroup
-                canvas.polygon(corners, fill=ids[_position(path, name)])
+                value = ids[_position(path, name)]
+                if len(corners) > 1:
+                    canvas.polygon(corners, fill=value)
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise DataError(
             f"{path}: holds no polygons of the India Driving Dataset "

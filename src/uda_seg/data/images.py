@@ -2,10 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
-
 from uda_seg.data.base import FileDataset, Files
-from uda_seg.data.files import read_rgb
 from uda_seg.errors import DataError
 
 
@@ -18,6 +15,8 @@ class Images(FileDataset):
 
     classes = {}
     has_labels = False
+    upright = True
+    """Cameras store a picture as the sensor lay, and in EXIF how it was held."""
 
     def __init__(self, root: str, split: str) -> None:
         folder = Path(root)
@@ -34,7 +33,3 @@ class Images(FileDataset):
                 "set target.root= to a folder that does (target=video reads videos)"
             )
         super().__init__(root, [Files(path) for path in found])
-
-    def read_image(self, path: Path) -> np.ndarray:
-        """Cameras store a picture as the sensor lay, and in EXIF how it was held."""
-        return read_rgb(path, upright=True)

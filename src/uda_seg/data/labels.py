@@ -1,6 +1,6 @@
 """The classes two datasets have in common, and raw ids turned into them."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import cv2
@@ -9,11 +9,14 @@ import numpy as np
 from uda_seg.batch import IGNORE
 from uda_seg.data.base import Dataset
 from uda_seg.data.classes import CITYSCAPES, MERGES, SPACES, canonical
+from uda_seg.data.label_ids import divisor_of
 from uda_seg.errors import ConfigError, DataError
 from uda_seg.mistakes import suggest
 
 UNNAMED = 254
 """In an encoder's table: a raw id that the dataset has no name for."""
+SHOWN = 8
+"""Strange ids that a message names."""
 
 
 @dataclass(frozen=True)
@@ -49,13 +52,27 @@ class Encoder:
 
     def __init__(self, space: LabelSpace, dataset: Dataset) -> None:
         self.space = space
+        places = dict.fromkeys(dataset.void, IGNORE)
+        places |= {identifier: space.place(name) for identifier, name in dataset.classes.items()}
+        if not dataset.has_labels:
+            places = dict.fromkeys(range(256), IGNORE) | places
+        self._number(places, dataset)
+
+    def _number(self, places: Mapping[int, int], dataset: Dataset) -> None:
+        """
+        Args:
+            places: raw id -> what it becomes.
+            dataset: for messages.
+        """
         self.dataset = getattr(dataset, "dataset", dataset)  # behind its cache
         self.table = np.full(256, UNNAMED, np.uint8)
-        if not dataset.has_labels:
-            self.table[:] = IGNORE
-        known = space.lookup(dataset.classes)
-        for identifier in (*dataset.classes, *dataset.void):
-            self.table[identifier] = known[identifier]
+        self.wide: dict[int, int] = {}
+        """What ids become that no byte holds."""
+        for identifier, place in places.items():
+            if 0 <= identifier < 256:
+                self.table[identifier] = place
+            else:
+                self.wide[identifier] = place
 
     def __call__(self, label: np.ndarray, name: str) -> np.ndarray:
         """
@@ -69,17 +86,34 @@ class Encoder:
         Raises:
             DataError: there is an id that the dataset has no name for.
         """
-        if label.dtype == np.uint8:
-            encoded = cv2.LUT(label, self.table)  # in a fifth of the time
-        else:
-            encoded = self.table[np.minimum(label, 255)]
+        encoded = self.looked_up(label)
         if (encoded == UNNAMED).any():
-            strangers = np.unique(label[encoded == UNNAMED])
+            strangers = np.unique(label[encoded == UNNAMED]).tolist()
+            more = f", … ({len(strangers)} in all)" if len(strangers) > SHOWN else ""
             raise DataError(
-                f"{name}: the label holds ids {', '.join(map(str, strangers[:8]))}, for which "
-                f"{type(self.dataset).__name__} has no name; {self.dataset.cure_of_strange_ids}"
+                f"{name}: the label holds ids {', '.join(map(str, strangers[:SHOWN]))}{more}, for "
+                f"which {type(self.dataset).__name__} has no name; {self._cure(strangers)}"
             )
         return encoded
+
+    def looked_up(self, label: np.ndarray) -> np.ndarray:
+        """(H, W) uint8 as above, UNNAMED where an id has no name."""
+        if label.dtype == np.uint8:
+            return cv2.LUT(label, self.table)  # in a fifth of the time
+        encoded = self.table[label.clip(0, 255)]
+        encoded[(label < 0) | (label > 255)] = UNNAMED
+        for identifier, place in self.wide.items():
+            encoded[label == identifier] = place
+        return encoded
+
+    def _cure(self, strangers: Collection[int]) -> str:
+        divisor = divisor_of(strangers, {*self.dataset.classes, *self.dataset.void})
+        if divisor is None:
+            return self.dataset.cure_of_strange_ids
+        return (
+            f"they look like class * {divisor} + the number of an instance: "
+            f"{self.dataset.cure_of_instance_ids.format(divisor)}"
+        )
 
 
 def common(source: Iterable[str], target: Iterable[str]) -> LabelSpace:

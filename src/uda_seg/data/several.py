@@ -7,8 +7,6 @@ from itertools import accumulate
 from math import ceil
 from typing import Any
 
-import numpy as np
-
 from uda_seg.data.base import Dataset, Sample
 from uda_seg.data.classes import canonical
 from uda_seg.data.labels import UNNAMED, Encoder
@@ -87,7 +85,9 @@ class Several(Dataset):
         identity = self.datasets[name].identity(inner)
         if identity is None:
             return None
-        return hashlib.sha256(identity.encode() + self.renumber[name].table.tobytes()).hexdigest()
+        renumber = self.renumber[name]
+        numbers = renumber.table.tobytes() + str(renumber.wide).encode()
+        return hashlib.sha256(identity.encode() + numbers).hexdigest()
 
     def missing(self, fields: Collection[str]) -> Iterator[str]:
         for member in self.datasets.values():
@@ -111,10 +111,7 @@ class Renumber(Encoder):
     """A member's raw ids to those of the whole."""
 
     def __init__(self, member: Dataset, ids: Mapping[tuple[bool, str], int]) -> None:
-        self.dataset = member
-        self.table = np.full(256, UNNAMED, np.uint8)
-        for raw, key in _named(member):
-            self.table[raw] = ids[key]
+        self._number({raw: ids[key] for raw, key in _named(member)}, member)
 
 
 def open_several(domain: Mapping[str, Any], split: str) -> Several:

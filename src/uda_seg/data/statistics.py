@@ -22,6 +22,7 @@ import numpy as np
 from uda_seg import __version__
 from uda_seg.batch import IGNORE
 from uda_seg.data.base import Dataset
+from uda_seg.data.decoding import FORMAT
 from uda_seg.data.examination import Finding, examinations, path_of
 from uda_seg.data.labels import LabelSpace
 from uda_seg.data.stores import folder_apart
@@ -178,15 +179,16 @@ def class_pixels(
     if not dataset.has_labels:
         raise DataError(f"{type(dataset).__name__}: has no labels, so no classes can be counted")
     fields = {"image", "label"}
-    table = space.lookup(dataset.classes)
+    places = {identifier: space.place(name) for identifier, name in dataset.classes.items()}
     pixels = np.zeros((len(dataset), len(space)), np.int64)
     records = Records(dataset, fields, cache_root)
     known = [f for index in range(len(dataset)) if (f := records.known(index)) is not None]
     unknown = sorted({*range(len(dataset))} - {finding.index for finding in known})
     for finding in chain(known, opened(dataset, unknown, fields, workers, records)):
         for identifier, count in finding.pixels.items():
-            if identifier < len(table) and table[identifier] != IGNORE:
-                pixels[finding.index, table[identifier]] += count
+            place = places.get(identifier, IGNORE)
+            if place != IGNORE:
+                pixels[finding.index, place] += count
         if told is not None:
             told()
     return ClassStatistics(space.classes, pixels)
@@ -197,7 +199,14 @@ def fingerprint(dataset: Dataset, fields: Collection[str]) -> str:
 
     It holds the dataset's public attributes: listed files, class names, colour tables and so on.
     """
-    facts = [__version__, sorted(fields), dict(dataset.classes), dict(dataset.void), dataset]
+    facts = [
+        __version__,
+        FORMAT,
+        sorted(fields),
+        dict(dataset.classes),
+        dict(dataset.void),
+        dataset,
+    ]
     return _described(facts, 0)
 
 

@@ -120,7 +120,10 @@ def raw_ids(
         )
     places = {identifier: space.place(name) for identifier, name in names.items()}
     wanted = {canonical(name): identifier for name, identifier in chosen.items()}
-    nothing = next((i for word in NOTHING for i, name in void.items() if name == word), None)
+    nothing = next(
+        (i for word in NOTHING for i, name in void.items() if name == word and i in range(256)),
+        None,
+    )
     table, ambiguous, missing = np.zeros(len(space), np.uint8), [], []
     example: dict[str, int] = {}
     for place, name in enumerate(space.classes):

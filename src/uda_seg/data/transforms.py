@@ -135,8 +135,11 @@ def resized_mask(mask: np.ndarray, size: Size) -> np.ndarray:
     """(H, W) ids or metres to (height, width): the pixel nearest to each new pixel's centre."""
     if mask.shape == tuple(size):
         return mask
+    kind = mask.dtype
+    if kind.itemsize == 8:  # OpenCV would cut ids of 64 bits down to 32
+        mask = mask.view(np.float64)
     # INTER_NEAREST takes upper left corners: half a pixel off from the image.
-    return cv2.resize(mask, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT)
+    return cv2.resize(mask, (size[1], size[0]), interpolation=cv2.INTER_NEAREST_EXACT).view(kind)
 
 
 def resize(size: Size) -> Callable[..., Item]:

@@ -6,11 +6,8 @@ Layout: `rgb/rgb_NNNN.png`, `ss/ss_NNNN.png`, 0001 to 7539; labels have Cityscap
 
 from pathlib import Path
 
-import numpy as np
-
 from uda_seg.data.base import FileDataset, Files, Sample, folder_of
 from uda_seg.data.classes import CITYSCAPES_TRAIN_IDS
-from uda_seg.data.files import read_raw
 from uda_seg.data.writing import raw_ids, save_ids, save_image
 from uda_seg.errors import DataError
 
@@ -37,15 +34,6 @@ class UrbanSyn(FileDataset):
         image = root / "rgb" / f"rgb_{number + 1:04d}.png"
         save_image(image, sample.image)
         save_ids(_label(root, image), raw_ids(sample.label, cls.classes, void=19))
-
-    def read_label(self, path: Path) -> np.ndarray:
-        """Its ids are "in greyscale": one channel, or several that are equal."""
-        raw = read_raw(path)
-        if raw.ndim == 2:
-            return raw
-        if (raw[..., :3] != raw[..., :1]).any():
-            raise DataError(f"{path}: has colours where ids should be; take ss, not ss_colour")
-        return np.ascontiguousarray(raw[..., 0])
 
 
 def _label(root: Path, image: Path) -> Path:

@@ -74,6 +74,8 @@ def renamed(dataset: Dataset, ids: Sequence[int]) -> str | None:
     names = {i: name for i, name in sorted(dataset.classes.items())}
     if dataset.option_for({}) is None or len(ids) != len(names) or set(ids) == set(names):
         return None
+    if not all(i in range(256) for i in ids):  # nothing that could be named
+        return None
     kept = {i: names[i] for i in ids if i in names}
     if [i - 1 for i in ids] == list(names):  # counted from one
         kept = {}
@@ -115,7 +117,9 @@ def members(dataset: Dataset, labels: Mapping[int, Thirds]) -> Iterator[tuple[Da
         yield dataset, merged(labels.values())
         return
     for name, member in dataset.datasets.items():
-        raw = {int(new): i for i, new in reversed(list(enumerate(dataset.renumber[name].table)))}
+        renumber = dataset.renumber[name]
+        raw = {new: i for i, new in renumber.wide.items()}
+        raw |= {int(new): i for i, new in reversed(list(enumerate(renumber.table)))}
         own = [label for index, label in labels.items() if dataset.place(index)[0] == name]
         thirds = [{raw[i]: counts for i, counts in label.items()} for label in own]
         yield from members(member, dict(enumerate(thirds)))
