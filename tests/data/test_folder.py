@@ -53,6 +53,9 @@ def folder(root: Path, split: str = "train", **given: Any) -> Folder:
         "colours": {},
         "void_colours": {},
         "split_list": None,
+        "divide": None,
+        "divide_all": False,
+        "upright": False,
     }
     return Folder(str(root), split, **(keys | given))
 
@@ -202,6 +205,14 @@ def test_a_class_goes_before_the_usual_void(city: Path) -> None:
             {"classes": {}, "colours": {"road": [1, 2, 3], "sky": [1, 2, 3]}},
             ["sky and road are both [1, 2, 3]"],
         ),
+        (
+            {"classes": {}, "colours": {"road": [[1, 2, 3], [4, 5, 6]], "sky": [4, 5, 6]}},
+            ["sky and road are both [4, 5, 6]"],
+        ),
+        ({"classes": {}, "colours": {"road": [[1, 2, 3], [4, 5]]}}, ["[4, 5] is no colour"]),
+        ({"classes": {}, "colours": {"road": [[1, 2, 3], 4]}}, ["is no colour", "several such"]),
+        ({"classes": {}, "colours": {"road": []}}, ["colours.road: [] is no colour"]),
+        ({"classes": {}, "colours": COLOURS, "divide": 1000}, ["only ids are divided"]),
     ],
 )
 def test_every_mistake_is_named(city: Path, given: dict[str, Any], words: list[str]) -> None:

@@ -1,5 +1,6 @@
 """Anyone's own images and masks: a YAML of ten lines says where they lie and what is in them."""
 
+import hashlib
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -9,13 +10,12 @@ import numpy as np
 
 from uda_seg.data.base import FileDataset, Files
 from uda_seg.data.colours import ColourTable
-from uda_seg.data.files import read_colours, read_ids, read_rgb
+from uda_seg.data.files import read_colours
 from uda_seg.data.image_lists import Found, listed
+from uda_seg.data.label_ids import divided, whole
+from uda_seg.data.mask_names import Colours, Names, colours_of_names, ignored, names_of_ids
 from uda_seg.data.spelling import Spelling, find_folder
 from uda_seg.errors import ConfigError, DataError
-
-Names = Mapping[Any, str]
-Colours = Mapping[str, Sequence[int]]
 
 
 class Folder(FileDataset):
@@ -30,16 +30,21 @@ class Folder(FileDataset):
             without a dot.
         label_name: of a mask, with that {stem}.
         classes: id in the masks -> name.
-        void: id -> name of what does not count, or a list of such ids; `classes` goes before it.
-            None: 255.
-        colours: name -> (red, green, blue), in place of `classes`.
+        void: id -> name of what does not count, or a list of such ids, any whole numbers; `classes`
+            goes before it. None: 255.
+        colours: name -> (red, green, blue) or several of them, in place of `classes`.
         void_colours: colours of what does not count.
         split_list: text file below root with the names of a split's images, as
             `data/image_lists.py` reads them, such as ImageSets/Segmentation/{split}.txt; None: all
             images are its.
+        divide: for masks of class * 1000 + number of an instance: 1000; None for others. Ids below
+            it are classes themselves, as in Cityscapes' instanceIds; negative ones stay.
+        divide_all: ids below `divide` are divided too, and so are class 0.
+        upright: turn images and masks as their EXIF says. Without labels they always are.
     """
 
     cure_of_strange_ids = "add them to `classes`, or to `void` if they do not count"
+    cure_of_instance_ids = "set divide: {}"
 
     def __init__(
         self,
@@ -54,9 +59,16 @@ class Folder(FileDataset):
         colours: Colours,
         void_colours: Colours,
         split_list: str | None,
+        divide: int | None,
+        divide_all: bool,
+        upright: bool,
     ) -> None:
         self.has_labels = labels is not None
+        self.upright = upright or not self.has_labels
+        self.divide, self.divide_all = divide, divide_all
+        self.cure_of_turned = "set upright: " + ("false" if upright else "true")
         self.table: ColourTable | None = None
+        self.painted: dict[tuple[int, int, int], int] = {}
         if classes and colours:
             raise ConfigError(
                 "classes and colours are both given; keep classes when the masks hold ids, "
@@ -67,12 +79,17 @@ class Folder(FileDataset):
                 "classes: missing; name what is in the masks: classes: {0: road, 1: my class}, "
                 "or colours: {road: [128, 64, 128]} for painted ones"
             )
+        if divide and colours:
+            raise ConfigError("divide and colours are both given; only ids are divided")
         if colours:
-            self._paint(_colours("colours", colours), _colours("void_colours", void_colours))
+            self._paint(
+                colours_of_names("colours", colours),
+                colours_of_names("void_colours", void_colours),
+            )
         else:
-            self.classes = _names("classes", classes)
-            ignored = _names("void", _ignored(void)).items()
-            self.void = {i: name for i, name in ignored if i not in self.classes}
+            self.classes = names_of_ids("classes", classes)
+            left_out = names_of_ids("void", ignored(void)).items()
+            self.void = {i: name for i, name in left_out if i not in self.classes}
         _check_pattern("image_name", image_name, "{stem}")
         _check_pattern("label_name", label_name, "{stem}")
         found = self._images(_below(root, split, "images", images), image_name)
@@ -91,25 +108,25 @@ class Folder(FileDataset):
         super().__init__(root, files)
 
     def _paint(self, counting: dict[str, Any], ignored: dict[str, Any]) -> None:
-        """Numbers the colours: classes first."""
+        """Numbers the names: classes first."""
         everything = [*counting.items(), *ignored.items()]
         if len(everything) > 256:
             raise ConfigError(f"colours: {len(everything)} are too many; there may be 256")
-        ids: dict[Any, int] = {}
-        for number, (name, colour) in enumerate(everything):
-            if colour in ids:
-                twin = everything[ids[colour]][0]
-                raise ConfigError(f"colours: {name} and {twin} are both {list(colour)}")
-            ids[colour] = number
-        self.table, self.ids_in_files = ColourTable(ids), False
+        ids: dict[tuple[int, int, int], int] = {}
+        for number, (name, colours) in enumerate(everything):
+            for colour in colours:
+                twin = everything[ids.setdefault(colour, number)][0]
+                if ids[colour] != number:
+                    raise ConfigError(f"colours: {name} and {twin} are both {list(colour)}")
+        self.table, self.painted, self.ids_in_files = ColourTable(ids), ids, False
         names = dict(enumerate(name for name, _ in everything))
         self.classes = {i: name for i, name in names.items() if i < len(counting)}
         self.void = {i: name for i, name in names.items() if i >= len(counting)}
 
     def identity(self, index: int) -> str:
-        """Of colours too, whose order tells their ids; and without labels, images are turned."""
-        colours = f" {self.classes} {self.void}" if self.table else ""
-        return f"{super().identity(index)} {self.has_labels}{colours}"
+        """Of what decides which pixels and ids are read, too."""
+        ways = f"{self.upright} {self.divide} {self.divide_all} {self.painted}"
+        return hashlib.sha256(f"{super().identity(index)} {ways}".encode()).hexdigest()
 
     def option_for(self, classes: Mapping[int, str], void: Collection[int] = ()) -> str | None:
         if self.table is not None:
@@ -117,11 +134,13 @@ class Folder(FileDataset):
         named = ", ".join(f"{i}: {name}" for i, name in sorted(classes.items()))
         return f"classes: {{{named}}}" + (f" and void: {sorted(void)}" if void else "")
 
-    def read_image(self, path: Path) -> np.ndarray:
-        return read_rgb(path, upright=not self.has_labels)
-
     def read_label(self, path: Path) -> np.ndarray:
-        return read_ids(path) if self.table is None else self.table(read_colours(path), path)
+        if self.table is not None:
+            return self.table(read_colours(path, self.upright), path)
+        label = super().read_label(path)
+        if self.divide is None:
+            return label
+        return divided(whole(path, label), self.divide, self.divide_all)
 
     def _images(self, folder: Path, pattern: str) -> list[Found]:
         wanted = re.compile(
@@ -147,49 +166,6 @@ class Folder(FileDataset):
         return f"{files.image}: has no {field}" + (
             where + "to how the files are called" if files.label else "; set labels= to its folder"
         )
-
-
-def _ignored(given: Names | Sequence[int] | None) -> Names:
-    """A list of ids, or one id, needs no names."""
-    if given is None:
-        return {255: "void"}
-    if isinstance(given, Mapping):
-        return given
-    listed = given if isinstance(given, Sequence) and not isinstance(given, str) else [given]
-    return dict.fromkeys(listed, "void")
-
-
-def _names(key: str, given: Names) -> dict[int, str]:
-    """Ids as whole numbers: on the command line they arrive as text."""
-    names = {}
-    for identifier, name in given.items():
-        text = str(identifier)
-        if not (text.isdecimal() and int(text) < 256):
-            raise ConfigError(
-                f"{key}: {text!r} is no id; write the masks' whole numbers, 0 to 255, before the "
-                f"names: {key}: {{0: road}}"
-            )
-        names[int(text)] = _name(f"{key}.{text}", name)
-    return names
-
-
-def _colours(key: str, given: Colours) -> dict[str, Any]:
-    colours = {}
-    for name, colour in given.items():
-        three = isinstance(colour, Sequence) and len(colour) == 3
-        if not (three and all(type(part) is int and 0 <= part < 256 for part in colour)):
-            raise ConfigError(
-                f"{key}.{name}: {colour} is no colour; write red, green and blue as three whole "
-                "numbers, 0 to 255: [128, 64, 128]"
-            )
-        colours[_name(key, name)] = tuple(colour)
-    return colours
-
-
-def _name(key: str, name: Any) -> str:
-    if isinstance(name, str) and name.strip():
-        return name
-    raise ConfigError(f'{key}: {name!r} is no name; write text, in quotes if need be: "yes"')
 
 
 def _check_pattern(key: str, pattern: str, needed: str = "") -> None:
