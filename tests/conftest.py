@@ -3,15 +3,16 @@
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from omegaconf import DictConfig, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 from PIL import Image
 
 from uda_seg.batch import IGNORE, Batch, Source, Target
+from uda_seg.config import conf_folder
 from uda_seg.overrides import check
 
 torch.set_num_threads(1)  # on a shared 2-core machine: seconds instead of minutes
@@ -133,3 +134,11 @@ def write_camvid(
 @pytest.fixture
 def camvid(tmp_path: Path) -> Path:
     return write_camvid(tmp_path / "camvid")
+
+
+def folder_keys() -> dict[str, Any]:
+    """What the YAML of `folder` gives its constructor, but for the root."""
+    node = OmegaConf.to_container(OmegaConf.load(conf_folder() / "target/folder.yaml"))
+    assert isinstance(node, dict)
+    others = {"root", *node["_config_only_"]}
+    return {str(key): node[key] for key in node if str(key)[0] != "_" and key not in others}

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import folder_keys
 from omegaconf import OmegaConf
 
 from uda_seg.data.folder import Folder
@@ -43,21 +44,8 @@ def city(tmp_path: Path) -> Path:
 
 
 def folder(root: Path, split: str = "train", **given: Any) -> Folder:
-    keys = {
-        "images": "images/{split}",
-        "labels": "masks/{split}",
-        "image_name": "{stem}.*",
-        "label_name": "{stem}.png",
-        "classes": {0: "road", 1: "sidewalk", 2: "my class"},
-        "void": {255: "void"},
-        "colours": {},
-        "void_colours": {},
-        "split_list": None,
-        "divide": None,
-        "divide_all": False,
-        "upright": False,
-    }
-    return Folder(str(root), split, **(keys | given))
+    keys = {"labels": "masks/{split}", "classes": {0: "road", 1: "sidewalk", 2: "my class"}}
+    return Folder(str(root), split, **(folder_keys() | keys | given))
 
 
 def checked(root: Path, own: Path, *arguments: str, group: str = "target") -> Checked:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import folder_keys
 
 from uda_seg.data.base import Dataset
 from uda_seg.data.carla import CARLA, EarlierCARLA
@@ -41,10 +42,8 @@ def folder(root: Path, masks: Sequence[np.ndarray], classes: dict[int, str], **k
     for number, mask in enumerate(masks):
         save_image(root / f"images/{number}.png", np.zeros((*mask.shape, 3), np.uint8))
         save_ids(root / f"labels/{number}.png", mask)
-    settings = {"images": "images", "labels": "labels", "image_name": "{stem}.*"}
-    settings |= {"label_name": "{stem}.png", "void": None, "colours": {}, "void_colours": {}}
-    settings |= {"split_list": None}
-    return Folder(str(root), "all", classes=classes, **{**settings, **keys})
+    settings = folder_keys() | {"images": "images", "labels": "labels", "classes": classes}
+    return Folder(str(root), "all", **(settings | keys))
 
 
 def look(dataset: Dataset, skip: bool = False) -> None:

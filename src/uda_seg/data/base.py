@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from uda_seg.data.files import load, read_ids, read_rgb
-from uda_seg.data.formats import orientation_of
+from uda_seg.data.files import read_ids, read_rgb
+from uda_seg.data.fit import check_size
 from uda_seg.data.label_ids import whole
 from uda_seg.data.listing import Listing, walk
 from uda_seg.data.spelling import Spelling, absent, broken_link, folder_of, is_broken, real_paths
@@ -282,12 +282,4 @@ class FileDataset(Dataset):
         return f"{files.image}: has no {field}{where}"
 
     def _same_size(self, path: Path, array: np.ndarray, files: Files, image: np.ndarray) -> None:
-        if array.shape == image.shape[:2]:
-            return
-        cure = "take both from one release"
-        if array.shape == image.shape[1::-1] and orientation_of(load(files.image)) != 1:
-            cure = f"the image's EXIF says that it is to be turned: {self.cure_of_turned}"
-        raise DataError(
-            f"{path}: is {array.shape[1]}x{array.shape[0]} pixels, "
-            f"but its image {files.image.name} is {image.shape[1]}x{image.shape[0]}; {cure}"
-        )
+        check_size(path, array, files.image, image, self.cure_of_turned)
