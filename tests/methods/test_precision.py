@@ -14,7 +14,10 @@ from test_all_methods import NAMES, make
 from uda_seg.adaptation import Adaptation
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation.inference import Inference
+from uda_seg.networks.prediction import Prediction
 from uda_seg.optimization import JointOptimizer, polynomial
+from uda_seg.parts import clusters
+from uda_seg.parts.pooling import RegionPooling
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:You defined a `validation_step`"),
@@ -59,6 +62,8 @@ def test_every_player_of_every_method_moves(name: str) -> None:
         method = deepcopy(made)
         module = train(method, 1, clip_norm=1.0, **precision)
         assert all(loss.isfinite() for loss in module.last_losses.values())
+        kinds = {name: loss.dtype for name, loss in module.last_losses.items()}
+        assert set(kinds.values()) == {torch.float32}, kinds
         for player, network in method.players().items():
             moved = [not torch.equal(p, start[k]) for k, p in named(method, network)]
             assert any(moved), player
@@ -126,3 +131,23 @@ def test_weights_in_16_bits_are_not_offered() -> None:
     assert torch.equal(weight - weight * 1e-3, weight)
     with pytest.raises(ConfigError, match="32-true, 16-mixed, bf16-mixed"):
         compose("train", ["trainer.precision=bf16-true"])
+
+
+def test_what_is_counted_and_compared_is_so_in_32_bits() -> None:
+    """Scores of regions and distances between features, which autocast would round to 8 bits."""
+    torch.manual_seed(0)
+    probabilities = torch.rand(2, 3, 8, 8)
+    pooling = RegionPooling(stride=1, grids=[1, 2], fractions=[0.1, 0.5], form="top")
+    features = torch.nn.functional.normalize(torch.randn(500, 16), dim=1)
+    centres = features[:200] + 0.01 * torch.randn(200, 16)
+    logits = torch.tensor([9.0, 0.0, 0.0]).view(1, 3, 1, 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        rounded = pooling.scores(probabilities), clusters.nearest(features, centres)
+        prediction = Prediction(logits.bfloat16(), features, logits.half(), logits.double())
+    assert torch.equal(rounded[1], clusters.nearest(features, centres))
+    for ours, exact in zip(rounded[0], pooling.scores(probabilities), strict=True):
+        assert torch.equal(ours.first, exact.first)
+        assert torch.equal(ours.rest, exact.rest)
+    assert 0 < float(1 - prediction.logits.softmax(1).max()) < 1e-3
+    assert prediction.required("auxiliary_logits").dtype == torch.float32
+    assert prediction.required("depth").dtype == torch.float64  # exact enough as it is

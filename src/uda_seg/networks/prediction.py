@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from uda_seg.errors import ConfigError
@@ -9,6 +10,10 @@ from uda_seg.errors import ConfigError
 
 @dataclass
 class Prediction:
+    """All but the features have 32 bits at least, in mixed precision too: bfloat16 rounds 0.999 to
+    1, and what losses make of 1 - p then is nothing, or everything.
+    """
+
     logits: Tensor
     """(B, C, H, W) at the image's size."""
     features: Tensor
@@ -18,6 +23,13 @@ class Prediction:
     depth: Tensor | None = None
     """(B, 1, H, W) in [0, 1], inverse depth, when the network has a depth head. Bounded: what a
     discriminator sees must not run away."""
+
+    def __post_init__(self) -> None:
+        self.logits = _exact(self.logits)
+        if self.auxiliary_logits is not None:
+            self.auxiliary_logits = _exact(self.auxiliary_logits)
+        if self.depth is not None:
+            self.depth = _exact(self.depth)
 
     def required(self, name: str) -> Tensor:
         """`auxiliary_logits` or `depth`, for a method that cannot do without.
@@ -39,3 +51,7 @@ HEADS = {
     ),
     "depth": ("depth", "set method.geometry=false, or choose a backbone that has one"),
 }
+
+
+def _exact(maps: Tensor) -> Tensor:
+    return maps.float() if maps.dtype in (torch.bfloat16, torch.float16) else maps

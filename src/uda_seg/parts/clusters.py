@@ -73,10 +73,11 @@ def nearest(features: Tensor, centres: Tensor) -> Tensor:
     """
     # |f - c|^2 without |f|^2, which is the same for all centres.
     squares = centres.square().sum(1)
-    chosen = [
-        torch.addmm(squares, chunk, centres.T, alpha=-2).argmin(1)
-        for chunk in features.split(CHUNK)
-    ]
+    with torch.autocast(features.device.type, enabled=False):  # it would round the distances
+        chosen = [
+            torch.addmm(squares, chunk, centres.T, alpha=-2).argmin(1)
+            for chunk in features.split(CHUNK)
+        ]
     return torch.cat(chosen)
 
 

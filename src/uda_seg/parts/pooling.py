@@ -69,7 +69,9 @@ class RegionPooling:
         regions = split(probabilities, grid)
         ordered = regions.sort(dim=-1, descending=True).values
         weights = self.weights(regions.shape[-1]).to(ordered)
-        return Scores(*torch.einsum("bcyxn,sfn->sbcfyx", ordered, weights))
+        # Mixed precision would round the sums to eight bits, and 0.999 to 1.
+        with torch.autocast(ordered.device.type, enabled=False):
+            return Scores(*torch.einsum("bcyxn,sfn->sbcfyx", ordered, weights))
 
     def counts(self, positions: int) -> Tensor:
         """(fractions,) long: how many of a region's positions a fraction is; at least one."""
