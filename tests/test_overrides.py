@@ -31,6 +31,7 @@ def complaints(*arguments: str, multirun: bool = False, verb: str = "train") -> 
         ("trainer.steps=1e5", ["whole number"]),
         ("trainer.steps=null", ["whole number"]),
         ("trainer.steps=0", ["at least 1"]),
+        ("trainer.clip_norm=0", ["at least 1e-06"]),
         ("trainer.precision=fp16", ["choose from 32-true"]),
         ("trainer.progress=1", ["true or false"]),
         ("trainer.optimizer=x", ["unknown key"]),
