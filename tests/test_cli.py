@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 import types
 from collections.abc import Callable
 from pathlib import Path
@@ -125,19 +127,30 @@ def test_a_defect_ends_with_a_traceback(call: Outcome, capsys: pytest.CaptureFix
     assert "ZeroDivisionError" in (folders()[0] / "train.log").read_text()
 
 
-def test_an_interrupt_tells_how_to_go_on(call: Outcome, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_tells_how_to_go_on(
+    number: int, call: Outcome, capsys: pytest.CaptureFixture[str]
+) -> None:
     def job(config: Any, folder: Path) -> None:
-        raise KeyboardInterrupt
+        os.kill(os.getpid(), number)
+        time.sleep(9)
 
-    def as_lightning_does(config: Any, folder: Path) -> None:
-        try:
-            raise KeyboardInterrupt
-        except KeyboardInterrupt:
-            sys.exit(1)
+    def later(config: Any, folder: Path) -> None:
+        (folder / "checkpoints").mkdir()
+        (folder / "checkpoints" / "last.ckpt").touch()
+        job(config, folder)
 
-    for one in (job, as_lightning_does):
-        assert call(one, *SMALL) == 130
-        assert "resume=auto" in capsys.readouterr().err
+    before = signal.signal(number, lambda *_: None)  # in the background they may be ignored
+    try:
+        assert call(job, *SMALL) == 128 + number
+        assert "stopped; go on with: python -m uda_seg" in (said := capsys.readouterr()).err
+        assert "resume=auto" in said.err
+        assert call(later, *SMALL, "resume=auto") == 128 + number
+        assert f"resume={folders()[-1].absolute()}\n" in (said := capsys.readouterr()).err
+        assert "resume=auto" not in said.err
+        assert "Traceback" not in said.err
+    finally:
+        signal.signal(number, before)
 
 
 def test_a_sweep_has_a_folder_for_each_job_and_outlives_a_failure(

@@ -5,29 +5,55 @@ are answered at once.
 """
 
 import argparse
-import shlex
+import os
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from uda_seg import __version__, help
 from uda_seg.errors import UserError
+from uda_seg.runs import files, stopping
+from uda_seg.runs.stopping import FOLDER_VARIABLE
 
 
 def main() -> None:
     """The console script `uda-seg`."""
     try:
-        code = _main(sys.argv[1:])
+        with stopping.StopRequest():
+            stopping.end_with_parent()
+            code = _main(sys.argv[1:])
     except UserError as error:
-        print(f"uda-seg: {error}", file=sys.stderr)
+        _say(str(error))
         code = error.exit_code
+    except stopping.Stopped as stop:
+        code = _stopped(stop)
     except KeyboardInterrupt:
-        code = _interrupted()
-    except SystemExit as stop:
-        # Lightning turns Ctrl-C into exit code 1 once it has tidied up.
-        if not isinstance(stop.__context__, KeyboardInterrupt):
+        code = _stopped(stopping.Stopped(signal.SIGINT))
+    except OSError as error:
+        told = files.explained(error)
+        if told is None:
             raise
-        code = _interrupted()
+        _say(str(told))
+        code = told.exit_code
     sys.exit(code)
+
+
+def _say(words: str) -> None:
+    with suppress(OSError):  # the terminal may be gone, or the disk that stderr goes to full
+        print(f"uda-seg: {words}", file=sys.stderr, flush=True)
+
+
+def _stopped(stop: stopping.Stopped) -> int:
+    """The exit code. Lightning's ranks are silent, and end well: it would kill the first one."""
+    if int(os.environ.get("LOCAL_RANK", 0)) and FOLDER_VARIABLE in os.environ:
+        return 0
+    words = stop.words
+    if words is None:
+        words = f"stopped; go on with: {stopping.command_to_go_on()}"
+    if words:
+        _say(words)
+    return 128 + stop.number
 
 
 def _main(arguments: list[str]) -> int:
@@ -90,15 +116,6 @@ def _flags(options: argparse.Namespace) -> list[str]:
         if getattr(options, name) is not None:
             flags += [f"--{name.replace('_', '-')}", getattr(options, name)]
     return [*flags, "--resolve"] if options.resolve else flags
-
-
-def _interrupted() -> int:
-    words = [word for word in sys.argv[1:] if not word.startswith("resume=")]
-    if not words or words[0] == "train" or "=" in words[0] or words[0].startswith("-"):
-        words.append("resume=auto")
-    line = shlex.join(["python", "-m", "uda_seg", *words])
-    print(f"\nuda-seg: stopped; go on with: {line}", file=sys.stderr)
-    return 130
 
 
 if __name__ == "__main__":

@@ -9,17 +9,16 @@ import time
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 from uda_seg.comparison import Job, read
 from uda_seg.errors import UserError
 from uda_seg.runs import files
+from uda_seg.runs.stopping import PARENT, PATIENCE, Stopped, StopRequest
 
 log = logging.getLogger(__name__)
 
-PATIENCE = 30.0
-"""Seconds a run has to end by itself when it is told to stop."""
+STOPPING = "stops the runs and lets them save; once more ends them at once"
 
 
 class RunError(UserError):
@@ -53,7 +52,7 @@ class Process:
                 stdout=output,
                 stderr=None if shown else subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env=os.environ | environment,
+                env=os.environ | environment | {PARENT: str(os.getpid())},
                 start_new_session=True,
             )
 
@@ -99,32 +98,6 @@ class Running(Process):
         return read(self.job.folder / "progress.json")
 
 
-class StopRequest:
-    """Notes SIGTERM and SIGHUP instead of dying of them, so that children can be stopped first.
-
-    A signal that is ignored, as SIGHUP under nohup, stays so.
-    """
-
-    def __init__(self) -> None:
-        self.number: int | None = None
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> "StopRequest":
-        numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
-        for number in filter(None, numbers):
-            if signal.getsignal(number) != signal.SIG_IGN:
-                with contextlib.suppress(ValueError):  # only the main thread may
-                    self._before[number] = signal.signal(number, self._note)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _note(self, number: int, _: FrameType | None) -> None:
-        self.number = number
-
-
 def run_all(
     pending: Sequence[Job], at_once: int, threads: int, failed: dict[Path, str]
 ) -> Generator[list[Running], None, None]:
@@ -141,15 +114,14 @@ def run_all(
         failed: folder -> why, of jobs that cannot be started from; more are added here.
 
     Raises:
-        SystemExit: this process was told to end (SIGTERM, SIGHUP); the runs have been stopped.
+        Stopped: this process was asked to end; the runs have saved and are stopped.
     """
     waiting, running = list(pending), list[Running]()
-    with StopRequest() as stop:
+    with StopRequest(patient=True, words=STOPPING) as stop:
         try:
             while waiting or running:
                 if stop.number is not None:
-                    log.warning("told to end; the runs are stopped, the same command goes on")
-                    raise SystemExit(128 + stop.number)
+                    raise Stopped(stop.number)
                 running = list(_still(running, failed))
                 waiting = list(_possible(waiting, failed))
                 busy = {one.job.folder for one in running} | {job.folder for job in waiting}
@@ -164,15 +136,18 @@ def run_all(
 
 
 def stop_all(running: Sequence[Process]) -> None:
-    """Asks all to end, waits, and ends those that do not."""
+    """Asks all to end, waits, and ends those that do not; all at once at a second signal."""
     alive = [one for one in running if not one.ended()]
-    for one in alive:
-        one.process.terminate()
-    deadline = time.monotonic() + PATIENCE
-    for one in alive:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            one.process.wait(max(0.0, deadline - time.monotonic()))
-        one.kill()
+    try:
+        for one in alive:
+            one.process.terminate()
+        deadline = time.monotonic() + PATIENCE
+        for one in alive:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                one.process.wait(max(0.0, deadline - time.monotonic()))
+    finally:
+        for one in alive:
+            one.kill()
 
 
 def _still(running: Sequence[Running], failed: dict[Path, str]) -> Iterator[Running]:

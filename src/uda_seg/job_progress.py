@@ -11,6 +11,7 @@ from rich.text import Text
 
 from uda_seg.comparison import Job
 from uda_seg.job_processes import Running, run_all
+from uda_seg.runs.stopping import Stopped, command_to_go_on
 
 FIRST = 20
 """Steps before a run's speed says something: the first ones draw images and warm caches."""
@@ -26,7 +27,25 @@ def watch(
     """Runs what is pending of all that is wanted; fills `failed` as `run_all` does.
 
     `threads` of None shares the machine's cores out among the runs.
+
+    Raises:
+        Stopped: it was asked to end, and says how far it is.
     """
+    try:
+        _watch(wanted, pending, at_once, threads, failed)
+    except Stopped as stop:
+        done = sum(job.done for job in wanted)
+        words = f"stopped; {done} of {len(wanted)} runs are done, those under way were saved"
+        raise Stopped(stop.number, f"{words}; go on with: {command_to_go_on()}") from stop
+
+
+def _watch(
+    wanted: Sequence[Job],
+    pending: Sequence[Job],
+    at_once: int,
+    threads: int | None,
+    failed: dict[Path, str],
+) -> None:
     threads = threads or max(1, (os.cpu_count() or 1) // at_once)
     columns = (TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.fields[said]}"))
     told = set(failed)

@@ -7,6 +7,7 @@ import shlex
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,12 +22,10 @@ from uda_seg.composition import without_hydra
 from uda_seg.config import conf_folder, plain
 from uda_seg.errors import ConfigError, UserError
 from uda_seg.overrides import Checked
-from uda_seg.runs import identity, lock, place
+from uda_seg.runs import files, identity, lock, place
+from uda_seg.runs.stopping import FOLDER_VARIABLE, PARENT, Stopped, command_to_go_on
 from uda_seg.sweeps import folder as sweep_folder
 from uda_seg.sweeps.conclusion import conclude
-
-FOLDER_VARIABLE = "UDA_SEG_RUN_FOLDER"
-"""Tells the ranks that Lightning starts where the first one writes."""
 
 
 @dataclass
@@ -56,18 +55,32 @@ class Job:
             finally:
                 if self.multirun:
                     lock.unlock(self.folder)
-        except UserError as error:
-            _to_log(self.folder)
-            print(f"uda-seg: {error}", file=sys.stderr, flush=True)
-            code, words = error.exit_code, str(error)
+        except Stopped as stop:
+            if stop.words is None and run_folder.begun(self.folder):
+                stop.words = f"stopped; go on with: {command_to_go_on(self.folder)}"
+            _to_log(self.folder, f"{stop.words or 'stopped'}\n")
+            raise
         except Exception as error:
-            _to_log(self.folder)
-            traceback.print_exc()
+            self.codes.append(self._complain(error))
+            return float("nan")  # a sweeper takes it for a failed trial
+
+    def _complain(self, error: Exception) -> int:
+        """Shows an error, a mistake of the user or a full disk in words; the exit code."""
+        told = files.explained(error) if isinstance(error, OSError) else error
+        _to_log(self.folder, traceback.format_exc())
+        if isinstance(told, UserError):
+            code, words = told.exit_code, str(told)
+            if isinstance(told, files.WriteError) and run_folder.begun(self.folder):
+                words += f"; go on with: {command_to_go_on(self.folder)}"
+        else:
             code, words = 1, f"{type(error).__name__}: {error}"
+        with suppress(OSError):  # of a full disk that stderr goes to
+            known = isinstance(told, UserError)
+            print(f"uda-seg: {words}" if known else traceback.format_exc(), file=sys.stderr)
         if sweep_folder.is_job(self.folder):  # of a sweep of another process, or machine, maybe
-            sweep_folder.failed(self.folder, code, words)
-        self.codes.append(code)
-        return float("nan")  # a sweeper takes it for a failed trial
+            with suppress(OSError):
+                sweep_folder.failed(self.folder, code, words)
+        return code
 
     def _run(self, config: DictConfig) -> float | None:
         config = config.copy()
@@ -84,6 +97,7 @@ class Job:
         OmegaConf.set_readonly(config, True)
         if not cluster.rank():
             os.environ[FOLDER_VARIABLE] = str(self.folder)
+            os.environ[PARENT] = str(os.getpid())
         command: Callable[..., float | None]
         command = importlib.import_module(f"uda_seg.commands.{self.verb}").run
         _quieten_lightning()
@@ -128,11 +142,11 @@ def _quieten_lightning() -> None:
         logging.getLogger(name).setLevel(logging.WARNING)
 
 
-def _to_log(folder: Path) -> None:
+def _to_log(folder: Path, text: str) -> None:
     """The console has the message; the log keeps the traceback for whoever looks for it."""
     if folder.is_dir() and folder.resolve() != Path.cwd():  # some commands have no folder
-        with open(folder / "train.log", "a", encoding="utf-8") as file:
-            file.write(traceback.format_exc())
+        with suppress(OSError), open(folder / "train.log", "a", encoding="utf-8") as file:
+            file.write(text)
 
 
 def launch(verb: str, checked: Checked, flags: list[str], multirun: bool, show: bool) -> int:
@@ -156,14 +170,18 @@ def launch(verb: str, checked: Checked, flags: list[str], multirun: bool, show: 
         added, folder = _folder(verb, checked)
         overrides += added
     job = Job(verb, sys.argv, multirun)
-    sys.argv = [sys.argv[0], *flags, *overrides]
+    sys.argv, sweep = [sys.argv[0], *flags, *overrides], folder if multirun else None
     try:
         hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=verb)(job)()
+    except Stopped as stop:
+        if sweep is not None:
+            conclude(sweep, verb == "train")
+            raise Stopped(stop.number, "") from stop
+        raise
     finally:
         sys.argv = job.arguments
         if folder is not None:
             lock.unlock(folder)
-    sweep = folder if multirun else None
     if sweep is not None:
         job.codes.append(conclude(sweep, verb == "train"))
     return max(job.codes, default=0)
@@ -194,6 +212,7 @@ def _folder(verb: str, checked: Checked) -> tuple[list[str], Path | None]:
         folder = run_folder.reserve(folder)
     own = folder.resolve() != Path.cwd()
     if own:
+        files.check_writable(folder)
         lock.lock(folder)
     added = [] if given else [f"{key}={_quoted(str(folder))}"]
     return added, folder if own else None
@@ -234,6 +253,7 @@ def _sweep(verb: str, checked: Checked) -> tuple[list[str], Path]:
     if not given and "${now:" in _written(config, "sweep"):
         folder = run_folder.reserve(folder)
     _check_sweep(folder, of_sweep, resume)
+    files.check_writable(folder)
     lock.lock(folder)
     sweep_folder.begin(
         folder,

@@ -22,6 +22,7 @@ from uda_seg.data.cache import Cached
 from uda_seg.data.first_look import spread
 from uda_seg.data.stores import Disk, StoreError
 from uda_seg.errors import CheckError, ConfigError, DataError
+from uda_seg.runs.stopping import in_worker
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +125,9 @@ def fill(parts: Sequence[Part], workers: int) -> None:
                 continue
             task = bars.add_task(part.title, total=len(part.lacking), rate="")
             start = drawn = time.monotonic()
-            loader = DataLoader(Filling(part), batch_size=None, num_workers=workers)
+            loader = DataLoader(
+                Filling(part), batch_size=None, num_workers=workers, worker_init_fn=in_worker
+            )
             for done, error in enumerate(loader, 1):
                 if isinstance(error, StoreError):
                     raise error

@@ -1,7 +1,10 @@
 """SLURM, by its environment variables: folders, ranks, requeued runs, what does not fit."""
 
 import os
+import signal
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,9 +13,12 @@ import pytest
 from sweeps.quick_training import KEY, a_sweep, a_training, jobs  # noqa: F401 (fixtures)
 
 from uda_seg import cluster
-from uda_seg.callbacks.requeue import EVERY, Requeue, RequeuedError
+from uda_seg.callbacks import Checkpoints, Stop, stop_request
+from uda_seg.callbacks.requeue import RequeuedError
+from uda_seg.callbacks.stop import EVERY
 from uda_seg.errors import ConfigError
 from uda_seg.overrides import check
+from uda_seg.scoring import Scoreboard
 
 TASK = {
     "SLURM_JOB_ID": "4242",
@@ -136,59 +142,49 @@ def test_processes_of_torchrun_have_one_folder(slurm, sweep, training, monkeypat
 
 
 class Trainer(SimpleNamespace):
-    def save_checkpoint(self, path: Path) -> None:
+    def save_checkpoint(self, path: Path, weights_only: bool) -> None:
         path.parent.mkdir(parents=True)
         path.write_text(f"step {self.global_step}")
 
 
-def told(tmp_path: Path, world_size: int = 1, agreed: bool = True) -> tuple[Requeue, Trainer]:
-    strategy = SimpleNamespace(reduce_boolean_decision=lambda decision, all: agreed)
+@contextmanager
+def told(tmp_path: Path, world_size: int = 1, agreed: int = 0) -> Iterator[tuple[Stop, Trainer]]:
+    strategy = SimpleNamespace(reduce=lambda number, reduce_op: agreed, root_device="cpu")
     trainer = Trainer(global_step=7, world_size=world_size, is_global_zero=True, strategy=strategy)
-    callback = Requeue(tmp_path / "run")
-    callback.setup(trainer, None, "fit")  # type: ignore[arg-type]
-    return callback, trainer
+    checkpoints = Checkpoints(tmp_path / "run", 100, 100, Scoreboard(tmp_path / "run", {}))
+    with stop_request() as request:
+        yield Stop(request, checkpoints, tmp_path / "run"), trainer
 
 
-def step(callback: Requeue, trainer: Any) -> None:
+def step(callback: Stop, trainer: Any) -> None:
     callback.on_train_batch_end(trainer, None, None, None, 0)
 
 
 def test_a_signal_saves_after_the_step_and_asks_to_come_back(slurm, tmp_path, monkeypatch) -> None:
     asked = fake_scontrol(tmp_path / "bin")
     monkeypatch.setenv("PATH", f"{asked.parent}:{os.environ['PATH']}")
-    callback, trainer = told(tmp_path)
-    step(callback, trainer)  # nothing happened yet
-    os.kill(os.getpid(), cluster_signal())
-    with pytest.raises(RequeuedError, match="saved at step 7, and put back into the queue"):
-        step(callback, trainer)
+    with told(tmp_path) as (callback, trainer):
+        step(callback, trainer)  # nothing happened yet
+        os.kill(os.getpid(), signal.SIGUSR1)
+        with pytest.raises(RequeuedError, match="saved at step 7, and put back into the queue"):
+            step(callback, trainer)
     assert asked.read_text() == "requeue 4242\n"
     assert (tmp_path / "run" / "checkpoints" / "last.ckpt").read_text() == "step 7"
-    callback.teardown(trainer, None, "fit")
 
 
 def test_processes_stop_at_one_step_whichever_got_the_signal(slurm, tmp_path, monkeypatch) -> None:
     asked = fake_scontrol(tmp_path / "bin", code=1)
     monkeypatch.setenv("PATH", f"{asked.parent}:{os.environ['PATH']}")
-    callback, trainer = told(tmp_path, world_size=2)
-    step(callback, trainer)  # step 7: they do not ask each other at every step
-    trainer.global_step = 2 * EVERY
-    with pytest.raises(RequeuedError, match="could not be put back .* resume=auto"):
-        step(callback, trainer)
-    callback.teardown(trainer, None, "fit")
+    with told(tmp_path, world_size=2, agreed=signal.SIGUSR1) as (callback, trainer):
+        step(callback, trainer)  # step 7: they do not ask each other at every step
+        trainer.global_step = 2 * EVERY
+        with pytest.raises(RequeuedError, match="could not be put back .* resume=auto"):
+            step(callback, trainer)
 
 
 def test_outside_of_slurm_the_signal_is_left_alone(tmp_path, monkeypatch) -> None:
-    import signal
-
     monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    before = signal.getsignal(cluster_signal())
-    callback, trainer = told(tmp_path)
-    assert signal.getsignal(cluster_signal()) == before
-    step(callback, trainer)
-
-
-def cluster_signal() -> int:
-    from uda_seg.callbacks.requeue import SIGNAL
-
-    assert SIGNAL is not None
-    return int(SIGNAL)
+    before = signal.getsignal(signal.SIGUSR1)
+    with told(tmp_path) as (callback, trainer):
+        assert signal.getsignal(signal.SIGUSR1) == before
+        step(callback, trainer)

@@ -84,7 +84,7 @@ def test_a_failing_job_is_named_at_the_end_and_the_rest_is_done(sweep, training,
     assert sweep("-m", f"{KEY}=0.1,0.2,0.4") == 2
     assert training.values == [0.1, 0.2, 0.4]
     error = capsys.readouterr().err
-    assert "1 of 3 jobs failed" in error
+    assert "1 of 3 jobs are not done" in error
     assert "1_method.lambda_adv=0.2: no luck with 0.2\n" in error
     assert f"-m {KEY}=0.1,0.2,0.4 resume=auto" in error
     (folder,) = sweeps()

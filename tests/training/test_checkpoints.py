@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,10 +13,11 @@ import torch
 from lightning import LightningModule, Trainer
 from torch.utils.data import DataLoader
 
-from uda_seg.callbacks import Checkpoints
+from uda_seg.callbacks import Checkpoints, Stop
 from uda_seg.commands import train
 from uda_seg.evaluation import scores
 from uda_seg.runs.checkpoint import CheckpointFiles, step_of
+from uda_seg.runs.stopping import Stopped, StopRequest
 from uda_seg.scoring import CRITERION, Scoreboard
 
 STEPS, VALIDATE, SAVE = 9, 2, 3
@@ -105,25 +107,29 @@ def start(folder: Path, moment: Moments, replaced: dict[str, Any], life: int = 0
     replaced["moment"] = moment
     scoreboard = Scoreboard(folder, dict(FACTS))
     checkpoints = Checkpoints(folder, SAVE, VALIDATE, scoreboard)
+    request = StopRequest()
+    stop = Stop(request, checkpoints, folder)
     trainer = Trainer(
         accelerator="cpu", max_steps=STEPS, max_epochs=-1, val_check_interval=VALIDATE,
         check_val_every_n_epoch=None, num_sanity_val_steps=0, logger=False,
         enable_progress_bar=False, enable_model_summary=False, enable_checkpointing=False,
-        plugins=[CheckpointFiles()], callbacks=[scoreboard, checkpoints], default_root_dir=folder,
+        plugins=[CheckpointFiles()], callbacks=[scoreboard, checkpoints, stop],
+        default_root_dir=folder,
     )  # fmt: skip
     module = Toy(moment, life)
     last = folder / "checkpoints" / "last.ckpt"
-    trainer.fit(
-        module, DataLoader(range(100)), DataLoader([0]),
-        ckpt_path=last if last.is_file() else None, weights_only=True,
-    )  # fmt: skip
     pair = SimpleNamespace(
         bad_images=SimpleNamespace(skipped=list),
         pictures=SimpleNamespace(dataset=SimpleNamespace(has_labels=False)),
     )
     validate = trainer.validate
     trainer.validate = lambda module, **_: validate(module, DataLoader([0]), verbose=False)  # type: ignore
-    train.finish(trainer, module, pair, scoreboard, checkpoints, folder)  # type: ignore[arg-type]
+    with request:
+        trainer.fit(
+            module, DataLoader(range(100)), DataLoader([0]),
+            ckpt_path=last if last.is_file() else None, weights_only=True,
+        )  # fmt: skip
+        train.finish(trainer, module, pair, scoreboard, checkpoints, folder)  # type: ignore
 
 
 def outcome(folder: Path) -> dict[str, Any]:
@@ -186,3 +192,32 @@ def test_a_resumed_run_that_scores_otherwise_has_the_files_it_names(
     for folder in kills(tmp_path, replaced, every):
         start(folder, Moments(), replaced, life=1)
         outcome(folder)
+
+
+def test_a_signal_in_a_step_or_a_validation_saves_and_changes_nothing(
+    tmp_path: Path, replaced: dict[str, Any]
+) -> None:
+    number = signal.SIGTERM
+    before = signal.signal(number, signal.SIG_DFL)  # in the background it may be ignored
+    start(tmp_path / "whole", Moments(), replaced)
+    stopped = {"step": 0, "validation": 0}
+    for last in range(1, 14, 2):
+
+        class Signals(Moments):
+            def __call__(self) -> None:
+                self.passed += 1
+                if self.passed == last:  # noqa: B023
+                    os.kill(os.getpid(), number)
+
+        folder = tmp_path / f"stopped{last}"
+        with pytest.raises(Stopped) as caught:
+            start(folder, Signals(), {})
+        assert caught.value.code == 128 + number
+        step = step_of(folder / "checkpoints" / "last.ckpt")
+        assert f"saved at step {step}; go on with: python -m uda_seg" in str(caught.value.words)
+        pending = step % VALIDATE == 0 or step == STEPS
+        stopped["validation" if pending else "step"] += 1
+        start(folder, Moments(), replaced)
+        assert outcome(folder) == outcome(tmp_path / "whole"), last
+    assert min(stopped.values()) > 1
+    signal.signal(number, before)

@@ -4,6 +4,6 @@ from uda_seg.callbacks.checkpoints import Checkpoints
 from uda_seg.callbacks.finite import FiniteLosses
 from uda_seg.callbacks.panels import Panels
 from uda_seg.callbacks.progress import ProgressLine
-from uda_seg.callbacks.requeue import Requeue
+from uda_seg.callbacks.stop import Stop, stop_request
 
-__all__ = ["Checkpoints", "FiniteLosses", "Panels", "ProgressLine", "Requeue"]
+__all__ = ["Checkpoints", "FiniteLosses", "Panels", "ProgressLine", "Stop", "stop_request"]

@@ -17,6 +17,7 @@ from uda_seg.data.base import FileDataset, Sample
 from uda_seg.data.toytown import ToyTown
 from uda_seg.errors import ConfigError, DataError
 from uda_seg.mistakes import suggest
+from uda_seg.runs.stopping import in_worker
 
 
 def run(config: DictConfig, folder: Path) -> float | None:
@@ -50,7 +51,11 @@ def draw(node: Mapping[str, Any], root: Path, settings: Mapping[str, Any]) -> No
     for (split, town), length in zip(splits_of(node).items(), settings["length"]):
         drawn = Drawing(settings["domain"], town, length, settings["size"], settings["seed"])
         loader = DataLoader(
-            drawn, batch_size=None, num_workers=settings["workers"], prefetch_factor=None
+            drawn,
+            batch_size=None,
+            num_workers=settings["workers"],
+            prefetch_factor=None,
+            worker_init_fn=in_worker,
         )
         for number, sample in enumerate(track(loader, f"{split} split", len(drawn))):
             dataset.write_sample(unfinished, split, number, sample)

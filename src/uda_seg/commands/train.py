@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from uda_seg import loggers, run_folder
 from uda_seg.adaptation import Adaptation
-from uda_seg.callbacks import Checkpoints, FiniteLosses, Panels, ProgressLine, Requeue
+from uda_seg.callbacks import Checkpoints, FiniteLosses, Panels, ProgressLine, Stop, stop_request
 from uda_seg.config import build
 from uda_seg.data.pair import Pair
 from uda_seg.data.streams import BadImages
@@ -65,11 +65,14 @@ def run(config: DictConfig, folder: Path) -> float | None:
     scoreboard = Scoreboard(folder, facts(plain, module, started_from))
     every = settings.checkpoint_every, settings.validate_every
     checkpoints = Checkpoints(folder, *every, scoreboard)
-    trainer = make_trainer(plain, folder, scoreboard, checkpoints)
+    request = stop_request()
+    stop = Stop(request, checkpoints, folder)
+    trainer = make_trainer(plain, folder, scoreboard, checkpoints, stop)
     try:
         resume = None if stored is None else stored.path
-        trainer.fit(module, datamodule=pair, ckpt_path=resume, weights_only=True)
-        miou = finish(trainer, module, pair, scoreboard, checkpoints, folder)
+        with request:
+            trainer.fit(module, datamodule=pair, ckpt_path=resume, weights_only=True)
+            miou = finish(trainer, module, pair, scoreboard, checkpoints, folder)
     except BaseException:
         loggers.finish(trainer.loggers, failed=True)
         raise
@@ -187,7 +190,11 @@ def _strategy(settings: Mapping[str, Any]) -> str:
 
 
 def make_trainer(
-    config: dict[str, Any], folder: Path, scoreboard: Scoreboard, checkpoints: Checkpoints
+    config: dict[str, Any],
+    folder: Path,
+    scoreboard: Scoreboard,
+    checkpoints: Checkpoints,
+    stop: Stop,
 ) -> Trainer:
     settings = config["trainer"]
     chosen = [
@@ -201,7 +208,7 @@ def make_trainer(
         checkpoints,
         ProgressLine(folder, show=settings["progress"], every=settings["log_every"]),
         Panels(folder, settings["panels"]),
-        Requeue(folder),
+        stop,
     ]
     try:
         return Trainer(

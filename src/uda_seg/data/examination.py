@@ -18,6 +18,7 @@ from uda_seg.data.labels import Encoder, LabelSpace
 from uda_seg.data.several import Several
 from uda_seg.data.wrapped import Wrapped
 from uda_seg.errors import DataError
+from uda_seg.runs.stopping import in_worker
 
 NOTES = {
     "grey": "grey images, read as three equal channels",
@@ -138,7 +139,10 @@ def examinations(
     if indices:
         workers = min(workers, len(indices))
         yield from DataLoader(
-            Examination(dataset, indices, fields), batch_size=None, num_workers=workers
+            Examination(dataset, indices, fields),
+            batch_size=None,
+            num_workers=workers,
+            worker_init_fn=in_worker,
         )
 
 

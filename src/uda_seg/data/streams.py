@@ -18,6 +18,7 @@ from uda_seg.data.base import Dataset
 from uda_seg.data.labels import Encoder
 from uda_seg.data.sampling import generator, sample_index
 from uda_seg.errors import ConfigError, DataError
+from uda_seg.runs.stopping import in_worker
 
 log = logging.getLogger(__name__)
 
@@ -183,7 +184,9 @@ class Loader(DataLoader):
     """A `DataLoader` whose workers' `DataError` is raised here, as itself."""
 
     def __init__(self, dataset: Any, collate_fn: Callable[[list], Any], **options: Any) -> None:
-        super().__init__(Careful(dataset), collate_fn=Collate(collate_fn), **options)
+        super().__init__(
+            Careful(dataset), collate_fn=Collate(collate_fn), worker_init_fn=in_worker, **options
+        )
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         for batch in super().__iter__():

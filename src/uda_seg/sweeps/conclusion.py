@@ -38,7 +38,11 @@ def conclude(folder: Path, training: bool) -> int:
         code = max(code, 1)
         missing.append(f"  the launcher: {facts['gave_up']}")
     if missing:
-        lines = [f"uda-seg: {len(missing)} of {len(jobs)} jobs failed:", *missing, _cure(facts)]
+        lines = [
+            f"uda-seg: {len(missing)} of {len(jobs)} jobs are not done:",
+            *missing,
+            _cure(facts),
+        ]
         print("\n".join(lines), file=sys.stderr, flush=True)
     return code
 

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from uda_seg import job_processes, run_folder
 from uda_seg.errors import ConfigError
+from uda_seg.runs.stopping import Stopped, StopRequest
 from uda_seg.sweeps import folder as sweep_folder
 
 log = logging.getLogger(__name__)
@@ -84,17 +85,16 @@ def run(jobs: Sequence[Command], places: Sequence[tuple[int, ...] | None]) -> di
     What a job prints is shown where one runs at a time, and stands in its output.txt otherwise.
 
     Raises:
-        SystemExit: this process was told to end (SIGTERM, SIGHUP); the jobs have been stopped.
+        Stopped: this process was asked to end; the jobs have saved and are stopped.
     """
     waiting, codes = list(jobs), dict[Path, int]()
     running: dict[int, job_processes.Process] = {}
     shown = len(places) == 1
-    with job_processes.StopRequest() as stop:
+    with StopRequest(patient=True, words=job_processes.STOPPING) as stop:
         try:
             while waiting or running:
                 if stop.number is not None:
-                    log.warning("told to end; the jobs are stopped, resume=auto goes on")
-                    raise SystemExit(128 + stop.number)
+                    raise Stopped(stop.number)
                 for number, process in list(running.items()):
                     if process.ended():
                         codes[process.folder] = _end(running.pop(number))
