@@ -20,6 +20,7 @@ BANNED = {
     "report": {"torch", "torchvision", "lightning", "timm"},
 }
 SEE_A_DICT_CONFIG = {
+    "cli",
     "commands",
     "config.py",
     "composition.py",

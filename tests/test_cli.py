@@ -17,7 +17,7 @@ import uda_seg
 from uda_seg import __main__, help
 from uda_seg.errors import DataError
 
-SMALL = ["source=camvid", "target=camvid", "backbone=tiny", "method=adaptseg"]
+SMALL = ["source=toytown", "target=toytown_camera", "backbone=tiny", "method=adaptseg"]
 Outcome = Callable[..., Any]
 
 
@@ -103,7 +103,7 @@ def test_a_run_gets_its_resolved_config_and_a_folder_of_its_own(call: Outcome) -
     assert len({folder for _, folder in seen}) == 3
     config, folder = seen[0]
     assert folder.is_dir()
-    assert folder.parent == Path("outputs/adaptseg_camvid_to_camvid_tiny_seed3").resolve()
+    assert folder.parent == Path("outputs/adaptseg_toytown_to_toytown_camera_tiny_seed3").resolve()
     assert config.run_name == folder.parent.name
     assert "${" not in str(config)
 

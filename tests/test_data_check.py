@@ -253,12 +253,13 @@ def test_problems_of_a_split_stand_in_one_order() -> None:
 def test_the_command_line_ends_in_1_without_a_traceback(
     camvid: Path, command_line: Callable[..., Outcome]
 ) -> None:
+    Path("nothing").mkdir()
     words = ["data", "check", "source=camvid", "target=camvid", f"source.root={camvid}"]
-    words += ["target.root=nowhere", "cache_root=cache", "workers=2", "run_name=checked"]
+    words += ["target.root=nothing", "cache_root=cache", "workers=2", "run_name=checked"]
     answer = command_line(*words)
     assert answer.returncode == 1, answer.stderr
     assert "Traceback" not in answer.stderr
     assert "uda-seg: 2 problems that break runs: listed above" in answer.stderr
-    assert answer.stdout.count("nowhere: none of the folders") == 2
+    assert answer.stdout.count("nothing: none of the folders") == 2
     assert len(list(Path("outputs/checked").glob("*/source.png"))) == 1
     assert len(list(Path("cache/statistics").glob("camvid-*.npz"))) == 2

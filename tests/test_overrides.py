@@ -48,7 +48,7 @@ def complaints(*arguments: str, multirun: bool = False, verb: str = "train") -> 
         ("inference={mode: slid, flips: true}", ["did you mean slide?"]),
         ("inference={flips: true}", ["did you mean inference.flip?"]),
         ("inference=slide", ["a mapping"]),
-        ("trainer.steps=1,2", ["add -m", "[1,2]"]),
+        ("trainer.steps=1,2", ["add -m"]),
         ("trainer=cpu,gpu", ["add -m"]),
         ("+trainer.steps=1", ["drop the +"]),
         ("+trainer=cpu", ["given twice"]),

@@ -70,7 +70,7 @@ def _main(arguments: list[str]) -> int:
     options, settings = _parse(words)
     from uda_seg.overrides import check
 
-    own_folder = Path(options.config_dir) if options.config_dir else None
+    own_folder = Path(options.config_dir).expanduser() if options.config_dir else None
     if own_folder is not None and not own_folder.is_dir():
         raise UserError(f"--config-dir {own_folder}: there is no such folder")
     multirun = options.multirun or any(s.lower() == "hydra.mode=multirun" for s in settings)
@@ -78,6 +78,11 @@ def _main(arguments: list[str]) -> int:
         multirun = options.multirun = True  # whoever names a sweep wants to sweep
     checked = check(verb, settings, multirun, own_folder)
     from uda_seg.launch import launch
+
+    if options.cfg is None:
+        from uda_seg.cli.ready import check_ready
+
+        check_ready(verb, checked, multirun, own_folder)
 
     return launch(verb, checked, _flags(options), multirun, show=options.cfg is not None)
 
@@ -114,7 +119,7 @@ def _flags(options: argparse.Namespace) -> list[str]:
     flags = ["--multirun"] if options.multirun else []
     for name in ("cfg", "package", "config_dir"):
         if getattr(options, name) is not None:
-            flags += [f"--{name.replace('_', '-')}", getattr(options, name)]
+            flags += [f"--{name.replace('_', '-')}", os.path.expanduser(getattr(options, name))]
     return [*flags, "--resolve"] if options.resolve else flags
 
 

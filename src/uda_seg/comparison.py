@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from uda_seg import run_folder
+from uda_seg.cli.quoting import setting
 from uda_seg.errors import ConfigError
 from uda_seg.mistakes import suggest
 
@@ -78,7 +79,7 @@ class Job:
         line = [sys.executable, "-m", "uda_seg", "train"]
         if self.own_folder is not None:
             line += ["--config-dir", str(self.own_folder)]
-        line += [*self.overrides, _setting("hydra.run.dir", self.folder), "trainer.progress=false"]
+        line += [*self.overrides, setting("hydra.run.dir", self.folder), "trainer.progress=false"]
         if self._begun and run_folder.begun(self.folder):
             line.append("resume=auto")
         return line
@@ -169,7 +170,7 @@ def _job(
     overrides = [*comparison["common"], *entry["overrides"], f"trainer.steps={steps}"]
     overrides += [*extra, f"seed={seed}"]
     if start is not None:
-        overrides.append(_setting("initial", start))
+        overrides.append(setting("initial", start))
     here = folder.absolute() / row / f"seed{seed}"
     cost = steps * entry.get("cost", 1.0)
     return Job(row, seed, steps, here, tuple(overrides), start, cost, own_folder)
@@ -177,12 +178,6 @@ def _job(
 
 def _computed(overrides: Sequence[str]) -> list[str]:
     return [override for override in overrides if not override.startswith(PLACES)]
-
-
-def _setting(key: str, path: Path) -> str:
-    """key='path', quoted for Hydra's grammar: folders may have any name."""
-    quoted = str(path).replace("'", "\\'")
-    return f"{key}='{quoted}'"
 
 
 def read(path: Path) -> dict[str, Any]:

@@ -6,20 +6,32 @@ A key exists if it stands in a YAML file, and its type is the type of the value 
 import os
 import pickle
 from collections.abc import Iterator
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
 from hydra.core.override_parser.types import Override, OverrideType
-from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from uda_seg import cluster, contradictions, dataset_lists, help, run_folder
-from uda_seg.config import conf_folder
+from uda_seg import cluster, dataset_lists, help, run_folder
+from uda_seg.cli import relations, targets, yaml_errors
+from uda_seg.cli.composed import composed, state_of
+from uda_seg.cli.quoting import typed
+from uda_seg.cli.rules import Rule
+from uda_seg.cli.tree import (
+    at,
+    exists,
+    index_in,
+    parent_of,
+    plain_run,
+    rule_of,
+    select,
+    unresolved,
+    without_hydra,
+)  # fmt: skip
+from uda_seg.config import conf_folder, with_home
 from uda_seg.errors import ConfigError
-from uda_seg.mistakes import Rule, key_in, leaves, show, unknown_key
+from uda_seg.mistakes import leaves, show, unknown_key
 from uda_seg.sweeps import launchers
 
 
@@ -61,20 +73,26 @@ class Composition:
         self.lists = [line for line in groups if "@" in line or "." in line.partition("=")[0]]
         try:
             self.config = self._composed([*groups, *hydra])
+            if self.own_folder is not None:
+                choices = self.config.hydra.runtime.choices
+                self.mistakes += yaml_errors.not_mappings(choices, self.own_folder)
+                if self.mistakes:
+                    self.config = OmegaConf.create()
+                    return
             self.base = self._without_experiment()
-        except (HydraException, OmegaConfBaseException) as error:
-            text = " ".join(str(error).strip().split("\n")[:2]) or repr(error)
-            self.mistakes.append(launchers.explained(text))
+        except yaml_errors.RAISED as error:
+            folders = [*filter(None, [self.own_folder]), conf_folder()]
+            self.mistakes.append(launchers.explained(yaml_errors.explain(error, folders)))
             self.config = OmegaConf.create()
         if "checkpoint" in self.base.keys():  # noqa: SIM118 (??? counts)
             offered = {"source", "target"} & help.groups_of(self.verb).keys()
             self.stored = {side for side in offered if self.base.get(side) is None}
 
     def _composed(self, overrides: list[str]) -> DictConfig:
-        state = () if self.own_folder is None else _state(self.own_folder)
+        state = () if self.own_folder is None else state_of(self.own_folder)
         if self.own_folder is not None:
             overrides = [*overrides, f"hydra.searchpath=['file://{self.own_folder.resolve()}']"]
-        config: DictConfig = pickle.loads(_composed(self.verb, tuple(overrides), state))
+        config: DictConfig = pickle.loads(composed(self.verb, tuple(overrides), state))
         config.hydra.runtime.cwd = os.getcwd()
         return config
 
@@ -91,19 +109,23 @@ class Composition:
         for group in sorted(lists & set(dataset_lists.groups())):
             self.mistakes.append(f"experiment={show(name)}: {dataset_lists.in_a_file(group)}")
         lines = [*(f"{g}={show(c)}" for g, c in groups.items()), *self.lists]
-        composed = self._composed(lines)
-        known = composed.hydra.runtime.choices
+        shipped = self._composed(lines)
+        known = shipped.hydra.runtime.choices
         own = [f"+{g}={show(c)}" for g, c in chosen.items() if "@" in g and g not in known]
-        base = without_hydra(self._composed([*lines, *own]) if own else composed)
-        raw, plain = _plain(without_hydra(self.config)), _plain(base)
+        base = without_hydra(self._composed([*lines, *own]) if own else shipped)
+        raw, plain = unresolved(without_hydra(self.config)), unresolved(base)
         for key in leaves(raw):
             if key.partition(".")[0] in lists:
                 continue
+            if key.startswith("experiment."):
+                header = "needs `# @package _global_` in its first line"
+                self.mistakes.append(f"experiment={show(name)}: {header}")
+                break
             if not exists(base, key):
                 line = unknown_key(key, plain, self.verb)
                 self.mistakes.append(f"experiment={show(name)}: {line}")
-            elif _at(raw, key) != _at(plain, key):
-                value = _plain(_select(self.config, key))
+            elif at(raw, key) != at(plain, key):
+                value = unresolved(select(self.config, key))
                 complaints = rule_of(base, key).complaints(key, value)
                 self.mistakes += [f"experiment={show(name)}: {line}" for line in complaints]
         return base
@@ -115,6 +137,10 @@ class Composition:
         self.tried[key] = values
         if top in self.unknown:
             return
+        if override.is_sweep_override() and not self.multirun:
+            self.mistakes.append(self._several_values(key, str(given)))
+            return
+        values = [with_home(value) for value in values]
         if top in self.stored and self.base.get(top) is None:
             return  # the run's config.yaml is gone; the command will look into the checkpoint
         there = exists(self.base, key)
@@ -128,6 +154,19 @@ class Composition:
         if key == "checkpoint" and self.stored:
             self._use_stored(values[0])
 
+    def _several_values(self, key: str, given: str) -> str:
+        """What is wrong with `key=a,b` where there is one run."""
+        if not exists(self.base, key) and key.partition(".")[0] not in self.stored:
+            return unknown_key(key, unresolved(self.base), self.verb)
+        text = given.partition("=")[2]
+        cure = "add -m"
+        default = rule_of(self.base, key).default if exists(self.base, key) else ""
+        if isinstance(default, list):
+            cure = f"a list goes in brackets: {key}=[{text}]"
+        elif default is None or isinstance(default, str):
+            cure += f"; a comma in one text needs quotes within quotes: {typed(key, text)}"
+        return f"{given}: several values are several runs: {cure}"
+
     def _use_stored(self, checkpoint: Any) -> None:
         """Lets `target.root=` alone be judged: the run's config.yaml tells the rest."""
         stored = run_folder.stored_config(run_folder.folder_of(Path(str(checkpoint)))) or {}
@@ -138,24 +177,24 @@ class Composition:
 
     def _set(self, key: str, value: Any) -> None:
         if not exists(self.base, key):
-            self.mistakes.append(unknown_key(key, _plain(self.base), self.verb))
-        elif isinstance(value, dict) and _select(self.base, key) == {}:
+            self.mistakes.append(unknown_key(key, unresolved(self.base), self.verb))
+        elif isinstance(value, dict) and select(self.base, key) == {}:
             OmegaConf.update(self.config, key, value, force_add=True)  # it is there to be filled
             self.new.add(key)
-        elif isinstance(value, dict) and isinstance(_select(self.base, key), DictConfig):
+        elif isinstance(value, dict) and isinstance(select(self.base, key), DictConfig):
             for name, child in value.items():
                 self._set(f"{key}.{name}", child)
         else:
-            parent = _plain(_parent(self.config, key))
-            before = parent[_index(parent, key)]
-            if isinstance(parent, dict) and isinstance(_index(parent, key), int):
+            parent = unresolved(parent_of(self.config, key))
+            before = parent[index_in(parent, key)]
+            if isinstance(parent, dict) and isinstance(index_in(parent, key), int):
                 self.new.add(key)
             if isinstance(before, dict) and not isinstance(value, dict | str | None):
                 self.mistakes += rule_of(self.base, key).complaints(key, value)
                 return  # it would not even be taken
             OmegaConf.update(self.config, key, value, force_add=key in self.new)
             try:
-                value = _plain(OmegaConf.select(self.config, key))
+                value = unresolved(OmegaConf.select(self.config, key))
             except OmegaConfBaseException:
                 return  # an interpolation that leads nowhere is told at the end
             complaints = list(rule_of(self.base, key).complaints(key, value))
@@ -165,22 +204,31 @@ class Composition:
 
     def _add(self, key: str, value: Any, given: str) -> None:
         parent = key.rpartition(".")[0]
-        if parent and isinstance(_select(self.base, parent), DictConfig):
-            OmegaConf.update(self.config, key, value, force_add=True)
-        else:
+        node = select(self.base, parent) if parent else None
+        if not isinstance(node, DictConfig):
             cure = "+ adds keys only below an existing mapping, such as method.weights"
             self.mistakes.append(f"{given}: {cure}")
+        elif not targets.takes_any_key(unresolved(self.base), parent):
+            line = unknown_key(key, unresolved(self.base), self.verb)
+            self.mistakes.append(f"{line}; + adds none here")
+        else:
+            OmegaConf.update(self.config, key, value, force_add=True)
 
     def finish(self) -> None:
         """What can be said only when all overrides are in place."""
         self.mistakes += self._unresolved()
         for group in set(dataset_lists.groups()) - self.unknown:
-            self.mistakes += dataset_lists.complaints(group, _plain(self.config.get(group)))
+            self.mistakes += dataset_lists.complaints(group, unresolved(self.config.get(group)))
+        if not self.unknown:
+            self.mistakes += targets.complaints(plain_run(self.config))
+        if self.own_folder is not None:
+            self.mistakes += targets.unknown_settings(plain_run(self.config))
         if not self.mistakes:
+            resolved: Any = OmegaConf.to_container(without_hydra(self.config), resolve=True)
+            self.mistakes += relations.complaints(self.verb, resolved, self.tried)
             self.mistakes += self._paths()
         if self.config.get("trainer") and not self.mistakes:
-            plain: Any = OmegaConf.to_container(self.config.trainer, resolve=True)
-            self.mistakes += [*contradictions.complaints(plain, self.tried), *self._devices()]
+            self.mistakes += self._devices()
 
     def _devices(self) -> Iterator[str]:
         settings = self.config.trainer
@@ -196,105 +244,46 @@ class Composition:
             yield line
 
     def _unresolved(self) -> Iterator[str]:
-        """Keys without a value that need one, and interpolations that lead nowhere."""
-        tree, told = _plain(self.config), set()
-        tree.pop("hydra", None)
+        """Keys without a value that need one, interpolations that lead nowhere, and numbers out of
+        their bounds, wherever they were written.
+        """
+        tree, told = plain_run(self.config), set()
         # Others may refer to the key that is wrong: the outermost is told, once.
         for key in sorted(leaves(tree), key=lambda key: key.count(".")):
-            value = _at(tree, key)
+            value = at(tree, key)
             if value == "???":
                 if key not in self.tried:
                     yield f"{key}: missing, add {key}=…"
-            elif isinstance(value, str) and "${" in value and not self.unknown:
+                continue
+            if isinstance(value, str) and "${" in value:
+                if self.unknown:
+                    continue
                 try:
-                    OmegaConf.select(self.config, key)
+                    value = unresolved(OmegaConf.select(self.config, key))
                 except OmegaConfBaseException as error:
                     reason = str(error).partition("\n")[0].rpartition("interpolation: ")[2]
                     if reason not in told:
                         yield f"{key}={value}: {reason.strip(chr(34))}"
                     told.add(reason)
+                    continue
+            if with_home(value) != value:
+                OmegaConf.update(self.config, key, with_home(value))
+            if value is not None:
+                rule = Rule.of_whole(key, at(tree, key.rpartition(".")[0]))
+                yield from rule.outside_bounds(key, value)
 
     def _paths(self) -> Iterator[str]:
         """Checkpoints that are named but not there."""
-        tree = self.config
         # What a run began with need not be there when it goes on.
-        for key in ("resume", "checkpoint", *(["initial"] if tree.get("resume") is None else [])):
-            if tree.get(key) not in (None, "auto") and not (self.multirun and key == "resume"):
+        keys = ["resume", "checkpoint", "compare"]
+        keys += ["initial"] if self.config.get("resume") is None else []
+        for key in keys:
+            value = self.config.get(key)
+            if key == "resume" and (self.multirun or value == "auto"):
+                continue
+            for path in value if isinstance(value, ListConfig) else [value]:
                 try:
-                    run_folder.checkpoint_at(tree[key], key)
+                    if path is not None:
+                        run_folder.checkpoint_at(path, key)
                 except ConfigError as error:
                     yield str(error)
-
-
-@lru_cache(maxsize=256)
-def _composed(verb: str, overrides: tuple[str, ...], own_files: tuple[Any, ...]) -> bytes:
-    """A composed config, pickled: reading it takes a hundredth of composing it again.
-
-    Args:
-        verb: the command.
-        overrides: of groups and of Hydra.
-        own_files: the state of the user's YAML files, which may change meanwhile.
-    """
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        return pickle.dumps(compose(verb, overrides=list(overrides), return_hydra_config=True), -1)
-
-
-def _state(folder: Path) -> tuple[Any, ...]:
-    """Of the YAML files in a folder: changes when one of them does."""
-    paths = [path for levels in ("*", "*/*", "hydra/*/*") for path in folder.glob(f"{levels}.yaml")]
-    files = [(str(path), path.stat()) for path in sorted(paths) if path.is_file()]
-    return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in files)
-
-
-def exists(config: DictConfig, key: str) -> bool:
-    node, name = _parent(config, key), key.rpartition(".")[2]
-    if isinstance(node, ListConfig):
-        return name.isdigit() and int(name) < len(node)
-    return isinstance(node, DictConfig) and key_in(node.keys(), name) in node.keys()  # noqa: SIM118 (null counts)
-
-
-def rule_of(config: DictConfig, key: str) -> Rule:
-    """What a key may hold, by its value in the YAML files and the `_choices_` and so on there."""
-    parent = _plain(_parent(config, key))
-    written = parent[_index(parent, key)]
-    computed = isinstance(written, str) and "${" in written
-    default = _plain(_select(config, key)) if computed else written
-    return Rule.of(parent, key.rpartition(".")[2], None if default == "???" else default, computed)
-
-
-def _parent(config: DictConfig, key: str) -> Any:
-    path = key.rpartition(".")[0]
-    return _select(config, path) if path else config
-
-
-def _index(parent: Any, key: str) -> Any:
-    name = key.rpartition(".")[2]
-    return int(name) if isinstance(parent, list | ListConfig) else key_in(parent, name)
-
-
-def _select(config: DictConfig, key: str) -> Any:
-    try:
-        return OmegaConf.select(config, key)
-    except OmegaConfBaseException:
-        return None
-
-
-def _at(tree: Any, key: str) -> Any:
-    for part in key.split("."):
-        if not isinstance(tree, dict):
-            return None  # a key with a dot in its name, which no path leads to
-        tree = tree.get(key_in(tree, part))
-    return tree
-
-
-def _plain(node: Any) -> Any:
-    """Interpolations stay as they are written."""
-    return OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node
-
-
-def without_hydra(config: DictConfig) -> DictConfig:
-    """A copy; OmegaConf's own way of copying takes three times as long."""
-    copy: DictConfig = pickle.loads(pickle.dumps(config, -1))
-    with open_dict(copy):
-        copy.pop("hydra", None)
-    return copy

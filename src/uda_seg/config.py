@@ -7,7 +7,13 @@ Keys that begin with `_` speak to this package and never reach a constructor:
     _config_only_  [keys] that stand in the YAML, but are no parameters of the target
     _choices_      {key: [values]}, the only values of a sibling key; null among them allows null
     _minimum_      {key: number}, the least value of a sibling key (of each element of a list)
+    _maximum_, _above_, _below_    the same for the largest value, and for bounds that are left out
+    _length_       {key: number} of elements of a sibling list; 1+: at least one
+    _increasing_   [keys] whose numbers must not fall
+    _like_         {key: example} of what a sibling key holds whose default is null or ???
     _optional_     [keys] that may be null although their default is not
+
+The last eight also stand in conf/rules.yaml, for keys that many files have.
 """
 
 import functools
@@ -26,7 +32,11 @@ TRUSTED = ("uda_seg", "torch", "lightning")
 TRUST_VARIABLE = "UDA_SEG_TRUST"
 """Names further packages, with commas between: the user's own (docs/adding.md)."""
 
-CHECKS = ("_choices_", "_minimum_", "_optional_")
+CHECKS = (
+    "_choices_", "_minimum_", "_maximum_", "_above_", "_below_", "_length_", "_increasing_",
+    "_like_", "_optional_",
+)  # fmt: skip
+"""Words that only the check of a command line reads."""
 
 
 def conf_folder() -> Path:
@@ -85,19 +95,37 @@ def arguments_of(node: Mapping[str, Any]) -> dict[str, Any]:
 
 def locate(path: str) -> Callable[..., Any]:
     """The class or function that a dotted path names; packages we do not trust are refused."""
-    own = [name.strip() for name in os.environ.get(TRUST_VARIABLE, "").split(",")]
-    packages = [*TRUSTED, *filter(None, own)]
-    if not path.startswith(tuple(f"{package}." for package in packages)):
-        raise ConfigError(
-            f"_target_: {path} is refused: a config builds things from {', '.join(packages)} only; "
-            f"if {path.partition('.')[0]} is your own package, set {TRUST_VARIABLE}="
-            f"{','.join([*filter(None, own), path.partition('.')[0]])}"
-        )
+    if refused := refusal(path):
+        raise ConfigError(refused)
     module, _, name = path.rpartition(".")
     try:
         return getattr(importlib.import_module(module), name)
     except (ModuleNotFoundError, AttributeError) as error:
         raise ConfigError(f"_target_: {path} does not exist ({error})") from error
+
+
+def refusal(path: str) -> str | None:
+    """Why nothing is built from a dotted path; None where its package is trusted."""
+    own = [name.strip() for name in os.environ.get(TRUST_VARIABLE, "").split(",")]
+    packages = [*TRUSTED, *filter(None, own)]
+    if path.startswith(tuple(f"{package}." for package in packages)):
+        return None
+    return (
+        f"_target_: {path} is refused: a config builds things from {', '.join(packages)} only; "
+        f"if {path.partition('.')[0]} is your own package, set {TRUST_VARIABLE}="
+        f"{','.join([*filter(None, own), path.partition('.')[0]])}"
+    )
+
+
+def with_home(value: Any) -> Any:
+    """A value with ~ and ~user at the beginning of each text in it as a shell expands them."""
+    if isinstance(value, str):
+        return os.path.expanduser(value) if value.startswith("~") else value
+    if isinstance(value, list):
+        return [with_home(child) for child in value]
+    if isinstance(value, Mapping):
+        return {key: with_home(child) for key, child in value.items()}
+    return value
 
 
 def plain(config: Any) -> Any:

@@ -14,12 +14,12 @@ from typing import Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.override_parser.types import Quote, QuotedString
 from omegaconf import DictConfig, OmegaConf
 
 from uda_seg import cluster, run_folder
+from uda_seg.cli.quoting import setting
 from uda_seg.composition import without_hydra
-from uda_seg.config import conf_folder, plain
+from uda_seg.config import conf_folder, plain, with_home
 from uda_seg.errors import ConfigError, UserError
 from uda_seg.overrides import Checked
 from uda_seg.runs import files, identity, lock, place
@@ -83,8 +83,7 @@ class Job:
         return code
 
     def _run(self, config: DictConfig) -> float | None:
-        config = config.copy()
-        OmegaConf.resolve(config)
+        config = OmegaConf.create(with_home(OmegaConf.to_container(config, resolve=True)))
         if "resume" in config and (self.multirun or (cluster.job() and config.resume is None)):
             begun = _begun(config, self.folder, self.multirun)
             self.folder = begun or self.folder
@@ -196,9 +195,10 @@ def _folder(verb: str, checked: Checked) -> tuple[list[str], Path | None]:
     rank, shared = cluster.rank(), os.environ.get(FOLDER_VARIABLE)
     config, key = checked.config, "hydra.run.dir"
     if rank and shared and not (cluster.job() or cluster.torchrun()):
-        return [f"{key}={_quoted(shared)}", *_quiet(Path(shared), rank)], None
+        return [setting(key, shared), *_quiet(Path(shared), rank)], None
     given = any(override.lstrip("+").startswith(f"{key}=") for override in checked.overrides)
-    folder, settings = Path(str(OmegaConf.select(config, key))), plain(without_hydra(config))
+    folder = Path(with_home(str(OmegaConf.select(config, key))))
+    settings = plain(without_hydra(config))
     continued = place.folder_to_resume(settings) if "resume" in settings and not given else None
     fresh = not given and continued is None and "${now:" in _written(config, "run")
     if continued is not None:
@@ -206,7 +206,7 @@ def _folder(verb: str, checked: Checked) -> tuple[list[str], Path | None]:
     elif fresh and (cluster.job() or cluster.torchrun()):
         folder, fresh = cluster.folder(folder, settings), False
     if rank:
-        return [*([] if given else [f"{key}={_quoted(str(folder))}"]), *_quiet(folder, rank)], None
+        return [setting(key, folder), *_quiet(folder, rank)], None
     _refuse(verb, settings, None if fresh else folder, given)
     if fresh:
         folder = run_folder.reserve(folder)
@@ -214,8 +214,7 @@ def _folder(verb: str, checked: Checked) -> tuple[list[str], Path | None]:
     if own:
         files.check_writable(folder)
         lock.lock(folder)
-    added = [] if given else [f"{key}={_quoted(str(folder))}"]
-    return added, folder if own else None
+    return [setting(key, folder)], folder if own else None
 
 
 def _refuse(verb: str, settings: dict[str, Any], folder: Path | None, given: bool) -> None:
@@ -232,14 +231,14 @@ def _refuse(verb: str, settings: dict[str, Any], folder: Path | None, given: boo
 
 def _quiet(folder: Path, rank: int) -> list[str]:
     """Overrides of a process that is not the first: it has a log of its own."""
-    log_file = _quoted(f"{folder}/train_rank{rank}.log")
-    return ["hydra.output_subdir=null", f"hydra.job_logging.handlers.file.filename={log_file}"]
+    log_file = setting("hydra.job_logging.handlers.file.filename", f"{folder}/train_rank{rank}.log")
+    return ["hydra.output_subdir=null", log_file]
 
 
 def _sweep(verb: str, checked: Checked) -> tuple[list[str], Path]:
     """Overrides that give a sweep a folder of its own, or the one it goes on in; that folder."""
     config, key = checked.config, "hydra.sweep.dir"
-    folder = Path(str(OmegaConf.select(config, key)))
+    folder = Path(with_home(str(OmegaConf.select(config, key))))
     sweeper = str(config.hydra.runtime.choices.get("hydra/sweeper"))
     written: Any = OmegaConf.to_container(without_hydra(config), resolve=False)
     of_sweep = sweep_folder.identity(written, list(checked.swept), sweeper)
@@ -269,7 +268,7 @@ def _sweep(verb: str, checked: Checked) -> tuple[list[str], Path]:
     excluded = "hydra.job.config.override_dirname.exclude_keys"
     names = [*OmegaConf.select(config, excluded), *checked.constant]
     # Folders of jobs are named by what differs between them.
-    return [f"{key}={_quoted(str(folder))}", f"{excluded}=[{','.join(names)}]"], folder
+    return [setting(key, folder), f"{excluded}=[{','.join(names)}]"], folder
 
 
 def _check_sweep(folder: Path, of_sweep: str, resume: str | None) -> None:
@@ -288,7 +287,3 @@ def _check_sweep(folder: Path, of_sweep: str, resume: str | None) -> None:
 def _written(config: DictConfig, mode: str) -> str:
     """The folder of `run` or `sweep` as its YAML has it."""
     return str(OmegaConf.to_container(config.hydra[mode], resolve=False)["dir"])  # type: ignore
-
-
-def _quoted(text: str) -> str:
-    return QuotedString(text, Quote.single).with_quotes()

@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from uda_seg import dataset_lists, help
+from uda_seg.cli.quoting import as_text, typed
 from uda_seg.composition import Composition
 from uda_seg.config import conf_folder
 from uda_seg.mistakes import show, suggest, together
@@ -102,7 +103,7 @@ class CommandLine:
 
     def read(self, argument: str) -> None:
         try:
-            override = OverridesParser.create().parse_override(argument)
+            override = _parsed(argument, self.multirun)
         except HydraException as error:
             self.mistakes.append(f"{argument}: {_syntax(argument, error)}")
             return
@@ -111,9 +112,6 @@ class CommandLine:
             self.hydra.append(override)
         elif override.is_delete():
             self.mistakes.append(f"{argument}: every key is needed; try null, or logger=none")
-        elif override.is_sweep_override() and not self.multirun:
-            listed = f", or one list: {key}={show(values_of(override))}"
-            self.mistakes.append(f"{argument}: several values are several runs: add -m{listed}")
         elif key in self.choices or key in self.offered:
             self._read_group(override)
         else:
@@ -138,18 +136,27 @@ class CommandLine:
         if group not in self.offered:
             known = ", ".join(self.offered) or "none"
             self.mistakes.append(f"{given}: {self.verb} has no such group; its groups: {known}")
+        elif override.is_sweep_override() and not self.multirun:
+            values = show(values_of(override))
+            listed = f", or one list: {group}={values}" if self._takes_lists(group) else ""
+            self.mistakes.append(f"{given}: several values are several runs: add -m{listed}")
         elif override.package is not None:
             self._read_member(override)
         elif any(group == o.key_or_group and o.package is None for o in self.groups):
             self.mistakes.append(f"{given}: {group} is given twice")
         elif any(isinstance(value, dict) for value in values_of(override)):
             self.mistakes.append(f"{given}: give the keys one by one: {group}.key=value")
+        elif isinstance(override.value(), list) and not self._takes_lists(group):
+            self.mistakes.append(f"{given}: {group} is one choice; several are several runs: -m")
         elif group == "sweep" and override.is_sweep_override():
             self.mistakes.append(f"{given}: one sweep at a time")
         elif override.type is not OverrideType.CHANGE:
             self.mistakes.append(f"{given}: drop the +, {group} has one choice already")
         else:
             self._read_choice(override)
+
+    def _takes_lists(self, group: str) -> bool:
+        return group in dataset_lists.groups() or "[" in (self.offered[group] or "")
 
     def _read_choice(self, override: Override) -> None:
         group, known = override.key_or_group, self.choices.get(override.key_or_group, [])
@@ -248,8 +255,27 @@ def values_of(override: Override, known: list[str] | None = None) -> list[Any]:
     return [Override._convert_value(element) for element in override.sweep_iterator()]
 
 
+def _parsed(argument: str, multirun: bool) -> Override:
+    """
+    Raises:
+        HydraException: the argument cannot be read, even with its value as plain text.
+    """
+    parser = OverridesParser.create()
+    try:
+        return parser.parse_override(argument)
+    except HydraException:
+        text = as_text(argument, multirun)
+        if text is None:
+            raise
+        return parser.parse_override(text)
+
+
 def _syntax(argument: str, error: HydraException) -> str:
-    if "=" not in argument and not argument.startswith("~"):
+    key, equals, value = argument.partition("=")
+    if not equals and not argument.startswith("~"):
         return "is not key=value"
     reason = str(error).partition("\n")[0]
-    return f"cannot be read ({reason}); text with special signs goes in quotes: \"key='a, b'\""
+    return (
+        f"cannot be read ({reason}); if it is meant as one text, type it in quotes within quotes: "
+        f"{typed(key, value)}"
+    )

@@ -207,7 +207,7 @@ def test_mistakes_are_named_before_anything_is_loaded(trained, tmp_path, monkeyp
     for sizes in ("[[8,64]]", "[64]", "[]"):
         with pytest.raises(ConfigError, match=r"sizes"):
             run(settings(trained, tmp_path / "new", f"sizes={sizes}"), tmp_path)
-    with pytest.raises(ConfigError, match="formats: is empty"):
+    with pytest.raises(ConfigError, match=r"formats=\[\]: must be a list that is not empty"):
         run(settings(trained, tmp_path / "new", "formats=[]"), tmp_path)
     with pytest.raises(ConfigError, match="did you mean onnx"):
         settings(trained, tmp_path / "new", "formats=[onx]")

@@ -124,7 +124,7 @@ def test_rows_of_a_confusion_are_percent_of_the_label():
 @pytest.mark.parametrize(
     ("words", "complaint"),
     [
-        (["runs=[]"], "runs=[]: give run folders"),
+        (["runs=[]"], "runs=[]: must be a list that is not empty"),
         (["runs=nowhere"], "runs=nowhere: is not there"),
         (["runs=waiting"], "none has been scored yet; .*no scores yet"),
         (["runs=run", "output=run"], "output=run: is a folder"),

@@ -14,7 +14,7 @@ from uda_seg import __main__, run_folder
 from uda_seg.errors import DataError
 from uda_seg.report.runs import read
 
-SMALL = ["source=camvid", "target=camvid", "backbone=tiny", "logger=none"]
+SMALL = ["source=toytown", "target=toytown_camera", "backbone=tiny", "logger=none"]
 KEY = "method.lambda_adv"
 
 

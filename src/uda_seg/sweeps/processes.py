@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uda_seg import job_processes, run_folder
+from uda_seg.cli.quoting import setting
 from uda_seg.errors import ConfigError
 from uda_seg.runs.stopping import Stopped, StopRequest
 from uda_seg.sweeps import folder as sweep_folder
@@ -53,7 +54,7 @@ def job_command(
         folder: of the run; it goes on there if a checkpoint is there.
     """
     kept = [line for line in overrides if not line.lstrip("+").startswith(NOT_A_JOBS)]
-    words = [*program, *options, *kept, _setting("hydra.run.dir", folder)]
+    words = [*program, *options, *kept, setting("hydra.run.dir", folder)]
     if run_folder.begun(folder):
         words.append("resume=auto")
     return tuple(words)
@@ -129,8 +130,3 @@ def _end(process: job_processes.Process) -> int:
             sweep_folder.failed(process.folder, code if code > 0 else 1, words)
     log.info("%s: %s", process.folder.name, f"failed ({code})" if code else "done")
     return code
-
-
-def _setting(key: str, path: Path) -> str:
-    quoted = str(path).replace("\\", "\\\\").replace("'", "\\'")
-    return f"{key}='{quoted}'"

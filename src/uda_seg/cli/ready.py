@@ -1,0 +1,88 @@
+"""The last look at a command line without mistakes: is all there that its run needs?
+
+Nothing is built and nothing is written, so that whatever is missing is said within a second or two.
+"""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from uda_seg import help
+from uda_seg.cli import places
+from uda_seg.composition import without_hydra
+from uda_seg.config import conf_folder, with_home
+from uda_seg.errors import ConfigError
+from uda_seg.mistakes import suggest, together
+from uda_seg.overrides import Checked
+from uda_seg.sweeps import launchers
+
+ELSEWHERE = ("slurm", "submitit_slurm")
+"""Launchers whose jobs may see other disks than this machine."""
+
+
+def check_ready(verb: str, checked: Checked, multirun: bool, own_folder: Path | None) -> None:
+    """
+    Args:
+        verb: the command.
+        checked: its command line.
+        multirun: whether it is several jobs.
+        own_folder: YAML files of the user's own.
+
+    Raises:
+        ConfigError: something is missing or in the way; all of it at once.
+    """
+    plain: Any = OmegaConf.to_container(without_hydra(checked.config), resolve=True)
+    hydra = checked.config.hydra
+    if multirun and launchers.chosen(hydra, "launcher") in ELSEWHERE:
+        return
+    key = "hydra.sweep.dir" if multirun else "hydra.run.dir"
+    try:
+        folder = with_home(str(OmegaConf.select(checked.config, key)))
+    except OmegaConfBaseException as error:
+        raise ConfigError(f"{key}: {str(error).partition(chr(10))[0]}") from error
+    if plain.get("outputs") and not any(key in line for line in checked.overrides):
+        key = f"outputs={plain['outputs']}: {key}"
+    mistakes = list(places.complaints(verb, plain, folder, key))
+    if verb == "data_draw":
+        mistakes += _layout(plain["layout"], own_folder)
+    if mistakes:
+        raise together(mistakes)
+    if verb in ("compare", "table") and not multirun:
+        _check_rows(verb, plain, Path(folder), own_folder)
+
+
+def _layout(name: str, own_folder: Path | None) -> Iterator[str]:
+    """Of `data draw`, which says itself of a dataset that it cannot draw it."""
+    choices = help.choices([conf_folder(), *filter(None, [own_folder])])
+    known = sorted({*choices["source"], *choices["target"]})
+    if name not in known:
+        yield f"layout={name}: unknown, {suggest(name, known)}choose from {', '.join(known)}"
+
+
+def _check_rows(
+    verb: str, config: Mapping[str, Any], folder: Path, own_folder: Path | None
+) -> None:
+    """The commands of all runs, and for a comparison, which is nothing without one of its rows,
+    what they need. A table says itself what is missing for which row.
+    """
+    from uda_seg.comparison import jobs, wanted_rows
+    from uda_seg.job_check import configs
+
+    spec = config[verb if verb == "table" else "comparison"]
+    if verb == "table":
+        chosen = wanted_rows(spec, config["rows"])
+    every = jobs(spec, config["seeds"], config["overrides"], folder, own_folder)
+    made = configs([job for job in every if verb == "compare" or job.row in chosen])
+    if verb == "table" or config["dry_run"]:
+        return
+    missing = [
+        line
+        for one in made.values()
+        for side in ("source", "target")
+        for line in places.datasets(one[side], side)
+    ]
+    if missing:
+        raise together(missing)

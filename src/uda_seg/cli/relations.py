@@ -1,0 +1,139 @@
+"""What one key cannot be judged for alone: keys that only make sense together."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import PurePath, PureWindowsPath
+from typing import Any
+
+import yaml
+
+from uda_seg.config import conf_folder
+from uda_seg.data.classes import SPACES
+from uda_seg.mistakes import show, suggest
+
+Tried = Mapping[str, Sequence[Any]]
+
+
+def complaints(verb: str, config: Mapping[str, Any], tried: Tried) -> Iterator[str]:
+    """
+    Args:
+        verb: the command.
+        config: resolved, in plain containers, without the `hydra` node.
+        tried: all values of the keys on the command line, of which a sweep gives several.
+    """
+    yield from _accumulate(config.get("trainer"), tried)
+    yield from _run_name(config)
+    yield from _inference(config.get("inference"))
+    yield from _schedule(config)
+    yield from _label_space(config.get("label_space"))
+    if verb.startswith("data_prepare") and not (config.get("source") or config.get("target")):
+        yield "nothing to prepare: give source=… or target=…"
+    if verb == "predict":
+        yield from _size(config["size"])
+    for key, side in (("split", "target"), ("source_split", "source"), ("target_split", "target")):
+        yield from _split(config, key, side)
+    for key in ("runs", "rows", "label_space", "write", "formats"):
+        yield from _twice(key, config.get(key))
+
+
+def _run_name(config: Mapping[str, Any]) -> Iterator[str]:
+    """A folder below outputs, never one beside it."""
+    name = str(config.get("run_name", "."))
+    path = PurePath(name)
+    if path.is_absolute() or PureWindowsPath(name).drive or ".." in path.parts:
+        yield (
+            f"run_name={name}: must be the name of a folder below outputs={config['outputs']}; "
+            "give outputs= for another place"
+        )
+
+
+def _inference(settings: Any) -> Iterator[str]:
+    if not isinstance(settings, Mapping) or settings.get("mode") != "slide":
+        return
+    example = "inference.window=[512,512] inference.stride=[384,384]"
+    sizes = {}
+    for key in ("window", "stride"):
+        value = settings.get(key)
+        if value is None:
+            yield f"inference.mode=slide: needs inference.{key}: {example}"
+            continue
+        size = [value, value] if isinstance(value, int) else value
+        if not isinstance(size, list) or len(size) != 2 or not all(type(n) is int for n in size):
+            yield f"inference.{key}={show(value)}: must be height, width: {example}"
+        else:
+            sizes[key] = size
+    if len(sizes) == 2 and any(s > w for s, w in zip(sizes["stride"], sizes["window"])):
+        yield (
+            f"inference.stride={show(settings['stride'])}: is larger than "
+            f"inference.window={show(settings['window'])}, so pixels between windows get no answer"
+        )
+
+
+def _accumulate(trainer: Any, tried: Tried) -> Iterator[str]:
+    for size in _values("batch_size", trainer, tried):
+        for count in _values("accumulate", trainer, tried):
+            if size % count:
+                fits = ", ".join(str(n) for n in range(1, size + 1) if size % n == 0)
+                yield (
+                    f"trainer.accumulate={count}: a batch of trainer.batch_size={size} is not cut "
+                    f"into {count} equal pieces; choose one of {fits}, or another batch size"
+                )
+
+
+def _values(key: str, trainer: Any, tried: Tried) -> list[int]:
+    if not isinstance(trainer, Mapping):
+        return []
+    given = tried.get(f"trainer.{key}") or [trainer.get(key)]
+    return [value for value in given if isinstance(value, int)]
+
+
+def _schedule(config: Mapping[str, Any]) -> Iterator[str]:
+    if "trainer" not in config or "schedule" not in config.get("backbone", {}):
+        return
+    total, steps = config["backbone"]["schedule"].get("total"), config["trainer"]["steps"]
+    if total is not None and total < steps:
+        yield (
+            f"backbone.schedule.total={total}: ends before trainer.steps={steps}; make it null (as "
+            "long as the run) or longer"
+        )
+
+
+def _size(size: Any) -> Iterator[str]:
+    """Of predict."""
+    pair = isinstance(size, list) and len(size) == 2
+    if size in (None, "own") or (pair and all(type(n) is int and n >= 1 for n in size)):
+        return
+    yield f"size={show(size)}: must be height, width, like [512,1024], or own"
+
+
+def _split(config: Mapping[str, Any], key: str, side: str) -> Iterator[str]:
+    """A split that the chosen dataset does not have; that of a run's own is known by its name."""
+    node, split = config.get(side), config.get(key)
+    if split is None or not isinstance(node, Mapping):
+        return
+    choices = node.get("_choices_") or _shipped_choices(f"{side}/{node.get('name')}")
+    known = sorted({*choices.get("train_split", ()), *choices.get("val_split", ())})
+    if known and split not in known:
+        yield f"{key}={split}: {suggest(split, known)}choose from {', '.join(known)}"
+
+
+def _shipped_choices(name: str) -> Mapping[str, Any]:
+    path = conf_folder() / f"{name}.yaml"
+    if not path.is_file():
+        return {}
+    return yaml.safe_load(path.read_text(encoding="utf-8")).get("_choices_") or {}
+
+
+def _label_space(choice: Any) -> Iterator[str]:
+    if isinstance(choice, str) and choice not in SPACES:
+        hint = f"{suggest(choice, SPACES)}choose from {', '.join(SPACES)}"
+        yield f"label_space={choice}: unknown, {hint}, or list classes: label_space=[road,sky]"
+
+
+def _twice(key: str, values: Any) -> Iterator[str]:
+    listed = [str(value) for value in _listed(values)]
+    if twice := sorted({value for value in listed if listed.count(value) > 1}):
+        yield f"{key}={show(values)}: {', '.join(twice)} is given twice"
+
+
+def _listed(values: Any) -> list[Any]:
+    return values if isinstance(values, list) else []

@@ -1,0 +1,92 @@
+"""Whether what a config builds exists, and takes the keys that stand there: seen, not imported."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import yaml
+
+from uda_seg.cli.signatures import signature
+from uda_seg.config import arguments_of, conf_folder, refusal
+from uda_seg.mistakes import key_in, suggest
+
+FRAMES = {
+    "trainer": ("trainer/auto.yaml",),
+    "backbone.schedule": ("backbone/tiny.yaml", "schedule"),
+    "source.augment": ("source/toytown.yaml", "augment"),
+    "target.augment": ("target/toytown.yaml", "augment"),
+}
+"""Mappings that no constructor takes as they are, and where all of their keys stand."""
+
+
+def complaints(tree: Any, path: str = "") -> Iterator[str]:
+    """Of all mappings with a `_target_`; nested ones are judged where theirs exists.
+
+    Args:
+        tree: plain containers.
+        path: of the tree, dotted.
+    """
+    for key, child in tree.items() if isinstance(tree, Mapping) else ():
+        if isinstance(child, Mapping):
+            below = f"{path}.{key}" if path else str(key)
+            if isinstance(child.get("_target_"), str):
+                yield from _of_node(child, below)
+            yield from complaints(child, below)
+
+
+def _of_node(node: Mapping[str, Any], path: str) -> Iterator[str]:
+    target = node["_target_"]
+    refused = refusal(target)
+    if refused:
+        yield f"{path}.{refused}"
+        return
+    try:
+        taken = signature(target)
+    except LookupError as error:
+        yield f"{path}._target_: {target} does not exist ({error})"
+        return
+    for key in arguments_of(node) if taken and not taken.open else ():
+        if key not in taken.names:
+            known = [name for name in node if not str(name).startswith("_") and name != key]
+            hint = suggest(key, {*taken.names, *known})
+            name = target.rpartition(".")[2]
+            yield (
+                f"{path}.{key}: unknown key, {hint}{name} takes: {', '.join(sorted(taken.names))}"
+            )
+
+
+def unknown_settings(tree: Mapping[str, Any]) -> Iterator[str]:
+    """Keys that a file of the user's adds to a mapping whose keys are all known; no constructor
+    would miss them, and nobody would read them.
+    """
+    for path, (file, *below) in FRAMES.items():
+        node: Any = tree
+        for part in path.split("."):
+            node = node.get(part) if isinstance(node, Mapping) else None
+        known: Any = yaml.safe_load((conf_folder() / file).read_text(encoding="utf-8"))
+        for part in below:
+            known = known[part]
+        names = [name for name in known if not name.startswith("_") and name != "defaults"]
+        for key in node if isinstance(node, Mapping) else ():
+            if key not in names and not str(key).startswith("_"):
+                hint = suggest(str(key), names)
+                yield f"{path}.{key}: unknown key, {hint}keys of {path}: {', '.join(names)}"
+
+
+def takes_any_key(tree: Mapping[str, Any], path: str) -> bool:
+    """Whether a mapping is there for keys of any name: one without a `_target_` that is handed to
+    a constructor as it is, such as method.weights; or an empty one of the verb's own.
+    """
+    node: Any = tree
+    handed = False
+    for part in path.split("."):
+        if not isinstance(node, Mapping):
+            return False
+        target = node.get("_target_")
+        if isinstance(target, str):
+            try:
+                taken = signature(target)
+            except LookupError:
+                return True
+            handed = taken is None or part in taken.names
+        node = node[key_in(node, part)]
+    return "_target_" in node or handed or ("." not in path and node == {})
