@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from uda_seg.cli.quoting import quoted
 from uda_seg.config import conf_folder
 from uda_seg.data.base import Dataset
 from uda_seg.data.superpixels import SLIC, members
@@ -99,5 +100,5 @@ def _quoted(value: Any) -> str:
     """As Hydra reads it: text with special signs stands in quotes."""
     text = show(value)
     if isinstance(value, str) and not re.fullmatch(r"[\w./~@%+-]+", text):
-        text = "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+        return quoted(value)
     return text
