@@ -5,7 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from uda_seg.data.camvid import CamVid
+from uda_seg.data.evaluation_set import EvaluationSet
 from uda_seg.data.files import load
+from uda_seg.data.labels import LabelSpace
 from uda_seg.data.listing import walk
 from uda_seg.data.spelling import Spelling, folder_of
 from uda_seg.errors import DataError
@@ -64,7 +67,7 @@ def test_links_that_lead_nowhere_are_named() -> None:
     listing = walk(Path("in"), "*")
     assert [path.name for path in listing.files] == ["1.png", "2.png", "3.png"]
     assert listing.broken == [Path("in/3.png")]
-    with pytest.raises(DataError, match="in/3.png: is a link to gone.png, where nothing is"):
+    with pytest.raises(DataError, match="in/3.png is a link to gone.png, where nothing is"):
         load(Path("in/3.png"))
     said = "\n".join(walk(Path("in")).remarks())
     assert "in/drive: is a link to /mnt/away, where nothing is" in said
@@ -109,3 +112,22 @@ def test_folders_of_a_layout_are_found_by_any_spelling() -> None:
     link("r/gone", "/nowhere")
     with pytest.raises(DataError, match="r/gone is a link to /nowhere, where nothing is"):
         folder_of("r", "gone/train")
+
+
+def test_a_label_behind_a_broken_link_and_a_shared_one_are_named(camvid: Path) -> None:
+    (camvid / "train/000.JPG").write_bytes((camvid / "train/000.png").read_bytes())
+    (camvid / "trainannot/002.png").unlink()
+    (camvid / "trainannot/002.png").symlink_to("gone.png")
+    (camvid / "valannot").rename(camvid / "away")
+    (camvid / "valannot").symlink_to("/mnt/away")
+    train, val = (CamVid(str(camvid), split) for split in ("train", "val"))
+    assert "images share a label (1 times)" in "\n".join(train.remarks())
+    assert [said.split(": has")[1] for said in train.missing({"label"})] == [
+        f" no label: {camvid / 'trainannot/002.png'} is a link to gone.png, where nothing is "
+        "(is a disk not mounted?)"
+    ]
+    assert f"{camvid / 'valannot'} is a link to /mnt/away" in next(val.missing({"label"}))
+    assert list(train.incomplete({"label"})) == ["train/002.png"]
+    space = LabelSpace(tuple(val.classes.values()))
+    with pytest.raises(DataError, match=r"leave_out=\[val/000.png\] leaves it out"):
+        EvaluationSet(val, None, space)[0]

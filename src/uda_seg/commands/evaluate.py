@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from uda_seg import run_folder
 from uda_seg.config import build
 from uda_seg.data import pictures
+from uda_seg.data.checking.presence import check_presence
 from uda_seg.data.evaluation_set import Evaluation, EvaluationSet
 from uda_seg.data.labels import LabelSpace
 from uda_seg.data.pair import evaluation_loader, open_scored
+from uda_seg.data.streams import BadImages
 from uda_seg.data.submission import Submission
 from uda_seg.errors import ConfigError, WeightsError
 from uda_seg.evaluation import scores
@@ -112,6 +114,9 @@ def score(
     """Predicts every image of the split once, draws some of them, and saves all if asked to."""
     target, space = config["target"], LabelSpace(tuple(classes))
     scored = EvaluationSet(open_scored(target, split), target.get("size"), space)
+    check_presence(scored.dataset, scored.fields, BadImages(False, None).cure("target"))
+    for remark in scored.dataset.remarks():
+        log.warning("target: %s", remark)
     loader = evaluation_loader(scored, config["batch_size"], config["workers"])
     inference: Inference = build(config["inference"])
     device = next(network.parameters()).device

@@ -3,6 +3,7 @@
 import hashlib
 import os
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from uda_seg.data.files import read_ids, read_rgb
 from uda_seg.data.fit import check_size
 from uda_seg.data.label_ids import whole
 from uda_seg.data.listing import Listing, walk
-from uda_seg.data.spelling import Spelling, absent, broken_link, folder_of, is_broken, real_paths
+from uda_seg.data.spelling import Spelling, absent, broken_link, broken_part, folder_of, real_paths
 from uda_seg.errors import ConfigError, DataError
 
 __all__ = ["FIELDS", "Dataset", "FileDataset", "Files", "Sample", "folder_of"]
@@ -211,6 +212,10 @@ class FileDataset(Dataset):
     def remarks(self) -> Iterator[str]:
         for listing in self._listings:
             yield from listing.remarks()
+        labels = [file.label for file in self.files if file.label is not None]
+        twin = next((path for path, count in Counter(labels).items() if count > 1), None)
+        if twin is not None:
+            yield f"images share a label ({len(labels) - len(set(labels))} times): {twin}"
         if self._left_out:
             yield f"{self._left_out} of {self._left_out + len(self)} samples are left out by name"
 
@@ -271,8 +276,9 @@ class FileDataset(Dataset):
 
     def _lack(self, files: Files, field: str) -> str:
         path = getattr(files, field)
-        if path is not None and is_broken(path):
-            return f"{files.image}: has no {field}: {path} {broken_link(path)}"
+        broken = path and broken_part(path)
+        if broken:
+            return f"{files.image}: has no {field}: {broken} {broken_link(broken)}"
         return self._absent(files, field)
 
     @staticmethod

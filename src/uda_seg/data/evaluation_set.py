@@ -12,7 +12,7 @@ from uda_seg.data import transforms
 from uda_seg.data.base import Dataset
 from uda_seg.data.labels import Encoder, LabelSpace
 from uda_seg.data.streams import to_tensor
-from uda_seg.errors import ConfigError
+from uda_seg.errors import ConfigError, DataError
 
 
 @dataclass
@@ -43,7 +43,15 @@ class EvaluationSet(TorchDataset):
         return len(self.dataset)
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, str]:
-        sample = self.dataset.read(index, self.fields)
+        """
+        Raises:
+            DataError: it cannot be read; says how it is left out, as it is never skipped.
+        """
+        try:
+            sample = self.dataset.read(index, self.fields)
+        except DataError as error:
+            cure = f"leave_out=[{self.dataset.name(index)}] leaves it out"
+            raise DataError(f"{error}; {cure}") from error
         image = self.resize(image=sample.image)["image"] if self.resize else sample.image
         if sample.label is None:
             label = np.full(sample.image.shape[:2], IGNORE, np.uint8)

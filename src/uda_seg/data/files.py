@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from uda_seg.data.decoding import colours_of, ids_of, image_of, stored
-from uda_seg.data.spelling import broken_link
+from uda_seg.data.spelling import broken_link, broken_part
 from uda_seg.errors import DataError
 
 PICTURES = (
@@ -35,9 +35,10 @@ def load(path: Path) -> np.ndarray:
     except PermissionError as error:
         raise DataError(f"{path}: may not be read; give yourself the right: chmod +r") from error
     except FileNotFoundError as error:
-        broken = f"{broken_link(path)}; mend the link" if path.is_symlink() else ""
-        cure = broken or "is not there; unpack the dataset again"
-        raise DataError(f"{path}: {cure}") from error
+        broken = broken_part(path)
+        if broken is not None:
+            raise DataError(f"{path}: is not there: {broken} {broken_link(broken)}") from error
+        raise DataError(f"{path}: is not there; unpack the dataset again") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror})") from error
     if not code.size:

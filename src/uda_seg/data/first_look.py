@@ -4,7 +4,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Collection
-from itertools import islice
 
 from uda_seg.data.base import Dataset, Sample
 from uda_seg.data.checking.numberings import Thirds, thirds
@@ -17,6 +16,7 @@ from uda_seg.data.checking.plausibility import (
     pixels,
     renamed,
 )
+from uda_seg.data.checking.presence import check_presence
 from uda_seg.data.examination import NOTES, turned_in_vain
 from uda_seg.data.labels import Encoder
 from uda_seg.data.several import Several
@@ -31,8 +31,6 @@ MORE, MORE_SECONDS = 12, 0.3
 """Further labels, and seconds at most, that are looked at for a class that was not met."""
 MANY, MANY_SECONDS = 60, 10.0
 """The same where hardly anything was met: a run that cannot learn is worth the wait."""
-SHOWN = 3
-"""Missing files that are named one by one."""
 
 
 def first_look(
@@ -51,14 +49,8 @@ def first_look(
         DataError: something is wrong, and is not to be skipped; or the labels hold nothing to tell
             apart, or ids that mean something else.
     """
-    missing = list(dataset.missing(fields))
-    if missing and not bad_images.skip:
-        more = f"\n  and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
-        lines = "\n  ".join(islice(missing, SHOWN))
-        cure = f"\n  {bad_images.cure(side)}"
-        raise DataError(
-            f"{len(missing)} of {len(dataset)} samples lack a file:\n  {lines}{more}{cure}"
-        )
+    if not bad_images.skip:
+        check_presence(dataset, fields, bad_images.cure(side))
     labels: dict[int, Thirds] = {}
     strange: list[DataError] = []
     looked_at = chosen(dataset, LOOKED_AT)

@@ -24,6 +24,11 @@ def broken_link(path: Path) -> str:
         return f"is a link that cannot be followed ({error.strerror})"
 
 
+def broken_part(path: Path) -> Path | None:
+    """The path itself or the folder of it that is a link that leads nowhere, if one is."""
+    return next(filter(is_broken, [path, *path.parents]), None)
+
+
 def absent(paths: Iterable[Path]) -> set[Path]:
     """Those that are not there, or are links that lead nowhere.
 
@@ -116,7 +121,7 @@ def folder_of(root: str | Path, *choices: str) -> Path:
         return found
     there = _names_of(str(root))
     lies = "there is no such folder" if there is None else f"there are {_some(there)}"
-    broken = [path for choice in choices for path in _steps(Path(root), choice) if is_broken(path)]
+    broken = [part for choice in choices if (part := broken_part(Path(root) / choice))]
     if broken:
         lies = f"{broken[0]} {broken_link(broken[0])}"
     raise DataError(
@@ -173,11 +178,6 @@ def _names_of(folder: str) -> list[str] | None:
         return None
     except OSError:
         return []
-
-
-def _steps(root: Path, choice: str) -> list[Path]:
-    path = root / choice
-    return [root, *(p for p in reversed(path.parents) if root in p.parents), path]
 
 
 def _some(names: Collection[str], most: int = 6) -> str:

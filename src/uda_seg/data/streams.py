@@ -42,9 +42,8 @@ class BadImages:
         """What a user may do about samples of a "source" or "target" that are not whole."""
         by_name = f"{side}.leave_out=FILE (data check writes such a file)"
         if self.record is None:
-            return (
-                f"scored samples are never skipped; fix them, or leave them out by name: {by_name}"
-            )
+            cure = "validation samples are never skipped; fix them, or leave them out by name: "
+            return cure + by_name
         return f"fix them, skip them: on_bad_image=skip, or leave them out by name: {by_name}"
 
     def met(self, error: DataError, side: str, name: str) -> None:
