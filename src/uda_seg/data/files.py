@@ -8,19 +8,7 @@ from uda_seg.data.decoding import colours_of, ids_of, image_of, stored
 from uda_seg.data.spelling import broken_link, broken_part
 from uda_seg.errors import DataError
 
-PICTURES = (
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".jpe",
-    ".jfif",
-    ".bmp",
-    ".tif",
-    ".tiff",
-    ".webp",
-    ".ppm",
-    ".pgm",
-)
+PICTURES = tuple(".png .jpg .jpeg .jpe .jfif .bmp .tif .tiff .webp .ppm .pgm".split())
 """Names of picture files end so, in small or capital letters."""
 
 
