@@ -15,7 +15,7 @@ out: no player, schedule or `after_step` sees it. Losses are kept as they were b
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -51,6 +51,7 @@ class Adaptation(LightningModule):
         accumulate: equal pieces a batch is back-propagated in; divides the batch size.
         clip_norm: longest gradient of a player, or None.
         steps: of the whole run, over which a method's rounds are laid.
+        others: names of classes that only the labels have which it is scored on.
     """
 
     def __init__(
@@ -64,18 +65,19 @@ class Adaptation(LightningModule):
         accumulate: int,
         clip_norm: float | None,
         steps: int,
+        others: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
         self.method, self.inference = method, inference
-        self.classes = list(classes)
+        self.classes, self.others = list(classes), list(others)
         self.schedule, self.steps = schedule, steps
         self.seed, self.accumulate, self.clip_norm = seed, accumulate, clip_norm
         self.last_losses: dict[str, Tensor] = {}
         """Unweighted losses of the latest step, by name."""
         self.overflows = 0
         """Latest steps in a row that were left out because their gradients overflowed."""
-        self.confusion = ConfusionMatrix(len(classes))
+        self.confusion = ConfusionMatrix(len(classes), len(others))
         self.label_free = InformationMaximisation(len(classes))
         players = set(method.players())
         if not players <= set(optimizers):

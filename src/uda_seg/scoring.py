@@ -53,7 +53,7 @@ class Scoreboard(Callback):
         module.label_free.reset()
 
     def on_validation_epoch_end(self, trainer: Trainer, module: Any) -> None:
-        matrix = module.confusion.compute().cpu().numpy()
+        matrix, others = module.confusion.counts(), module.confusion.other_counts()
         criterion = float(module.label_free.compute())
         entropy = float(module.label_free.mean_normalised_entropy())
         miou = float(scores_of.miou(matrix))
@@ -63,6 +63,7 @@ class Scoreboard(Callback):
         if self.history and self.history[-1]["step"] == trainer.global_step:
             return
         entry = {"step": trainer.global_step, "confusion": matrix.tolist(), CRITERION: criterion}
+        entry["other_confusion"] = others.tolist()
         losses = {name: float(loss) for name, loss in module.last_losses.items()}
         scored = {"miou": miou, CRITERION: criterion, "entropy": entropy, "loss": losses}
         self.history.append({"step": trainer.global_step, **scored})

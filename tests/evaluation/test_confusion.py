@@ -14,7 +14,7 @@ from uda_seg.evaluation.confusion import (
     miou,
     protocols,
 )
-from uda_seg.evaluation.measures import SUBSETS
+from uda_seg.evaluation.measures import SUBSETS, caveat
 
 CITYSCAPES = SUBSETS["miou_19"]
 
@@ -114,31 +114,93 @@ def test_empty_matrix_has_no_scores():
     assert np.isnan([miou(empty), accuracy(empty), mean_accuracy(empty)]).all()
 
 
-def test_protocols_are_means_over_subsets_of_the_same_matrix():
-    matrix = np.random.default_rng(0).integers(0, 50, (19, 19))
-    each = dict(zip(CITYSCAPES, iou(matrix)))
-    found = protocols(matrix, CITYSCAPES)
-    assert list(found) == ["miou_19", "miou_16", "miou_13", "miou_7"]
-    for name in ("terrain", "truck", "train"):
-        del each[name]
-    assert found["miou_16"] == pytest.approx(np.mean(list(each.values())))
-    for name in ("wall", "fence", "pole"):
-        del each[name]
-    assert found["miou_13"] == pytest.approx(np.mean(list(each.values())))
+def scored(prediction: dict[tuple[str, str], int], classes: list[str]) -> dict[str, float]:
+    """Protocols of pixels of (label, prediction), as a run with these classes keeps them."""
+    names = [*classes, *(name for name in CITYSCAPES if name not in classes)]
+    metric = ConfusionMatrix(len(classes), len(names) - len(classes))
+    for (label, answer), count in prediction.items():
+        labels = torch.full((1, 1, count), names.index(label))
+        metric.update(torch.full((1, 1, count), names.index(answer)), labels)
+    others = dict(zip(names[len(classes) :], metric.other_counts()))
+    return protocols(metric.counts(), classes, MANY, others)
 
 
-def test_only_protocols_that_apply_are_given():
+MANY = ["miou_16", "miou_16_of_19", "miou_13", "miou_13_of_19", "miou_11", "miou_10", "miou_7"]
+
+
+def test_one_prediction_has_one_number_under_one_name_whatever_the_network_knows():
+    pixels = {("vegetation", "vegetation"): 800, ("terrain", "vegetation"): 200}
+    pixels |= {("car", "car"): 900, ("truck", "car"): 100, ("wall", "building"): 50}
+    pixels |= {("building", "building"): 50}
+    nineteen = scored(pixels, list(CITYSCAPES))
+    sixteen = scored(pixels, list(SUBSETS["miou_16"]))
+    thirteen = scored(pixels, list(SUBSETS["miou_13"]))
+    # Labels of others ignored; and of all 19, as evaluators of 19 classes count them.
+    assert nineteen["miou_16"] == pytest.approx((100 + 100 + 50 + 0) / 4)
+    assert nineteen["miou_16_of_19"] == pytest.approx((80 + 90 + 50 + 0) / 4)
+    # Thirteen of the sixteen: a wall called building is building's mistake.
+    assert nineteen["miou_13"] == pytest.approx((100 + 100 + 50) / 3)
+    assert nineteen["miou_13_of_19"] == pytest.approx((80 + 90 + 50) / 3)
+    assert nineteen["miou_7"] == 100
+    for fewer in (sixteen, thirteen):
+        assert fewer == {name: nineteen[name] for name in fewer}
+    assert set(sixteen) == {*MANY} - {"miou_10"}
+    assert set(thirteen) == {"miou_13", "miou_13_of_19", "miou_7"}
+    alone = {("vegetation", "vegetation"): 800, ("terrain", "vegetation"): 200}
+    alone |= {("car", "car"): 900, ("truck", "car"): 100}
+    for classes in (list(CITYSCAPES), list(SUBSETS["miou_16"])):
+        found = scored(alone, classes)
+        assert (found["miou_16"], found["miou_16_of_19"]) == (100, pytest.approx(85))
+
+
+def test_what_older_files_did_not_keep_is_not_guessed():
+    matrix = np.eye(16, dtype=int)
     sixteen = SUBSETS["miou_16"]
-    assert set(protocols(np.eye(16, dtype=int), sixteen)) == {"miou_16", "miou_13", "miou_7"}
+    assert set(protocols(matrix, sixteen, MANY)) == {"miou_16", "miou_13", "miou_11"}
+    assert set(protocols(np.eye(19, dtype=int), CITYSCAPES, [*MANY, "miou_idd_7"])) == {*MANY}
     eleven = ["sky", "building", "pole", "road", "sidewalk", "bicyclist"]
     assert protocols(np.eye(6, dtype=int), eleven) == {}
 
 
+def test_protocols_are_means_over_subsets_of_the_same_matrix():
+    matrix = np.random.default_rng(0).integers(0, 50, (19, 19))
+    each = dict(zip(CITYSCAPES, iou(matrix)))
+    found = protocols(matrix, CITYSCAPES)
+    assert list(found) == [
+        "miou_19", "miou_16", "miou_16_of_19", "miou_13", "miou_13_of_19", "miou_7",
+    ]  # fmt: skip
+    for name in ("terrain", "truck", "train"):
+        del each[name]
+    assert found["miou_16_of_19"] == pytest.approx(np.mean(list(each.values())))
+    for name in ("wall", "fence", "pole"):
+        del each[name]
+    assert found["miou_13_of_19"] == pytest.approx(np.mean(list(each.values())))
+    counted = matrix.copy()
+    counted[[CITYSCAPES.index(name) for name in ("terrain", "truck", "train")]] = 0
+    each = dict(zip(CITYSCAPES, iou(counted)))
+    assert found["miou_16"] == pytest.approx(np.mean([each[n] for n in SUBSETS["miou_16"]]))
+    assert found["miou_13"] == pytest.approx(np.mean([each[n] for n in SUBSETS["miou_13"]]))
+
+
+def test_a_mean_over_fewer_classes_says_so():
+    assert caveat(np.diag([3, 4]), ["background", "road"]) is None
+    assert caveat(np.zeros((2, 2), int), ["background", "road"]) is None
+    assert caveat(np.diag([3, 0]), ["background", "road"]) == (
+        "mean of 1 of 2 classes; no label holds road"
+    )
+    matrix = np.array([[3, 1, 0], [0, 0, 0], [0, 0, 0]])
+    assert caveat(matrix, ["road", "car", "sky"]) == (
+        "mean of 2 of 3 classes; no label holds sky; "
+        "no label holds car: predicted somewhere, so counts as 0 in the mean"
+    )
+
+
 def test_camvids_protocol_merges_rider_and_bicycle_first():
-    """A rider taken for a bicycle is right there, and a truck taken for a car is still wrong."""
+    """A rider taken for a bicycle is right there, and a label that CamVid has not is ignored."""
     classes = ["rider", "bicycle", "car", "truck", *set(SUBSETS["miou_11"]) - {"bicyclist", "car"}]
     matrix = np.diag(np.full(len(classes), 10))
     matrix[0, 1] = 30  # riders predicted as bicycles
+    matrix[2, 3] = 10  # cars predicted as trucks
     matrix[3, 2] = 10  # trucks predicted as cars
     found = protocols(matrix, classes, ["miou_11"])
     assert found == {"miou_11": pytest.approx((10 * 100 + 50) / 11)}
@@ -156,7 +218,7 @@ def test_levels_of_idd_merge_all_finer_classes():
     for i, rows in enumerate(groups):
         for j, columns in enumerate(groups):
             merged[i, j] = sum(int(matrix[r, c]) for r in rows for c in columns)
-    assert protocols(matrix, CITYSCAPES, ["miou_idd_7"]) == {
+    assert protocols(matrix, CITYSCAPES, ["miou_idd_7"], {}) == {
         "miou_idd_7": pytest.approx(miou(merged))
     }
     seven = ["drivable", "non-drivable", "living things", "vehicles", "roadside objects"]
@@ -167,7 +229,10 @@ def test_levels_of_idd_merge_all_finer_classes():
 
 def test_ten_classes_of_kitti_are_a_subset():
     matrix = np.random.default_rng(1).integers(0, 50, (19, 19))
-    each = dict(zip(CITYSCAPES, iou(matrix)))
+    others = [place for place, name in enumerate(CITYSCAPES) if name not in SUBSETS["miou_10"]]
+    ignored = matrix.copy()
+    ignored[others] = 0
+    each = dict(zip(CITYSCAPES, iou(ignored)))
     ten = [each[name] for name in SUBSETS["miou_10"]]
     found = protocols(matrix, CITYSCAPES, ["miou_19", "miou_10"])
     assert found["miou_10"] == pytest.approx(np.mean(ten))

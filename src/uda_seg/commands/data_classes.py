@@ -12,9 +12,10 @@ from rich.table import Table
 from uda_seg.batch import IGNORE
 from uda_seg.config import locate
 from uda_seg.data.base import Dataset
+from uda_seg.data.classes import canonical
 from uda_seg.data.labels import LabelSpace, label_space
 from uda_seg.data.pair import open_split
-from uda_seg.evaluation.measures import customary, possible
+from uda_seg.evaluation.measures import customary, is_plain, possible
 from uda_seg.report.comparison import PROTOCOLS
 
 
@@ -42,8 +43,10 @@ def run(config: DictConfig, folder: Path) -> float | None:
         console.print(f"void in {name}: {_listed(words.void.values())}", style="dim", markup=False)
     if not target.classes:
         console.print(f"{names[1]} has no labels: nothing can be scored on it", style="dim")
-    asked = possible(customary(plain["target"]), space.classes)
-    heads = dict.fromkeys([f"mIoU {len(space)}", *(PROTOCOLS[key] for key in asked)])
+    others = [name for name in map(canonical, theirs.values()) if space.place(name) == IGNORE]
+    asked = possible(customary(plain["target"]), space.classes, others)
+    own = [PROTOCOLS[key] for key in asked if not is_plain(key, space.classes)]
+    heads = [f"mIoU {'' if len(own) < len(asked) else 'of these '}{len(space)}", *own]
     console.print(f"reported, from one confusion matrix: {_listed(heads)}")
     return None
 

@@ -15,8 +15,8 @@ from uda_seg import run_folder
 from uda_seg.config import build
 from uda_seg.data import pictures
 from uda_seg.data.checking.presence import check_presence
-from uda_seg.data.evaluation_set import Evaluation, EvaluationSet
-from uda_seg.data.labels import LabelSpace
+from uda_seg.data.evaluation_set import Evaluation, EvaluationSet, within
+from uda_seg.data.labels import LabelSpace, other_classes
 from uda_seg.data.pair import evaluation_loader, open_scored
 from uda_seg.data.streams import BadImages
 from uda_seg.data.submission import Submission
@@ -45,15 +45,19 @@ def run(config: DictConfig, folder: Path) -> float | None:
     split = plain["split"] or plain["target"]["val_split"]
     say_what_is_missing(plain["target"], split, classes)
     saved = submission(plain, split, classes, folder)
+    dataset = open_scored(plain["target"], split)
+    other_names = list(other_classes(LabelSpace(tuple(classes)), dataset))
     confusion, label_free = score(network.to(device), classes, split, plain, folder, saved)
     scores.save(
         folder / "scores.json",
         {
             **facts(plain, network, classes, split, step),
+            "other_classes": other_names,
             "selections": {
                 selection_of(Path(plain["checkpoint"])): {
                     "step": step,
                     "confusion": confusion.counts().tolist(),
+                    "other_confusion": confusion.other_counts().tolist(),
                     "information_maximisation": float(label_free.compute()),
                     "mean_normalised_entropy": float(label_free.mean_normalised_entropy()),
                 }
@@ -113,14 +117,16 @@ def score(
 ) -> tuple[ConfusionMatrix, InformationMaximisation]:
     """Predicts every image of the split once, draws some of them, and saves all if asked to."""
     target, space = config["target"], LabelSpace(tuple(classes))
-    scored = EvaluationSet(open_scored(target, split), target.get("size"), space)
-    check_presence(scored.dataset, scored.fields, BadImages(False, None).cure("target"))
-    for remark in scored.dataset.remarks():
+    dataset = open_scored(target, split)
+    others = other_classes(space, dataset)
+    scored = EvaluationSet(dataset, target.get("size"), space, others)
+    check_presence(dataset, scored.fields, BadImages(False, None).cure("target"))
+    for remark in dataset.remarks():
         log.warning("target: %s", remark)
     loader = evaluation_loader(scored, config["batch_size"], config["workers"])
     inference: Inference = build(config["inference"])
     device = next(network.parameters()).device
-    confusion = ConfusionMatrix(len(classes)).to(device)
+    confusion = ConfusionMatrix(len(classes), len(others)).to(device)
     label_free = InformationMaximisation(len(classes)).to(device)
     count = len(scored)
     panels = min(config["panels"], count)
@@ -170,7 +176,7 @@ def draw(
     height, width = image.shape[1:]
     for kind, picture in (
         ("image", image.permute(1, 2, 0).numpy()),
-        ("label", pictures.colour(label.numpy(), classes)),
+        ("label", pictures.colour(within(label.numpy(), len(classes)), classes)),
         ("prediction", pictures.colour(prediction.numpy().astype(np.uint8), classes)),
     ):
         path = folder / "pictures" / f"{number:03}_{kind}.png"

@@ -1,7 +1,7 @@
 """Train a method on a source and a target, score it, and keep the scores."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +57,7 @@ def run(config: DictConfig, folder: Path) -> float | None:
         built = plain
     method = make_method(built, len(pair.space))
     started_from = config.initial if stored else start(method.network, config.initial)
-    module = make_adaptation(plain, method, list(pair.space.classes))
+    module = make_adaptation(plain, method, list(pair.space.classes), pair.pictures.others)
     if stored is not None:
         stored.check_weights(module)
         stored.say()
@@ -103,7 +103,9 @@ def make_method(config: dict[str, Any], classes: int) -> Method:
     return build(config["method"], network=build(config["backbone"], classes=classes))
 
 
-def make_adaptation(config: dict[str, Any], method: Method, classes: list[str]) -> Adaptation:
+def make_adaptation(
+    config: dict[str, Any], method: Method, classes: list[str], others: Sequence[str] = ()
+) -> Adaptation:
     backbone, settings = config["backbone"], config["trainer"]
     factories = {"network": build(backbone["optimizer"])}
     method.network.encoder_updates = backbone["optimizer"].get("encoder_updates", 1)
@@ -125,6 +127,7 @@ def make_adaptation(config: dict[str, Any], method: Method, classes: list[str]) 
         settings["accumulate"],
         settings["clip_norm"],
         settings["steps"],
+        others,
     )
     module.save_hyperparameters({"config": config, "classes": classes}, logger=False)
     return module
@@ -171,6 +174,7 @@ def facts(config: dict[str, Any], module: Adaptation, started_from: str | None) 
         "batch_norm": network.batch_norm,
         "encoder_updates": network.encoder_updates,
         "classes": module.classes,
+        "other_classes": module.others,
         "protocols": customary(config["target"]),
         "batch_size": settings["batch_size"],
         "started_from": started_from,

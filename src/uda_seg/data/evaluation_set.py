@@ -1,5 +1,6 @@
 """A split as a network is scored on it: images as it wants them, labels at their own resolution."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,10 +33,18 @@ class EvaluationSet(TorchDataset):
         dataset: the split; without labels, nothing of it counts.
         size: (height, width) of the images; None keeps theirs.
         space: classes of the labels.
+        others: further classes of the labels, whose ids follow those of the space.
     """
 
-    def __init__(self, dataset: Dataset, size: list[int] | None, space: LabelSpace) -> None:
-        self.dataset, self.encode = dataset, Encoder(space, dataset)
+    def __init__(
+        self,
+        dataset: Dataset,
+        size: list[int] | None,
+        space: LabelSpace,
+        others: Sequence[str] = (),
+    ) -> None:
+        self.dataset, self.space, self.others = dataset, space, tuple(others)
+        self.encode = Encoder(LabelSpace(space.classes + self.others), dataset)
         self.resize = transforms.resize(size) if size else None
         self.fields = {"image", "label"} if dataset.has_labels else {"image"}
 
@@ -58,6 +67,11 @@ class EvaluationSet(TorchDataset):
         else:
             label = self.encode(sample.label, sample.name)
         return to_tensor(image), torch.from_numpy(label), sample.name
+
+
+def within(label: np.ndarray, classes: int) -> np.ndarray:
+    """A label without the classes that only the target has."""
+    return np.where(label < classes, label, np.uint8(IGNORE))
 
 
 def collate_evaluation(items: list[tuple[Tensor, Tensor, str]]) -> Evaluation:

@@ -133,6 +133,12 @@ def common(source: Iterable[str], target: Iterable[str]) -> LabelSpace:
     return LabelSpace(tuple(sorted(both, key=_order)))
 
 
+def other_classes(space: LabelSpace, dataset: Dataset) -> tuple[str, ...]:
+    """The dataset's classes that are not in the space; their pixels are still taken for others."""
+    names = {canonical(name) for name in dataset.classes.values()}
+    return tuple(sorted((n for n in names if space.place(n) == IGNORE), key=_order))
+
+
 def label_space(
     choice: str | list[str] | None, source: Iterable[str], target: Iterable[str]
 ) -> LabelSpace:

@@ -15,9 +15,9 @@ from uda_seg.batch import Batch, Source, Target
 from uda_seg.data import transforms
 from uda_seg.data.base import Dataset
 from uda_seg.data.cache import cached
-from uda_seg.data.evaluation_set import Evaluation, EvaluationSet, collate_evaluation
+from uda_seg.data.evaluation_set import Evaluation, EvaluationSet, collate_evaluation, within
 from uda_seg.data.first_look import first_look, spread
-from uda_seg.data.labels import Encoder, LabelSpace, label_space
+from uda_seg.data.labels import Encoder, LabelSpace, label_space, other_classes
 from uda_seg.data.leaving_out import open_dataset
 from uda_seg.data.sampling import EveryNth, StepSampler
 from uda_seg.data.several import Several, open_several
@@ -159,7 +159,8 @@ class Pair(LightningDataModule):
         size = self.target_config.get("size")
         dataset = open_scored(self.target_config, self.target_config["val_split"])
         dataset = cached(dataset, size, self.cache, self.cache_root, own_labels=True)
-        self.pictures = EvaluationSet(dataset, size, self.space)
+        others = other_classes(self.space, dataset)
+        self.pictures = EvaluationSet(dataset, size, self.space, others)
         fields = {"image", "label"} if dataset.has_labels else {"image"}
         encode = Encoder(self.space, dataset)
         first_look(dataset, fields, encode, BadImages(False, None), "target")
@@ -229,7 +230,8 @@ class Pair(LightningDataModule):
     def panel_samples(self, count: int) -> list[tuple[Tensor, np.ndarray]]:
         """Evenly spread validation samples: image (3, H, W) float in [0, 1], label (h, w)."""
         chosen = [self.pictures[index] for index in spread(len(self.pictures), count)]
-        return [(image.float() / 255, label.numpy()) for image, label, _ in chosen]
+        known = len(self.space)
+        return [(image.float() / 255, within(label.numpy(), known)) for image, label, _ in chosen]
 
     def panel_source(self, number: int, device: torch.device) -> Source:
         """A training sample of the source, the same one for a number every time, as a batch."""

@@ -15,10 +15,16 @@ __all__ = ["ConfusionMatrix", "accuracy", "iou", "mean_accuracy", "miou", "proto
 
 
 class ConfusionMatrix(MulticlassConfusionMatrix):
-    """Exact counts (C, C), rows label and columns prediction, summed over images and processes."""
+    """Exact counts, rows label and columns prediction, summed over images and processes.
 
-    def __init__(self, classes: int) -> None:
-        super().__init__(num_classes=classes, ignore_index=IGNORE, validate_args=False)
+    Args:
+        classes: how many there are to predict.
+        others: how many more the labels have; their ids follow.
+    """
+
+    def __init__(self, classes: int, others: int = 0) -> None:
+        super().__init__(num_classes=classes + others, ignore_index=IGNORE, validate_args=False)
+        self.classes = classes
 
     def update(self, prediction: Tensor, label: Tensor) -> None:
         """
@@ -53,5 +59,9 @@ class ConfusionMatrix(MulticlassConfusionMatrix):
         super().update(prediction, label)
 
     def counts(self) -> np.ndarray:
-        """`compute()` as (C, C) int64 on the CPU."""
-        return self.compute().cpu().numpy()
+        """(C, C) int64 on the CPU."""
+        return self.compute().cpu().numpy()[: self.classes, : self.classes]
+
+    def other_counts(self) -> np.ndarray:
+        """(others, C) int64: what pixels of the labels' other classes were taken for."""
+        return self.compute().cpu().numpy()[self.classes :, : self.classes]

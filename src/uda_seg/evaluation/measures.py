@@ -19,21 +19,38 @@ from uda_seg.errors import ConfigError
 SUBSETS = {
     "miou_19": SPACES["cityscapes_19"],
     "miou_16": SPACES["synthia_16"],
+    "miou_16_of_19": SPACES["synthia_16"],
     "miou_13": SPACES["synthia_13"],
+    "miou_13_of_19": SPACES["synthia_13"],
     "miou_11": SPACES["camvid_11"],
     "miou_10": SPACES["kitti_10"],
 }
-"""GTA5's classes, SYNTHIA's (no terrain, truck, train), those without wall, fence, pole; CamVid's
-(rider and bicycle are one), and those that Virtual KITTI shares with KITTI."""
+"""Classes whose IoU is averaged: GTA5's, SYNTHIA's (no terrain, truck, train), those without wall,
+fence, pole; CamVid's (rider and bicycle are one), and those that Virtual KITTI and KITTI share."""
+
+COUNTED = {
+    "miou_16_of_19": SPACES["cityscapes_19"],
+    "miou_13": SPACES["synthia_16"],
+    "miou_13_of_19": SPACES["cityscapes_19"],
+}
+"""Classes whose labels count, where they are more than those averaged; all others are ignored.
+
+The field's evaluators differ. SYNTHIA -> Cityscapes is scored in 16 classes, the labels of all
+others ignored, and 13 of these IoUs are averaged, by CBST (its issue 7), ADVENT, DADA and ProCA. It
+is scored in all 19, where a truck that is called a car is a mistake of car's, and 16 or 13 of these
+IoUs are averaged, by LSD-seg (its issue 4), CLAN (14), FDA, BDL and DAFormer (18)."""
 
 GROUPS = {
     "miou_7": CATEGORIES,
-    "miou_idd_7": {name: MERGES.get(name, (name,)) for name in IDD_LEVEL_1},
+    "miou_idd_7": {name: (name, *MERGES.get(name, ())) for name in IDD_LEVEL_1},
 }
 """Cityscapes' categories, and level 1 of the India Driving Dataset: finer classes are merged."""
 
-DEFAULT = ("miou_19", "miou_16", "miou_13", "miou_7")
+DEFAULT = ("miou_19", "miou_16", "miou_16_of_19", "miou_13", "miou_13_of_19", "miou_7")
 """Reported for a target that does not say which protocols are customary for it."""
+
+Others = Mapping[str, Sequence[int] | np.ndarray]
+"""Classes that only the labels have -> what their pixels were taken for, (C,) counts."""
 
 
 def iou(confusion: np.ndarray) -> np.ndarray:
@@ -60,40 +77,95 @@ def mean_accuracy(confusion: np.ndarray) -> float:
     return mean(_percent(np.diag(counts), counts.sum(1)))
 
 
+def caveat(confusion: np.ndarray, classes: Sequence[str]) -> str | None:
+    """What to know of the mIoU when the labels lack a class: it is no mean over all of them."""
+    counts = checked(confusion)
+    lacking = counts.sum(1) == 0
+    if not lacking.any() or not counts.sum():
+        return None
+    left_out = [n for n, gone in zip(classes, lacking & (counts.sum(0) == 0), strict=True) if gone]
+    zero = [n for n, gone in zip(classes, lacking & (counts.sum(0) > 0), strict=True) if gone]
+    parts = []
+    if left_out:
+        over = f"mean of {len(classes) - len(left_out)} of {len(classes)} classes"
+        parts.append(f"{over}; no label holds {', '.join(left_out)}")
+    if zero:
+        verb = "count" if len(zero) > 1 else "counts"
+        parts.append(
+            f"no label holds {', '.join(zero)}: predicted somewhere, so {verb} as 0 in the mean"
+        )
+    return "; ".join(parts)
+
+
 def protocols(
-    confusion: np.ndarray, classes: Sequence[str], wanted: Sequence[str] = DEFAULT
+    confusion: np.ndarray,
+    classes: Sequence[str],
+    wanted: Sequence[str] = DEFAULT,
+    others: Others | None = None,
 ) -> dict[str, float]:
     """Those of the wanted protocols that the classes allow, with their mIoU in percent.
 
-    All derive from one matrix. A protocol's classes are first merged from finer ones where need be
-    (CamVid's bicyclist from rider and bicycle). Then IoU is averaged over them: pixels that are
-    mistaken for, or labelled as, a class outside the protocol still count as errors, as with the
-    field's evaluator. `miou_7` needs that all classes belong to one of the categories.
+    A protocol says which classes' IoU is averaged and which labels count (`COUNTED`), so that a
+    prediction has one number under one name, whatever else the network knows. Finer classes are
+    merged first where need be (CamVid's bicyclist from rider and bicycle). `miou_7` needs that all
+    of the network's classes belong to one of the categories.
 
     Args:
         confusion: (C, C) counts.
         classes: C names.
         wanted: keys of `SUBSETS` and `GROUPS`.
+        others: of the labels' other classes; None: not known, as in older files.
     """
     counts = checked(confusion)
     if len(counts) != len(classes):
         raise ValueError(f"a {counts.shape} matrix does not go with {len(classes)} classes")
-    found = {}
-    for protocol in possible(wanted, classes):
-        groups = _places(protocol, classes)
-        merged = _merged(counts, [*groups, *_outside(groups, classes)])
-        found[protocol] = mean(iou(merged)[: len(groups)])
-    return found
+    known = None if others is None else list(others)
+    rows = np.vstack([counts, *(np.asarray(row, np.int64) for row in (others or {}).values())])
+    return {
+        protocol: mean(_averaged(protocol, rows, classes, [*classes, *(known or [])]))
+        for protocol in possible(wanted, classes, known)
+    }
 
 
-def possible(wanted: Sequence[str], classes: Sequence[str]) -> list[str]:
-    """Those of the protocols that these classes allow."""
+def _averaged(
+    protocol: str, rows: np.ndarray, classes: Sequence[str], labels: Sequence[str]
+) -> np.ndarray:
+    """IoU of a protocol's classes, from counts (labels, C)."""
+    parts, counted = _parts(protocol), _counted(protocol)
+    members = np.array([[name in names for name in labels] for names in parts.values()], np.int64)
+    answers = members[:, : len(classes)]
+    rows = rows * np.array([[name in counted] for name in labels])
+    table = members @ rows
+    right = (table * answers).sum(1)
+    return _percent(right, table.sum(1) + answers @ rows.sum(0) - right)
+
+
+def possible(
+    wanted: Sequence[str], classes: Sequence[str], others: Sequence[str] | None
+) -> list[str]:
+    """Those of the protocols that these classes allow; `others` as for `protocols`, by name."""
     found = []
     for protocol in wanted:
-        groups = _places(protocol, classes)
-        if all(groups) and not (protocol == "miou_7" and _outside(groups, classes)):
-            found.append(protocol)
+        parts, counted = _parts(protocol), _counted(protocol)
+        if not all(names & set(classes) for names in parts.values()):
+            continue
+        if protocol == "miou_7" and not set(classes) <= counted:
+            continue
+        if others is None and not counted <= _covered(parts, set(classes)):
+            continue  # it is not known what else the labels held
+        found.append(protocol)
     return found
+
+
+def _covered(parts: Mapping[str, set[str]], classes: set[str]) -> set[str]:
+    """Names of labels that some class stands for: a coarse class for its parts, or these for it."""
+    whole = (names for name, names in parts.items() if name in classes or names - {name} <= classes)
+    return classes.union(*whole)
+
+
+def is_plain(protocol: str, classes: Sequence[str]) -> bool:
+    """Whether a protocol says no more than the mean over all classes."""
+    return _counted(protocol) == set(classes) == set(SUBSETS.get(protocol, ()))
 
 
 def customary(target: Mapping[str, Any]) -> list[str]:
@@ -110,16 +182,16 @@ def customary(target: Mapping[str, Any]) -> list[str]:
     return wanted
 
 
-def _places(protocol: str, classes: Sequence[str]) -> list[list[int]]:
-    """For every class of a protocol, where it or its parts stand among `classes`."""
+def _parts(protocol: str) -> dict[str, set[str]]:
+    """Class that is averaged -> names that make it up."""
     if protocol in GROUPS:
-        parts: Mapping[str, Sequence[str]] = GROUPS[protocol]
-    else:
-        parts = {name: MERGES.get(name, ()) for name in SUBSETS[protocol]}
-    return [
-        [place for place, one in enumerate(classes) if one == name or one in parts[name]]
-        for name in parts
-    ]
+        return {name: set(names) for name, names in GROUPS[protocol].items()}
+    return {name: {name, *MERGES.get(name, ())} for name in SUBSETS[protocol]}
+
+
+def _counted(protocol: str) -> set[str]:
+    """Names of the labels that count."""
+    return set(COUNTED.get(protocol, ())).union(*_parts(protocol).values())
 
 
 def mean(values: np.ndarray) -> float:
@@ -136,17 +208,6 @@ def checked(confusion: np.ndarray) -> np.ndarray:
     if (counts < 0).any():
         raise ValueError("a confusion matrix has counts below zero")
     return counts.astype(np.int64)
-
-
-def _outside(groups: Sequence[Sequence[int]], classes: Sequence[str]) -> list[list[int]]:
-    return [[place] for place in range(len(classes)) if not any(place in g for g in groups)]
-
-
-def _merged(counts: np.ndarray, groups: Sequence[Sequence[int]]) -> np.ndarray:
-    members = np.zeros((len(groups), len(counts)), np.int64)
-    for place, group in enumerate(groups):
-        members[place, group] = 1
-    return members @ counts @ members.T
 
 
 def _percent(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

@@ -2,12 +2,16 @@
 
     {"schema": 1, "run_name", "method": {"name", …}, "source", "target", "backbone", "seed",
      "steps", "batch_norm", "classes": [names], "protocols": [keys of `measures`], "finished", …,
-     "selections": {"last": {"step", "confusion": [[int]], "miou", "iou": {class: percent}}, …},
+     "other_classes": [names that only the target's labels have],
+     "selections": {"last": {"step", "confusion": [[int]], "other_confusion": [[int]], "miou",
+                             "miou_over": classes in the mean, "caveat": why these are not all,
+                             "iou": {class: percent}}, …},
      "history": [{"step", "miou", "information_maximisation", "entropy", "loss": {name: value}}]}
 
-A confusion matrix has the label's classes as rows and the predicted ones as columns. Only it is
-read back: "miou" and "iou" (percent, two decimals, null where a class never occurs) stand in the
-file for human readers, and are worked out anew on load. mIoU in the history is in percent too.
+A confusion matrix has the label's classes as rows and the predicted ones as columns; the other one
+has a row for each of the other classes. Only these two are read back: "miou" and "iou" (percent,
+two decimals, null where a class never occurs) stand in the file for human readers, and are worked
+out anew on load. mIoU in the history is in percent too.
 """
 
 import json
@@ -62,8 +66,8 @@ def load(path: Path) -> dict[str, Any]:
     """The scores in a file, or in a run folder.
 
     Each selection has `confusion` as (C, C) int64 array, `miou`, `accuracy`, `mean_accuracy`,
-    `iou` (class name to percent) and `protocols` (`miou_16`, … to percent); NaN where a class never
-    occurs. `folder` is where the file lies.
+    `iou` (class name to percent), `protocols` (`miou_16`, … to percent) and `others` (class to
+    counts, None in older files); NaN where a class never occurs. `folder` is where the file lies.
 
     Raises:
         DataError: there is no such file, or it is not what this module writes.
@@ -84,7 +88,8 @@ def load(path: Path) -> dict[str, Any]:
         counts = selection["confusion"] = np.asarray(selection["confusion"], np.int64)
         selection["accuracy"] = measures.accuracy(counts)
         selection["mean_accuracy"] = measures.mean_accuracy(counts)
-        selection["protocols"] = measures.protocols(counts, derived["classes"], wanted)
+        others = selection["others"] = _others(path, derived, selection)
+        selection["protocols"] = measures.protocols(counts, derived["classes"], wanted, others)
     return derived | {"folder": path.parent}
 
 
@@ -114,6 +119,8 @@ def _derive(path: Path, scores: Any) -> dict[str, Any]:
             **selection,
             "confusion": counts.tolist(),
             "miou": measures.miou(counts),
+            "miou_over": int(np.isfinite(measures.iou(counts)).sum()),
+            "caveat": measures.caveat(counts, classes),
             "iou": dict(zip(classes, measures.iou(counts).tolist(), strict=True)),
         }
     return {**scores, "selections": selections}
@@ -164,6 +171,22 @@ def _matrix(path: Path, name: str, selection: Any, classes: int) -> np.ndarray:
             f"but there are {classes} classes"
         )
     return counts
+
+
+def _others(
+    path: Path, scores: Mapping[str, Any], selection: Mapping[str, Any]
+) -> dict[str, np.ndarray] | None:
+    """By class, what its pixels were taken for; None when that was not kept."""
+    names, counts = scores.get("other_classes"), selection.get("other_confusion")
+    if names is None or counts is None:
+        return None
+    try:
+        rows = np.asarray(counts, np.int64).reshape(len(names), len(scores["classes"]))
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{path}: other_confusion needs a row for each of other_classes ({error})"
+        ) from error
+    return dict(zip(names, rows, strict=True))
 
 
 def _rounded(value: float) -> float | None:

@@ -122,10 +122,12 @@ class Card:
                 if name == "oracle_best"
                 else ""
             )
+            caveat = f" The mIoU: {chosen['caveat']}." if chosen["caveat"] else ""
             said = (
                 f"On {scores['target']}, split {scores.get('split', 'unknown')}; selection "
                 f"`{name}` ({SELECTIONS.get(name, name)}), step {chosen['step']}: {figures} "
-                f"(percent, one seed). Scored by uda_seg from the checkpoint{_inference(scores)}, "
+                f"(percent, one seed).{caveat} Scored by uda_seg from the "
+                f"checkpoint{_inference(scores)}, "
                 f"at the labels' own resolution, not from the files here.{oracle}"
             )
         rows = [

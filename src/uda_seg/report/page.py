@@ -203,6 +203,7 @@ def _facts(lines: Sequence[Line], shown: int) -> str:
             f" · {len(lines)} rows, all in the table; figures and pictures show {shown}: "
             "baseline, control and oracle where there are such, and the best of the others"
         )
+    words += "".join(f" · {name}: {said}" for name, said in table.caveats(lines).items())
     if not is_scored(lines):
         words += " · the target has no labels, so there is no mIoU"
     return words

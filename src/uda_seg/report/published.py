@@ -15,6 +15,7 @@ import numpy as np
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation.measures import GROUPS, SUBSETS, mean, protocols
 from uda_seg.mistakes import show, suggest
+from uda_seg.report.comparison import PROTOCOLS
 
 CERTAINTIES = {
     "high": "recalled, sure",
@@ -80,11 +81,17 @@ class Mean:
     classes: tuple[str, ...] | None = None
     over: int | None = None
 
-    def of(self, confusion: np.ndarray, iou: Mapping[str, float], names: Sequence[str]) -> float:
-        """In percent, NaN when the run does not score all its classes."""
-        if self.classes is None:
-            return protocols(confusion, names, [self.key]).get(self.key, math.nan)
-        return self.of_classes(iou)
+    def of(self, selection: Mapping[str, Any], names: Sequence[str]) -> float:
+        """In percent, NaN when the run does not score all its classes.
+
+        Args:
+            selection: of loaded scores.
+            names: of the run's classes.
+        """
+        if self.classes is not None:
+            return self.of_classes(selection["iou"])
+        found = protocols(selection["confusion"], names, [self.key], selection["others"])
+        return found.get(self.key, math.nan)
 
     def of_classes(self, iou: Mapping[str, float]) -> float:
         """From the classes' IoU alone."""
@@ -123,7 +130,7 @@ def columns_of(table: Mapping[str, Any]) -> list[Mean]:
             entry = own[key]
             found.append(Mean(key, entry["label"], tuple(entry["classes"]), entry.get("over")))
         else:
-            found.append(Mean(key, key.replace("miou_idd_", "miou IDD ").replace("miou_", "mIoU ")))
+            found.append(Mean(key, PROTOCOLS[key]))
     if not found:
         raise ConfigError("table.columns: is empty; name the means to show, say miou_19")
     return found

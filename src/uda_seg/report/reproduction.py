@@ -227,11 +227,7 @@ def _means(row: Row | None, columns: Sequence[Mean], selection: str) -> dict[str
         return {}
     return {
         column.key: spread(
-            [
-                column.of(one["confusion"], one["iou"], run["classes"])
-                for run in row.runs
-                for one in [select(run, selection)]
-            ]
+            [column.of(one, run["classes"]) for run in row.runs for one in [select(run, selection)]]
         )
         for column in columns
     }

@@ -114,7 +114,11 @@ def not_run(table: Reproduction) -> dict[str, list[str]]:
 
 def notes(table: Reproduction) -> list[tuple[str, str]]:
     """What else is to be known of single rows."""
-    return [(full_label(table, entry), entry.note) for entry in table.entries if entry.note]
+    said = [(full_label(table, entry), entry.note) for entry in table.entries if entry.note]
+    for entry in table.entries:
+        if entry.line is not None and entry.line.caveats:
+            said.append((f"our {full_label(table, entry)}", "; ".join(entry.line.caveats)))
+    return said
 
 
 def legend(table: Reproduction, heads: Sequence[str], selection: str) -> dict[str, str]:

@@ -28,6 +28,7 @@ def cards(lines: Sequence[Line], looks: Sequence[Series]) -> str:
         ]
         if line.gap_closed is not None and line.role != "oracle":
             notes.append(f"closes {line.gap_closed:.0f} % of the gap")
+        notes += line.caveats
         shown = "".join(f"<span>{escape(note)}</span>" for note in notes)
         found.append(
             f'<li style="--look:{look.colour}"><span class="name">{escape(line.row.label)}</span>'

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from uda_seg.evaluation.measures import is_plain
 from uda_seg.evaluation.scores import SELECTIONS
 from uda_seg.report.comparison import LEGEND, PROTOCOLS, SHORT, Line, Row, Spread, compare
 from uda_seg.runs.files import write_text
@@ -37,9 +38,24 @@ def print_run(scores: Mapping[str, Any], console: Console | None = None) -> None
         f"\n{scores['run_name']}: IoU on {scores['target']}, percent", style="bold", markup=False
     )
     console.print(run_table(scores))
+    for line in run_caveats(scores):
+        console.print(line, style="yellow", highlight=False, markup=False)
     for name, words in SELECTIONS.items():
         if name in scores["selections"]:
             console.print(f"{name}: {words}", style="dim", highlight=False)
+
+
+def run_caveats(scores: Mapping[str, Any]) -> list[str]:
+    """What to know of a run's mIoU, one line for selections of which the same is true."""
+    said: dict[str, list[str]] = {}
+    for name, selection in scores["selections"].items():
+        if selection["caveat"]:
+            said.setdefault(selection["caveat"], []).append(name)
+    every = len(scores["selections"])
+    return [
+        f"mIoU: {words}" if len(names) == every else f"mIoU ({', '.join(names)}): {words}"
+        for words, names in said.items()
+    ]
 
 
 def run_table(scores: Mapping[str, Any]) -> Table:
@@ -66,7 +82,7 @@ def _figures(selection: Mapping[str, Any], classes: Sequence[str]) -> dict[str, 
     subsets = {
         PROTOCOLS[key]: value
         for key, value in selection["protocols"].items()
-        if _subset(key, classes)
+        if not is_plain(key, classes)
     }
     accuracies = {"pixel accuracy": "accuracy", "mean accuracy": "mean_accuracy"}
     shares = {words: selection[key] for words, key in accuracies.items()}
@@ -151,7 +167,7 @@ def grid(lines: Sequence[Line], short: bool) -> tuple[list[str], list[list[str]]
         columns[head] = [number(line.iou[name]) for line in lines]
     columns["mIoU"] = [line.miou.text() for line in lines]
     for key in lines[0].protocols:
-        if _subset(key, names):
+        if not is_plain(key, names):
             columns[PROTOCOLS[key]] = [line.protocols[key].text() for line in lines]
     for head, gains in (
         ("over baseline", [line.over_baseline for line in lines]),
@@ -170,7 +186,16 @@ def legend(lines: Sequence[Line]) -> dict[str, str]:
     """What the columns of `grid` mean, those that are there."""
     heads = grid(lines, short=True)[0]
     shown = {"mIoU 16/13" if head in ("mIoU 16", "mIoU 13") else head for head in (*heads, "–")}
-    return {name: meaning for name, meaning in LEGEND.items() if name in shown}
+    shown |= {"of 19"} if any(head.endswith(" of 19") for head in heads) else set()
+    return {name: meaning for name, meaning in LEGEND.items() if name in shown} | caveats(lines)
+
+
+def caveats(lines: Sequence[Line]) -> dict[str, str]:
+    """Rows, and what to know of their mIoU; under one name what is true of all of them."""
+    said = {line.row.label: "; ".join(line.caveats) for line in lines if line.caveats}
+    if len(set(said.values())) == 1 and len(said) == len(lines):
+        return {"mIoU of every row": next(iter(said.values()))}
+    return {f"mIoU of {label}": words for label, words in said.items()}
 
 
 def caption(lines: Sequence[Line], selection: str) -> str:
@@ -182,11 +207,6 @@ def caption(lines: Sequence[Line], selection: str) -> str:
 
 def number(value: float) -> str:
     return "–" if np.isnan(value) else f"{value:.1f}"
-
-
-def _subset(protocol: str, classes: Sequence[str]) -> bool:
-    """Whether a protocol says more than the mean over all classes."""
-    return protocol.rpartition("_")[2] != str(len(classes))
 
 
 def best(lines: Sequence[Line], short: bool = True) -> set[tuple[int, str]]:
