@@ -98,6 +98,11 @@ def test_scores_equal_a_plain_loop(trained, tmp_path):
             expected[place] += 1
     assert (last["confusion"] == expected).all()
     assert (expected.sum(0) > 0).sum() > 1
+    labels = [open_scored(target, "val").read(i, {"label"}).label for i in range(len(scored))]
+    assert sum(map(np.sum, last["others"].values())) + expected.sum() == np.sum(
+        [label != 11 for label in labels]
+    )
+    assert set(last["others"]) == {*open_scored(target, "val").classes.values()} - set(CLASSES)
     np.testing.assert_allclose(list(last["iou"].values()), iou(expected))
 
 

@@ -2,14 +2,17 @@
 
 import base64
 import io
+import json
 import re
 from html.parser import HTMLParser
 
 import numpy as np
 from PIL import Image
-from report.report_examples import ROLES, make_rows
+from report.report_examples import ROLES, make_rows, matrix, save_run
 
 from uda_seg.data.pictures import palette, save
+from uda_seg.evaluation import scores
+from uda_seg.report.comparison import Row
 from uda_seg.report.gallery import WIDTHS, Picture, embed, errors, read
 from uda_seg.report.page import write_page
 from uda_seg.report.table import comparison_markdown
@@ -82,6 +85,19 @@ def test_page_and_table_say_the_same(tmp_path):
     assert len(cells) == 7
     for cell in cells:
         assert cell.strip() in checker.text
+
+
+def test_a_mean_over_fewer_classes_says_so_wherever_it_stands(tmp_path):
+    absent = {"last": {"step": 20, "confusion": matrix(0.5, absent=True)}}
+    folders = [save_run(tmp_path / name, name, 0, 0.5, selections=absent) for name in "ab"]
+    rows = [Row(one.name, one.name, [one], [scores.load(one)]) for one in folders]
+    words = "mean of 2 of 3 classes; no label holds car"
+    path = tmp_path / "page.html"
+    write_page(path, "title", "text", rows)
+    assert path.read_text().count(words) == 4  # on both cards, above them and below the table
+    assert f"* mIoU of every row: {words}." in comparison_markdown(rows)
+    stored = json.loads((folders[0] / "scores.json").read_text())["selections"]["last"]
+    assert (stored["miou_over"], stored["caveat"]) == (2, words)
 
 
 def test_page_without_pictures_and_history_leaves_them_out(tmp_path):

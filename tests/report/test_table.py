@@ -38,6 +38,7 @@ def test_a_runs_selections_stand_side_by_side(tmp_path):
     assert [cell.strip() for cell in cells["mIoU"]] == [f"{miou(m):.1f}" for m in (last, free)]
     assert [cell.strip() for cell in cells["car"]] == ["–", f"{iou(free)[2]:.1f}"]
     assert any("step 20" in line and "step 7" in line for line in lines)
+    assert "mIoU (last): mean of 2 of 3 classes; no label holds car" in lines
 
 
 def test_markdown_has_every_column_and_escapes(tmp_path):
