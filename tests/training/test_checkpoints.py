@@ -8,6 +8,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from lightning import LightningModule, Trainer
@@ -55,7 +56,11 @@ class Toy(LightningModule):
         self.weight = torch.nn.Parameter(torch.zeros(()))
         self.moment, self.life = moment, life
         self.last_losses: dict[str, torch.Tensor] = {}
-        self.confusion = SimpleNamespace(reset=lambda: None, compute=self.matrix)
+        self.confusion = SimpleNamespace(
+            reset=lambda: None,
+            counts=lambda: self.matrix().numpy(),
+            other_counts=lambda: np.zeros((0, 2), int),
+        )
         self.label_free = SimpleNamespace(
             reset=lambda: None,
             compute=lambda: torch.tensor(SURE[self.step()]),
