@@ -131,6 +131,15 @@ class Adaptation(LightningModule):
         if self.clip_norm is not None and self._scaled():
             optimizer.clip(self.clip_norm)
 
+    def on_train_end(self) -> None:
+        left_out = self.global_step - self.lr_schedulers().last_epoch
+        if left_out:
+            log.info(
+                "%d of %d steps were left out: their gradients overflowed in half precision",
+                left_out,
+                self.global_step,
+            )
+
     def _scaled(self) -> bool:
         """Whether gradients are multiplied by a scale until Lightning's step divides them."""
         return getattr(self.trainer.precision_plugin, "scaler", None) is not None

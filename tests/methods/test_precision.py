@@ -107,20 +107,26 @@ def gradients(optimizer: torch.optim.Optimizer) -> list[torch.Tensor]:
     return [gradient for gradient in every if gradient is not None]
 
 
-def test_a_step_that_overflows_is_left_out_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_step_that_overflows_is_left_out_whole(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     """As torch says: the schedule waits too; and nothing warns that it went first."""
     method = make(("adaptseg", ()), make_network(depth_head=False))
     start = {key: p.clone() for key, p in method.named_parameters()}
+    caplog.set_level("INFO")
     calls: list[int] = []
     monkeypatch.setattr(method, "after_step", lambda: calls.append(1))
     module = train(method, 2, clip_norm=1.0, plugins=[in_16_bits(2.0**60)])
     assert module.overflows == 2
+    assert "2 of 2 steps were left out" in caplog.text
+    caplog.clear()
     assert calls == []
     assert all(torch.equal(p, start[key]) for key, p in method.named_parameters())
     assert {group["lr"] for group in module.optimizers().param_groups} == {RATE}
     assert module.trainer.precision_plugin.scaler.get_scale() == 2.0**58
     module = train(method, 2, clip_norm=1.0, plugins=[in_16_bits(2.0**10)])
     assert module.overflows == 0
+    assert "left out" not in caplog.text
     assert calls == [1, 1]
     assert {group["lr"] for group in module.optimizers().param_groups} == {RATE * 0.8}
 
