@@ -12,6 +12,7 @@ from rich.table import Table
 from uda_seg.batch import IGNORE
 from uda_seg.config import locate
 from uda_seg.data.base import Dataset
+from uda_seg.data.class_overlap import did_you_mean, misspelt
 from uda_seg.data.classes import canonical
 from uda_seg.data.labels import LabelSpace, label_space
 from uda_seg.data.pair import open_split
@@ -41,6 +42,8 @@ def run(config: DictConfig, folder: Path) -> float | None:
     for name, words in zip(names, (source, target), strict=True):
         console.print(f"dropped from {name}: {_listed(dropped(space, words))}", markup=False)
         console.print(f"void in {name}: {_listed(words.void.values())}", style="dim", markup=False)
+    for slip in misspelt(source.classes.values(), theirs.values(), space):
+        console.print(did_you_mean(*slip), style="yellow", markup=False, soft_wrap=True)
     if not target.classes:
         console.print(f"{names[1]} has no labels: nothing can be scored on it", style="dim")
     others = [name for name in map(canonical, theirs.values()) if space.place(name) == IGNORE]

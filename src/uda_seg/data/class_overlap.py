@@ -1,12 +1,21 @@
 """Which classes two domains share, which are dropped, and how much of each there is."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 
 from uda_seg.batch import IGNORE
 from uda_seg.data.base import Dataset
-from uda_seg.data.classes import canonical
+from uda_seg.data.classes import ALIASES, CITYSCAPES, CITYSCAPES_VOID, MERGES, canonical
 from uda_seg.data.labels import LabelSpace
+
+KNOWN = {
+    *CITYSCAPES, *CITYSCAPES_VOID.values(), *ALIASES, *ALIASES.values(), *MERGES,
+    *(part for parts in MERGES.values() for part in parts),
+}  # fmt: skip
+"""Words of the field: two of them are two classes, however alike."""
+ALIKE = 0.8
+"""Share of letters in common that makes one word look like a slip for another."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +26,44 @@ class Amount:
     """Of all pixels of the labels that were opened, those without a class among them."""
     images: int
     """Labels that hold it."""
+
+
+def misspelt(
+    source: Iterable[str], target: Iterable[str], space: LabelSpace
+) -> Iterator[tuple[str, str, str, str]]:
+    """Classes that are dropped, though the other side has one of nearly the same name.
+
+    Yields:
+        side, class, the other side, its class; first whichever is more likely to be the slip.
+    """
+    words = {"source": dict.fromkeys(map(canonical, source))}
+    words["target"] = dict.fromkeys(map(canonical, target))
+    told: set[frozenset[str]] = set()
+    for side, other in (("source", "target"), ("target", "source")):
+        for name in words[side]:
+            if space.place(name) != IGNORE:
+                continue
+            near = _nearest(name, words[other])
+            if near is not None and frozenset((name, near)) not in told:
+                told.add(frozenset((name, near)))
+                ends = (side, name, other, near)
+                yield ends if name not in KNOWN else (*ends[2:], *ends[:2])
+
+
+def _nearest(name: str, words: Iterable[str]) -> str | None:
+    """A word of the other side that may be meant; none when both are words of the field."""
+    words = [word for word in words if word != name and not {word, name} <= KNOWN]
+    plain = {"".join(filter(str.isalnum, word)): word for word in words}
+    near = get_close_matches("".join(filter(str.isalnum, name)), plain, n=1, cutoff=ALIKE)
+    return plain[near[0]] if near else None
+
+
+def did_you_mean(side: str, name: str, other: str, meant: str) -> str:
+    """A line about two classes of `misspelt`."""
+    return (
+        f"{side}: class {name!r} is dropped, as the {other} has no such class; did you mean "
+        f"{meant!r}, which the {other} has?"
+    )
 
 
 def names_of(dataset: Dataset, space: LabelSpace) -> dict[int, str]:

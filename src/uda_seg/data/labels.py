@@ -127,8 +127,11 @@ def common(source: Iterable[str], target: Iterable[str]) -> LabelSpace:
             ours, theirs = (_merge(names, merged, parts) for names in (ours, theirs))
     both = ours & theirs
     if not both:
+        hints = (f"{name}: {suggest(name, sorted(theirs))}".strip() for name in sorted(ours))
+        near = "".join(f"; {hint}" for hint in hints if "did you mean" in hint)
         raise ConfigError(
             f"source and target have no class in common: {sorted(ours)} against {sorted(theirs)}"
+            f"{near}"
         )
     return LabelSpace(tuple(sorted(both, key=_order)))
 
@@ -167,6 +170,7 @@ def label_space(
     if missing:
         raise ConfigError(
             f"label_space: {', '.join(missing)} not common to source and target; "
+            f"{suggest(missing[0], shared.classes)}"
             f"choose from {', '.join(shared.classes)}"
         )
     return wanted

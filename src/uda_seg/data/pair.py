@@ -15,6 +15,7 @@ from uda_seg.batch import Batch, Source, Target
 from uda_seg.data import transforms
 from uda_seg.data.base import Dataset
 from uda_seg.data.cache import cached
+from uda_seg.data.class_overlap import did_you_mean, misspelt
 from uda_seg.data.evaluation_set import Evaluation, EvaluationSet, collate_evaluation, within
 from uda_seg.data.first_look import first_look, spread
 from uda_seg.data.labels import Encoder, LabelSpace, label_space, other_classes
@@ -112,6 +113,8 @@ class Pair(LightningDataModule):
         source_set = open_split(source, source["train_split"])
         target_set = open_split(target, target["train_split"])
         self.space = space_of(classes, source_set, target_set)
+        for slip in slips(self.space, source_set, target_set):
+            log.warning(slip)
         sides = {"source": source, "target": target}
         learned: Dataset | None = source_set
         if supervised_by == "target":
@@ -252,6 +255,13 @@ def space_of(choice: str | list[str] | None, source: Dataset, target: Dataset) -
     """The classes of an experiment; a target that names none takes the source's."""
     theirs = target.classes or source.classes
     return label_space(choice, source.classes.values(), theirs.values())
+
+
+def slips(space: LabelSpace, source: Dataset, target: Dataset) -> list[str]:
+    """A line for every class that one of the two misspells, in all likelihood."""
+    theirs = target.classes or source.classes
+    found = misspelt(source.classes.values(), theirs.values(), space)
+    return [did_you_mean(*slip) for slip in found]
 
 
 def _check_supervision(supervised_by: str, config: Config, dataset: Dataset) -> None:

@@ -17,7 +17,7 @@ from uda_seg.data.class_overlap import amounts, names_of
 from uda_seg.data.examination import NOTES
 from uda_seg.data.first_look import LOOKED_AT, chosen, spread
 from uda_seg.data.labels import LabelSpace
-from uda_seg.data.pair import space_of
+from uda_seg.data.pair import slips, space_of
 from uda_seg.data.shared_images import shared_images
 from uda_seg.data.split_check import SplitCheck
 from uda_seg.errors import ConfigError
@@ -56,6 +56,9 @@ def conclude(checks: Sequence[SplitCheck], config: Mapping[str, Any]) -> dict[st
                 found["amounts"][domain] = {name: asdict(amount) for name, amount in held.items()}
                 found["labels"][domain] = len(labels)
         found["splits"].append(facts(check, side, known))
+    source_set, target_set = (_dataset(checks, domain) for domain in ("source", "target"))
+    if space is not None and source_set is not None and target_set is not None:
+        found["splits"][0]["notes"] += slips(space, source_set, target_set)
     opened = {(check.domain, check.split): check.dataset for check in checks}
     target = config["target"]
     found["splits"][-1]["notes"] += shared_images(
@@ -71,16 +74,19 @@ def overlap(
     checks: Sequence[SplitCheck], choice: str | list[str] | None
 ) -> tuple[LabelSpace | None, list[str]]:
     """The classes of the experiment, as far as both datasets could be opened, or why not."""
-    sides = [
-        next((c.dataset for c in checks if c.domain == domain and c.dataset is not None), None)
-        for domain in ("source", "target")
-    ]
-    if sides[0] is None or sides[1] is None:
+    source, target = (_dataset(checks, domain) for domain in ("source", "target"))
+    if source is None or target is None:
         return None, []
     try:
-        return space_of(choice, sides[0], sides[1]), []
+        return space_of(choice, source, target), []
     except ConfigError as error:
         return None, [str(error)]
+
+
+def _dataset(checks: Sequence[SplitCheck], domain: str) -> Dataset | None:
+    """The first of a domain that could be opened."""
+    found = (check.dataset for check in checks if check.domain == domain)
+    return next((dataset for dataset in found if dataset is not None), None)
 
 
 def sizes_without_a_batch(check: SplitCheck, side: Mapping[str, Any]) -> list[str]:
