@@ -91,15 +91,20 @@ def remove_unfinished(folder: Path) -> None:
 
 
 def check_writable(folder: Path) -> None:
-    """Makes the folder, and tries whether a small file can be written there.
+    """Makes the folder, and tries whether there is room for what a run writes at its start.
 
     Raises:
         WriteError: it cannot.
     """
-    trial = folder / ".writable"
-    with replacing(trial) as file:
-        file.write(b"\0" * 4096)
-    trial.unlink(missing_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=UNFINISHED) as file:
+            file.write(bytes(2**18))
+            file.flush()
+    except OSError as error:
+        if (told := explained(error, folder)) is not None:
+            raise told from error
+        raise
 
 
 def explained(error: OSError, path: str | Path | None = None) -> WriteError | None:
@@ -113,7 +118,7 @@ def explained(error: OSError, path: str | Path | None = None) -> WriteError | No
         return error
     where, why = path or error.filename or "the disk", error.strerror
     if error.errno in NO_ROOM:
-        words = f"cannot be written, the disk is full ({why}); make room and start again"
+        words = f"cannot be written, the disk is full ({why}); make room"
     elif error.errno in READ_ONLY:
         words = f"cannot be written ({why}); choose a folder that you may write to"
     elif error.errno in IN_THE_WAY:
