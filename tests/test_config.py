@@ -203,3 +203,8 @@ def test_a_package_without_its_yaml_says_so(
     monkeypatch.setattr("uda_seg.config.__file__", str(tmp_path / "src" / "uda_seg" / "config.py"))
     with pytest.raises(ConfigError, match="install uda_seg again"):
         conf_folder()
+
+
+def test_a_key_that_a_constructor_misses_is_named() -> None:
+    with pytest.raises(ConfigError, match=r"torch.nn.Linear: .*'out_features'"):
+        build({"_target_": "torch.nn.Linear", "in_features": 2})

@@ -24,6 +24,7 @@ from uda_seg.cli.tree import (
     index_in,
     parent_of,
     plain_run,
+    resolved,
     rule_of,
     select,
     unresolved,
@@ -48,6 +49,7 @@ class Composition:
         config: with the overrides that are right, and with the `hydra` node; empty when the
             files do not compose.
         stored: of source and target, those of the run `checkpoint=` names, no group's choice.
+        resolved: what a run reads of it, in plain containers, once all overrides are in place.
         new: keys that are right, but that Hydra has to be told to add.
         most_devices: of a run, one of several values included.
         launcher_given: whether hydra/launcher is on the command line.
@@ -60,6 +62,7 @@ class Composition:
         self.unknown = unknown
         self.mistakes: list[str] = []
         self.config, self.base = OmegaConf.create(), OmegaConf.create()
+        self.resolved: dict[str, Any] = {}
         self.stored: set[str] = set()
         self.tried: dict[str, list[Any]] = {}
         self.most_devices = 1
@@ -224,8 +227,7 @@ class Composition:
         if self.own_folder is not None:
             self.mistakes += targets.unknown_settings(plain_run(self.config))
         if not self.mistakes:
-            resolved: Any = OmegaConf.to_container(without_hydra(self.config), resolve=True)
-            self.mistakes += relations.complaints(self.verb, resolved, self.tried)
+            self.mistakes += relations.complaints(self.verb, self.resolved, self.tried)
             self.mistakes += self._paths()
         if self.config.get("trainer") and not self.mistakes:
             self.mistakes += self._devices()
@@ -248,6 +250,7 @@ class Composition:
         their bounds, wherever they were written.
         """
         tree, told = plain_run(self.config), set()
+        self.resolved = plain_run(self.config)
         # Others may refer to the key that is wrong: the outermost is told, once.
         for key in sorted(leaves(tree), key=lambda key: key.count(".")):
             value = at(tree, key)
@@ -255,11 +258,11 @@ class Composition:
                 if key not in self.tried:
                     yield f"{key}: missing, add {key}=…"
                 continue
-            if isinstance(value, str) and "${" in value:
+            if "${" in str(value):
                 if self.unknown:
                     continue
                 try:
-                    value = unresolved(OmegaConf.select(self.config, key))
+                    value = resolved(OmegaConf.select(self.config, key))
                 except OmegaConfBaseException as error:
                     reason = str(error).partition("\n")[0].rpartition("interpolation: ")[2]
                     if reason not in told:
@@ -267,7 +270,10 @@ class Composition:
                     told.add(reason)
                     continue
             if with_home(value) != value:
-                OmegaConf.update(self.config, key, with_home(value))
+                value = with_home(value)
+                OmegaConf.update(self.config, key, value)
+            if isinstance(holder := at(self.resolved, key.rpartition(".")[0]), dict):
+                holder[index_in(holder, key)] = value
             if value is not None:
                 rule = Rule.of_whole(key, at(tree, key.rpartition(".")[0]))
                 yield from rule.outside_bounds(key, value)

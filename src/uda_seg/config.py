@@ -18,6 +18,7 @@ The last eight also stand in conf/rules.yaml, for keys that many files have.
 
 import functools
 import importlib
+import inspect
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -68,9 +69,27 @@ def build(node: Any, **extra: Any) -> Any:
 def _make(node: Mapping[str, Any], extra: Mapping[str, Any]) -> Any:
     target = locate(node["_target_"])
     arguments = {**{key: _built(child) for key, child in arguments_of(node).items()}, **extra}
+    _check_arguments(node, target, arguments)
     if node.get("_partial_"):
         return functools.partial(target, **arguments)
     return target(**arguments)
+
+
+def _check_arguments(
+    node: Mapping[str, Any], target: Callable[..., Any], arguments: Mapping[str, Any]
+) -> None:
+    """
+    Raises:
+        ConfigError: a key is missing, or is none of the target's.
+    """
+    try:
+        taken = inspect.signature(target)
+    except ValueError:  # written in C
+        return
+    try:
+        (taken.bind_partial if node.get("_partial_") else taken.bind)(**arguments)
+    except TypeError as error:
+        raise ConfigError(f"_target_: {node['_target_']}: {error} among its keys") from error
 
 
 def _built(node: Any) -> Any:

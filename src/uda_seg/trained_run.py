@@ -1,5 +1,6 @@
 """A run that a later command works on: what its checkpoint was trained with."""
 
+import logging
 import pickle
 from collections.abc import Collection, Mapping
 from pathlib import Path
@@ -9,8 +10,11 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 
 from uda_seg import run_folder
+from uda_seg.cli.yaml_errors import mistake_in
 from uda_seg.config import plain
 from uda_seg.errors import ConfigError
+
+log = logging.getLogger(__name__)
 
 
 def evaluation_config(config: DictConfig, sides: Collection[str] = ("target",)) -> DictConfig:
@@ -44,7 +48,11 @@ def config_of(checkpoint: Path) -> dict[str, Any]:
         ConfigError: neither its run folder nor the file itself tells.
     """
     folder = run_folder.folder_of(checkpoint)
-    return run_folder.stored_config(folder) or _config_within(checkpoint)
+    if stored := run_folder.stored_config(folder):
+        return stored
+    if mistake := mistake_in(folder / "config.yaml"):
+        log.warning("%s; the config within %s is taken", mistake, checkpoint)
+    return _config_within(checkpoint)
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from uda_seg import help
 from uda_seg.cli import places
-from uda_seg.composition import without_hydra
 from uda_seg.config import conf_folder, with_home
 from uda_seg.errors import ConfigError
 from uda_seg.mistakes import suggest, together
@@ -34,8 +33,7 @@ def check_ready(verb: str, checked: Checked, multirun: bool, own_folder: Path | 
     Raises:
         ConfigError: something is missing or in the way; all of it at once.
     """
-    plain: Any = OmegaConf.to_container(without_hydra(checked.config), resolve=True)
-    hydra = checked.config.hydra
+    plain, hydra = checked.plain, checked.config.hydra
     if multirun and launchers.chosen(hydra, "launcher") in ELSEWHERE:
         return
     key = "hydra.sweep.dir" if multirun else "hydra.run.dir"
@@ -75,14 +73,8 @@ def _check_rows(
     if verb == "table":
         chosen = wanted_rows(spec, config["rows"])
     every = jobs(spec, config["seeds"], config["overrides"], folder, own_folder)
-    made = configs([job for job in every if verb == "compare" or job.row in chosen])
-    if verb == "table" or config["dry_run"]:
-        return
-    missing = [
-        line
-        for one in made.values()
-        for side in ("source", "target")
-        for line in places.datasets(one[side], side)
-    ]
-    if missing:
-        raise together(missing)
+    for row in dict.fromkeys(job.row for job in every if verb == "compare" or job.row in chosen):
+        (made,) = configs([next(job for job in every if job.row == row)]).values()
+        sides = () if verb == "table" or config["dry_run"] else ("source", "target")
+        if missing := [line for side in sides for line in places.datasets(made[side], side)]:
+            raise together(missing)

@@ -55,6 +55,10 @@ def unresolved(node: Any) -> Any:
     return OmegaConf.to_container(node, resolve=False) if OmegaConf.is_config(node) else node
 
 
+def resolved(node: Any) -> Any:
+    return OmegaConf.to_container(node, resolve=True) if OmegaConf.is_config(node) else node
+
+
 def plain_run(config: DictConfig) -> dict[str, Any]:
     """What a run reads, interpolations as they are written."""
     tree: dict[str, Any] = unresolved(config)

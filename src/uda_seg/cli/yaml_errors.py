@@ -44,6 +44,20 @@ def explain(error: BaseException, folders: Iterable[Path]) -> str:
     return _of_hydra(_whole_text(error), folders)
 
 
+def mistake_in(path: Path) -> str | None:
+    """Why a YAML file cannot be read; None where it can, or is not there."""
+    try:
+        yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError:
+        return None
+    except UnicodeDecodeError:
+        return f"{path}: is not UTF-8; save it in that encoding"
+    except yaml.YAMLError as error:
+        words = explain(error, [])
+        return words if str(path) in words else f"{path}{words.partition('>')[2]}"
+    return None
+
+
 def _marked(error: yaml.MarkedYAMLError) -> str:
     problem = str(error.problem)
     mark = error.problem_mark or error.context_mark
