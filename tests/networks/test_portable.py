@@ -8,7 +8,7 @@ from timm.layers import Conv2dSame
 
 from uda_seg.config import build, conf_folder
 from uda_seg.networks.base import SegmentationNetwork
-from uda_seg.networks.dilated import DilatedDepthwise
+from uda_seg.networks.depthwise import DepthwiseConv2d
 from uda_seg.networks.portable import (
     PaddedBySize,
     PyramidOfProducts,
@@ -41,7 +41,7 @@ def test_products_are_adaptive_pooling(size, cells):
 
 
 @pytest.mark.parametrize("size", [(64, 96), (51, 43)])
-def test_dilated_layers_are_plain_again(size):
+def test_depthwise_layers_are_plain_again(size):
     network = network_of("small", pretrained="none")
     network.train()
     image = torch.rand(1, 3, *size)
@@ -51,7 +51,7 @@ def test_dilated_layers_are_plain_again(size):
     assert expected.std() > 0
     torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5 * float(expected.abs().max()))
     kinds = [{type(layer) for layer in one.modules()} for one in (network, twin)]
-    assert [DilatedDepthwise in kind for kind in kinds] == [True, False]
+    assert [DepthwiseConv2d in kind for kind in kinds] == [True, False]
     assert network.batch_norm == "target"
     assert (network.auxiliary_head, twin.auxiliary_head).count(None) == 1
     assert not any(weight.requires_grad for weight in twin.parameters())

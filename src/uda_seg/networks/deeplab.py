@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uda_seg.errors import ConfigError
 from uda_seg.networks.backbones import TimmEncoder, VGGEncoder
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.prediction import Prediction
+from uda_seg.networks.resizing import resize
 
 
 class SummedPyramid(nn.Module):
@@ -128,5 +128,4 @@ class DeepLab(SegmentationNetwork):
         return image.contiguous(memory_format=self.memory_format)
 
     def _resize(self, maps: Tensor, like: Tensor) -> Tensor:
-        size = like.shape[-2:]
-        return F.interpolate(maps, size, mode="bilinear", align_corners=self.align_corners)
+        return resize(maps, (like.shape[-2], like.shape[-1]), self.align_corners)

@@ -1,0 +1,25 @@
+"""How this process handles the memory that training frees and asks for again at every step."""
+
+import ctypes
+import platform
+import sys
+
+TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
+"""Names of glibc's `mallopt` (malloc.h)."""
+LARGEST = 32 * 2**20
+"""Bytes that an allocation may have to come from the heap: the most that glibc takes."""
+
+
+def keep_freed_memory() -> bool:
+    """Lets glibc keep what is freed, rather than give it back to the system.
+
+    Given back, every page is cleared and mapped anew when the next step asks for it: a fifth of the
+    processor's time of a small network's run on a CPU. What a process holds at most stays the same.
+
+    Returns:
+        Whether it could be done: False where there is no glibc (macOS, Windows, musl).
+    """
+    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+        return False
+    mallopt = ctypes.CDLL(None).mallopt
+    return bool(mallopt(MMAP_THRESHOLD, LARGEST)) and bool(mallopt(TRIM_THRESHOLD, 2**31 - 1))
