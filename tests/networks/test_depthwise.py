@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import nn
 
-from uda_seg.networks.depthwise import DepthwiseConv2d, speed_up_depthwise
+from uda_seg.networks.cpu_layers import speed_up
+from uda_seg.networks.depthwise import DepthwiseConv2d
 
 
 def depthwise(kernel: int, dilation: int, bias: bool = False) -> nn.Conv2d:
@@ -22,7 +23,7 @@ def test_results_and_gradients_are_equal(
     kernel: int, dilation: int, bias: bool, size: tuple[int, int]
 ) -> None:
     plain, fast = depthwise(kernel, dilation, bias), depthwise(kernel, dilation, bias)
-    assert speed_up_depthwise(fast) == 1
+    assert speed_up(fast) == 1
     assert type(fast) is DepthwiseConv2d
     image = torch.randn(2, 6, *size)
     answers = []
@@ -43,4 +44,4 @@ def test_only_what_fits_is_touched() -> None:
         nn.Conv2d(6, 6, 3, padding=0, dilation=2, groups=6),
         nn.Conv2d(6, 12, 3, padding=2, dilation=2, groups=6),
     ]
-    assert speed_up_depthwise(nn.ModuleList(others)) == 0
+    assert speed_up(nn.ModuleList(others)) == 0

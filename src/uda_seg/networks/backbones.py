@@ -12,7 +12,7 @@ import timm
 from torch import Tensor, nn
 
 from uda_seg.errors import ConfigError
-from uda_seg.networks.depthwise import speed_up_depthwise
+from uda_seg.networks.cpu_layers import speed_up
 from uda_seg.networks.pretrained import load_pretrained
 
 
@@ -39,7 +39,7 @@ class TimmEncoder(nn.Module):
                 f"build it ({error}). Similar names: {', '.join(similar) or 'none'}"
             ) from error
         _drop_unused_blocks(self.body)
-        speed_up_depthwise(self.body)
+        speed_up(self.body)
         self.channels: list[int] = self.body.feature_info.channels()
         self.reductions: list[int] = self.body.feature_info.reduction()
 

@@ -38,20 +38,6 @@ class DepthwiseConv2d(nn.Conv2d):
         return result if self.bias is None else result + self.bias.view(-1, 1, 1)
 
 
-class PointwiseConv2d(nn.Conv2d):
-    """A 1x1 convolution of stride 1 as a product of matrices, which needs no pixel moved when the
-    channels of one lie side by side.
-    """
-
-    def forward(self, image: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, D, H, W)."""
-        side_by_side = image.is_contiguous(memory_format=torch.channels_last)
-        if image.device.type != "cpu" or not side_by_side:
-            return super().forward(image)
-        pixels = F.linear(image.permute(0, 2, 3, 1), self.weight.flatten(1), self.bias)
-        return pixels.permute(0, 3, 1, 2)
-
-
 class _Depthwise(Function):
     @staticmethod
     def forward(ctx: Any, image: Tensor, weight: Tensor, dilation: int) -> Tensor:
@@ -78,15 +64,13 @@ def _same_size(image: Tensor, weight: Tensor, dilation: int) -> Tensor:
 
 def weight_gradient(image: Tensor, gradient: Tensor, weight: Tensor, dilation: int) -> Tensor:
     """(C, 1, k, k): of the kernel, from the image and the result's gradient, (B, C, H, W) both."""
-    image, gradient = taken_apart(image, dilation), taken_apart(gradient, dilation)
-    size = weight.shape[-1]
-    margin, parts = size // 2, torch.empty_like(weight)
+    size, parts = weight.shape[-1], torch.empty_like(weight)
+    gradient = taken_apart(gradient, dilation, 0, 0)
     for first in range(0, size - COLUMNS + 1, COLUMNS - 1):
         columns = slice(first, first + COLUMNS)
-        shift = margin - first
-        # One column more on either side is what the convolution adds by itself.
-        shifted = image if shift == 1 else F.pad(image, (shift, COLUMNS - 1 - shift))
-        padding = (margin, 1 if shift == 1 else 0)
+        before = size // 2 - first
+        padding = (size // 2, 0)
+        shifted = taken_apart(image, dilation, before, COLUMNS - 1 - before)
         parts[..., columns] = torch.ops.aten.convolution_backward(
             gradient, shifted, weight[..., columns], None, (1, 1), padding, (1, 1),
             False, (0, 0), len(weight), (False, True, False),
@@ -94,59 +78,38 @@ def weight_gradient(image: Tensor, gradient: Tensor, weight: Tensor, dilation: i
     return parts
 
 
-def taken_apart(maps: Tensor, step: int) -> Tensor:
-    """(B, C, H, W) to (B * step * step, C, h, w): every step-th row and column is a map."""
-    if step == 1:
-        return maps
-    batch, channels, height, width = maps.shape
-    # Zeros up to the next multiple add nothing to a sum.
-    padded = F.pad(maps, (0, -width % step, 0, -height % step))
-    rows, columns = padded.shape[-2] // step, padded.shape[-1] // step
-    return (
-        padded.permute(0, 2, 3, 1)
-        .reshape(batch, rows, step, columns, step, channels)
-        .permute(0, 2, 4, 1, 3, 5)
-        .reshape(batch * step * step, rows, columns, channels)
-        .permute(0, 3, 1, 2)
-    )
-
-
-def speed_up_depthwise(network: nn.Module) -> int:
-    """Turns the convolutions in `network` that fit into `DepthwiseConv2d`; returns how many.
-
-    The layers stay the same objects, so weights, names and optimizers are not touched.
+def taken_apart(maps: Tensor, step: int, left: int, right: int) -> Tensor:
+    """(B, C, H, W) to (B * step * step, C, h, left + w + right): every step-th row and column is a
+    map. Rows and columns up to the next multiple, and those at the sides, are zeros; a negative
+    number of columns is cut off.
     """
-    fitting = [
-        layer
-        for layer in network.modules()
-        if type(layer) is nn.Conv2d
-        and layer.groups == layer.in_channels == layer.out_channels > 1
-        and layer.stride == (1, 1)
-        and layer.padding_mode == "zeros"
-        and _keeps_size(layer)
-    ]
-    for layer in fitting:
-        layer.__class__ = DepthwiseConv2d
-    import os
-    if os.environ.get("PW","1")=="1":
-        for layer in network.modules():
-            if type(layer) is nn.Conv2d and layer.kernel_size==(1,1) and layer.stride==(1,1) and layer.groups==1 and layer.padding==(0,0):
-                layer.__class__=PointwiseConv2d
-    return len(fitting)
+    batch, channels, height, width = maps.shape
+    rows, columns = -(-height // step), -(-width // step)
+    apart = maps.new_empty(step, step, batch, rows, left + columns + right, channels)
+    pixels = maps.permute(0, 2, 3, 1)
+    for row in range(step):
+        for column in range(step):
+            part = pixels[:, row::step, column::step]
+            part = part[:, :, max(-left, 0) : part.shape[2] + min(right, 0)]
+            place = apart[row, column]
+            start, end = max(left, 0), max(left, 0) + part.shape[2]
+            place[:, : part.shape[1], start:end] = part
+            place[:, part.shape[1] :] = 0
+            place[:, :, :start] = 0
+            place[:, :, end:] = 0
+    return apart.flatten(0, 2).permute(0, 3, 1, 2)
 
 
-def undo(network: nn.Module) -> None:
-    """Makes plain convolutions of them again."""
-    for layer in network.modules():
-        if isinstance(layer, DepthwiseConv2d):
-            layer.__class__ = nn.Conv2d  # type: ignore[assignment]
-
-
-def _keeps_size(layer: nn.Conv2d) -> bool:
-    """Whether it is square, of an odd size from 3, and padded so that the map's size stays."""
+def is_depthwise(layer: nn.Conv2d) -> bool:
+    """Whether `DepthwiseConv2d` can stand for it: its kernel is square, of an odd size from 3, and
+    padded so that the map's size stays.
+    """
     dilation, kernel = layer.dilation[0], layer.kernel_size[0]
     return (
-        layer.dilation == (dilation, dilation)
+        layer.groups == layer.in_channels == layer.out_channels > 1
+        and layer.stride == (1, 1)
+        and layer.padding_mode == "zeros"
+        and layer.dilation == (dilation, dilation)
         and layer.kernel_size == (kernel, kernel)
         and kernel % 2 == 1
         and kernel >= COLUMNS

@@ -9,7 +9,7 @@ from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
 from uda_seg.networks.base import SegmentationNetwork
-from uda_seg.networks.depthwise import undo
+from uda_seg.networks.cpu_layers import undo
 from uda_seg.networks.pspnet import PyramidPooling
 
 ONLY_FOR_TRAINING = ("auxiliary_head", "depth_head")
@@ -27,7 +27,7 @@ def portable(network: SegmentationNetwork) -> SegmentationNetwork:
     if hasattr(twin, "memory_format"):
         setattr(twin, "memory_format", torch.contiguous_format)  # noqa: B010  (not all have it)
     twin.to(memory_format=torch.contiguous_format)
-    undo(twin)  # their gradients are of no use
+    undo(twin)  # exporters know the plain layers
     for layer in twin.modules():
         if type(layer) is PyramidPooling:
             layer.__class__ = PyramidOfProducts
