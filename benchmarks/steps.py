@@ -31,7 +31,7 @@ def worker(overrides: list[str]) -> None:
     from uda_seg.config import conf_folder
 
     try:
-        from uda_seg.memory import keep_freed_memory
+        from uda_seg.runs.memory import keep_freed_memory
 
         keep_freed_memory()
     except ImportError:  # a checkout from before

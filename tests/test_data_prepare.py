@@ -75,7 +75,18 @@ def test_training_reads_what_was_prepared(camvid: Path, monkeypatch: pytest.Monk
     config = plain(compose("data_prepare", words(camvid)))
     nothing = BadImages(False, None)
     pair = Pair(
-        config["source"], config["target"], "source", (), None, 1, 0, 0, nothing, "disk", "kept"
+        config["source"],
+        config["target"],
+        "source",
+        True,
+        (),
+        None,
+        1,
+        0,
+        0,
+        nothing,
+        "disk",
+        "kept",
     )
     assert [pair.source[i]["image"].shape for i in range(3)] == [(3, 16, 24)] * 3
     assert [pair.target[i]["image"].shape for i in range(3)] == [(3, 16, 24)] * 3

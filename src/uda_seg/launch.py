@@ -23,6 +23,7 @@ from uda_seg.config import conf_folder, plain, with_home
 from uda_seg.errors import ConfigError, UserError
 from uda_seg.overrides import Checked
 from uda_seg.runs import files, identity, lock, place
+from uda_seg.runs.memory import keep_freed_memory
 from uda_seg.runs.stopping import FOLDER_VARIABLE, PARENT, Stopped, command_to_go_on
 from uda_seg.sweeps import folder as sweep_folder
 from uda_seg.sweeps.conclusion import conclude
@@ -100,6 +101,7 @@ class Job:
         command: Callable[..., float | None]
         command = importlib.import_module(f"uda_seg.commands.{self.verb}").run
         _quieten_lightning()
+        keep_freed_memory()
         returned = command(config, self.folder)
         return _score(self.folder) if self.multirun and returned is not None else returned
 

@@ -10,6 +10,7 @@ from conftest import CLASSES, compose, make_batch, make_network
 from omegaconf import OmegaConf
 
 from uda_seg.config import build, conf_folder
+from uda_seg.errors import ConfigError
 from uda_seg.methods.base import Method
 
 NAMES = sorted(path.stem for path in Path(conf_folder(), "method").glob("*.yaml"))
@@ -134,6 +135,20 @@ def test_pictures_are_maps_and_images_between_zero_and_one(variant: Any, network
 def test_only_the_oracle_is_supervised_by_the_target(name: str, network: Any) -> None:
     method = make((name, ()), network)
     assert method.supervised_by == ("target" if name == "target_only" else "source")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_method_reads_target_images_or_says_that_it_does_not(name: str, network: Any) -> None:
+    method, batch = make((name, ()), network), make_batch()
+    assert method.reads_target == (name not in ("source_only", "target_only"))
+    with_images = [loss for losses in method.losses(batch) for loss in losses.values()]
+    batch.target.image = batch.target.image[..., :0, :0]
+    if method.reads_target:
+        with pytest.raises((RuntimeError, ValueError, ConfigError)):
+            list(method.losses(batch))
+    else:
+        without = [loss for losses in method.losses(batch) for loss in losses.values()]
+        assert without == with_images
 
 
 def test_networks_have_the_classes_asked_for(network: Any) -> None:

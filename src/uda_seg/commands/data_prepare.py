@@ -56,7 +56,7 @@ def open_parts(config: Mapping[str, Any]) -> Iterator[Part]:
         dataset = cached(whole, side.get("size"), "disk", config["cache_root"], own_labels)
         for name, member in members(dataset, side["name"]):
             title = f"{domain} {name} {split}"
-            if not isinstance(member, Cached):
+            if not isinstance(member, Cached) or member.recipe(0) is not None:
                 log.info("%s: is drawn, not read: nothing to keep", title)
                 continue
             has = {"label": member.has_labels, "depth": member.has_depth}

@@ -87,6 +87,7 @@ def make_pair(config: dict[str, Any], folder: Path) -> Pair:
         config["source"],
         config["target"],
         method_class.supervised_by,
+        method_class.reads_target,
         needs,
         config["label_space"],
         config["trainer"]["batch_size"],

@@ -100,6 +100,10 @@ class Dataset(ABC):
         """Changes whenever the sample on disk does; None: nothing made from it may be kept."""
         return None
 
+    def recipe(self, index: int) -> str | None:
+        """All that a sample follows from which is drawn rather than read; None: it is read."""
+        return None
+
     def missing(self, fields: Collection[str]) -> Iterator[str]:
         """What a listing alone tells to be missing, one message a file."""
         yield from ()

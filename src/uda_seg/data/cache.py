@@ -50,7 +50,7 @@ def cached(
             for name, member in dataset.datasets.items()
         }
         return several
-    if cache == "none" or not len(dataset) or dataset.identity(0) is None:
+    if cache == "none" or not len(dataset) or _origin(dataset, 0) is None:
         return dataset
     if cache == "ram":
         return Cached(dataset, size, _memory(dataset, size), own_labels)
@@ -86,7 +86,7 @@ class Cached(Wrapped):
         Raises:
             DataError: a file is broken, or the store cannot keep anything.
         """
-        identity = self.dataset.identity(index)
+        identity = _origin(self.dataset, index)
         if identity is None:
             return self.dataset.read(index, fields)
         addresses = {kind: self.address(index, identity, kind) for kind in _wanted(fields)}
@@ -103,7 +103,7 @@ class Cached(Wrapped):
 
     def lacks(self, index: int, fields: Collection[str]) -> set[str]:
         """Which of a sample's fields are not kept yet; their entries are not read."""
-        identity = self.dataset.identity(index)
+        identity = _origin(self.dataset, index)
         assert identity is not None
         wanted = {kind: self.address(index, identity, kind) for kind in _wanted(fields)}
         return {kind for kind, address in wanted.items() if not self.store.has(address)}
@@ -149,7 +149,8 @@ class Cached(Wrapped):
         at = f"{size[1]}x{size[0]}" if size else "own_size"
         parts = [f"{FORMAT}", f"{cls.__module__}.{cls.__qualname__}", identity, kind, at, method]
         parts += [transforms.RESAMPLING if size else ""]
-        parts += ["" if kind in OF_THE_IMAGE else self.code]
+        drawn = self.dataset.recipe(index) is not None
+        parts += [self.code if drawn or kind not in OF_THE_IMAGE else ""]
         digest = hashlib.sha256("\n".join(parts).encode()).digest()
         return Address(index, kind, f"{cls.__name__}/{kind}_{at}", digest)
 
@@ -170,6 +171,12 @@ class Cached(Wrapped):
         if self.size is None or (kind == "label" and self.own_labels):
             return array
         return transforms.resized_mask(array, self.size)
+
+
+def _origin(dataset: Dataset, index: int) -> str | None:
+    """What a sample follows from: its files, or how it is drawn; None: it may not be kept."""
+    identity = dataset.identity(index)
+    return identity if identity is not None else dataset.recipe(index)
 
 
 def _wanted(fields: Collection[str]) -> list[str]:

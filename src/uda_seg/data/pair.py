@@ -76,6 +76,7 @@ class Pair(LightningDataModule):
         target: the `target:` config.
         supervised_by: "source", or "target" for the oracle: then, and only then, the target's
             training labels are opened, and its images stand where the source's do.
+        reads_target: whether the method looks at the target's training images.
         needs: optional fields the method reads, such as "source.depth".
         classes: chosen label space, by name or as a list; None for all common classes.
         batch_size: samples a step and process.
@@ -96,6 +97,7 @@ class Pair(LightningDataModule):
         source: Config,
         target: Config,
         supervised_by: str,
+        reads_target: bool,
         needs: Collection[str],
         classes: str | list[str] | None,
         batch_size: int,
@@ -109,7 +111,7 @@ class Pair(LightningDataModule):
         super().__init__()
         self.cache, self.cache_root, self.superpixels = cache, cache_root, superpixels
         self.target_config, self.batch_size, self.workers = target, batch_size, workers
-        self.bad_images = bad_images
+        self.bad_images, self.reads_target = bad_images, reads_target
         source_set = open_split(source, source["train_split"])
         target_set = open_split(target, target["train_split"])
         self.space = space_of(classes, source_set, target_set)
@@ -178,7 +180,7 @@ class Pair(LightningDataModule):
         trainer = self.trainer
         assert trainer is not None
         return Loader(
-            TrainingPairs(self.source, self.target),
+            TrainingPairs(self.source, self.target if self.reads_target else None),
             collate_pairs,
             batch_sampler=StepSampler(
                 self.batch_size,

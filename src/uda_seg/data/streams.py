@@ -125,13 +125,14 @@ class Domain:
 
 
 class TrainingPairs(TorchDataset):
-    """What lies at one place of both streams."""
+    """What lies at one place of both streams; of a target of None, an image of no pixel."""
 
-    def __init__(self, source: Domain, target: Domain) -> None:
+    def __init__(self, source: Domain, target: Domain | None) -> None:
         self.source, self.target = source, target
 
     def __getitem__(self, position: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-        return self.source[position], self.target[position]
+        nothing = {"image": torch.empty(3, 0, 0, dtype=torch.uint8)}
+        return self.source[position], self.target[position] if self.target else nothing
 
 
 class WholeImages(TorchDataset):

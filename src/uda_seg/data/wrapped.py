@@ -23,6 +23,9 @@ class Wrapped(Dataset):
     def identity(self, index: int) -> str | None:
         return self.dataset.identity(index)
 
+    def recipe(self, index: int) -> str | None:
+        return self.dataset.recipe(index)
+
     def missing(self, fields: Collection[str]) -> Iterator[str]:
         return self.dataset.missing(fields)
 

@@ -31,6 +31,11 @@ class Method(nn.Module, ABC):
     supervised_by: str = "source"
     """The domain whose labels it trains on. Only the oracle says "target"."""
 
+    reads_target: bool = True
+    """Whether its losses look at target images. If not, none is read for it, and `batch.target`
+    has images of no pixel.
+    """
+
     rounds: int = 0
     """How often it looks over all target training images; 0: never."""
 

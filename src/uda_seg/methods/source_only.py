@@ -27,6 +27,8 @@ class SourceOnly(Method):
         levels: "single", or "multi" to train the auxiliary head too, as multi-level methods do.
     """
 
+    reads_target = False
+
     def __init__(
         self, network: SegmentationNetwork, weights: Mapping[str, float | None], levels: str
     ) -> None:
@@ -45,6 +47,8 @@ class AdaptiveBatchNorm(SourceOnly):
     over this row is its own. (Li et al., Revisiting Batch Normalization, arXiv:1603.04779,
     replaces the statistics; here they mix, as AdaptSegNet's code lets them.)
     """
+
+    reads_target = True
 
     def losses(self, batch: Batch) -> Iterator[Losses]:
         yield from super().losses(batch)

@@ -111,9 +111,13 @@ class DeepLab(SegmentationNetwork):
         if self.skip_head is not None:
             fine = self.skip_head(stages[self.skip_stage])
             logits = self._resize(logits, fine) + fine
-        auxiliary = None
-        if self.auxiliary_head is not None:
-            auxiliary = self._resize(self.auxiliary_head(stages[self.auxiliary_stage]), image)
+        auxiliary, learns = None, torch.is_grad_enabled()
+        if (head := self.auxiliary_head) is not None:
+
+            def auxiliary() -> Tensor:
+                with torch.set_grad_enabled(learns):
+                    return self._resize(head(stages[self.auxiliary_stage]), image)
+
         depth = None
         if self.depth_head is not None:
             depth = self._resize(self.depth_head(stages[-1]), image).sigmoid()

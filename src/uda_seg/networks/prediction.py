@@ -1,6 +1,8 @@
 """What a segmentation network answers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -18,18 +20,22 @@ class Prediction:
     """(B, C, H, W) at the image's size."""
     features: Tensor
     """(B, D, h, w), the deepest map, just before the classifier."""
-    auxiliary_logits: Tensor | None = None
-    """(B, C, H, W) from an earlier stage, when the network has an auxiliary head."""
+    auxiliary: Tensor | Callable[[], Tensor] | None = None
+    """`auxiliary_logits`, or what makes them: most methods do not ask for them."""
     depth: Tensor | None = None
     """(B, 1, H, W) in [0, 1], inverse depth, when the network has a depth head. Bounded: what a
     discriminator sees must not run away."""
 
     def __post_init__(self) -> None:
         self.logits = _exact(self.logits)
-        if self.auxiliary_logits is not None:
-            self.auxiliary_logits = _exact(self.auxiliary_logits)
         if self.depth is not None:
             self.depth = _exact(self.depth)
+
+    @cached_property
+    def auxiliary_logits(self) -> Tensor | None:
+        """(B, C, H, W) from an earlier stage, when the network has an auxiliary head."""
+        maps = self.auxiliary() if callable(self.auxiliary) else self.auxiliary
+        return None if maps is None else _exact(maps)
 
     def required(self, name: str) -> Tensor:
         """`auxiliary_logits` or `depth`, for a method that cannot do without.

@@ -99,7 +99,7 @@ class PSPNet(SegmentationNetwork):
         return Prediction(
             logits=resize(self.head(pyramid)),
             features=stages[-1],
-            auxiliary_logits=resize(auxiliary(stages[-2])) if auxiliary is not None else None,
+            auxiliary=resize(auxiliary(stages[-2])) if auxiliary is not None else None,
             depth=resize(depth(pyramid)).sigmoid() if depth is not None else None,
         )
 

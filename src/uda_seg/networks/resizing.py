@@ -33,4 +33,6 @@ def shares(old: int, new: int, align_corners: bool) -> Tensor:
     """(new, old): what each new place takes of each old one."""
     with torch.inference_mode(False), torch.no_grad():
         unit = torch.eye(old)[None]
-        return F.interpolate(unit, new, mode="linear", align_corners=align_corners)[0].T.contiguous()
+        return F.interpolate(unit, new, mode="linear", align_corners=align_corners)[
+            0
+        ].T.contiguous()

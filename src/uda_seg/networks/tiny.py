@@ -42,7 +42,7 @@ class TinyNetwork(SegmentationNetwork):
         return Prediction(
             logits=resize(self.head(features)),
             features=features,
-            auxiliary_logits=resize(auxiliary(early)) if auxiliary is not None else None,
+            auxiliary=resize(auxiliary(early)) if auxiliary is not None else None,
             depth=resize(depth(features)).sigmoid() if depth is not None else None,
         )
 

@@ -1,0 +1,53 @@
+"""Layers that cost less are the same layers."""
+
+import copy
+
+import torch
+from torch import nn
+
+from uda_seg.networks.cpu_layers import FrugalReLU6, PointwiseConv2d, speed_up, undo
+
+
+def layers() -> nn.Sequential:
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 1), nn.BatchNorm2d(8), nn.ReLU6(inplace=True),
+        nn.Conv2d(8, 8, 5, padding=4, dilation=2, groups=8, bias=False), nn.ReLU6(inplace=True),
+        nn.Conv2d(8, 4, 1, stride=2), nn.ReLU6(inplace=False), nn.Conv2d(4, 4, 1, groups=2),
+    ).to(memory_format=torch.channels_last)  # fmt: skip
+
+
+def test_results_gradients_and_statistics_are_equal() -> None:
+    plain, fast = layers(), layers()
+    assert speed_up(fast) == 4
+    image = 9 * torch.randn(2, 3, 12, 10).contiguous(memory_format=torch.channels_last)
+    found = []
+    for network in (plain, fast):
+        leaf = image.clone().requires_grad_()
+        output = network(leaf)
+        (output * torch.linspace(0, 1, output.numel()).view_as(output)).sum().backward()
+        parts = [weight.grad for weight in network.parameters()] + list(network.buffers())
+        found.append([output, leaf.grad, *parts])
+    for expected, actual in zip(*found, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_they_become_plain_again() -> None:
+    plain, fast = layers(), layers()
+    speed_up(fast)
+    kinds = [type(layer) for layer in fast]
+    assert (kinds.count(PointwiseConv2d), kinds.count(FrugalReLU6)) == (1, 2)
+    assert copy.deepcopy(fast).state_dict().keys() == plain.state_dict().keys()
+    undo(fast)
+    assert [type(layer) for layer in fast] == [type(layer) for layer in plain]
+
+
+def test_a_clipped_result_overwrites_its_input_and_keeps_no_other() -> None:
+    layer = nn.Sequential(nn.ReLU6(inplace=True))
+    speed_up(layer)
+    leaf = torch.tensor([-1.0, 2.0, 7.0], requires_grad=True)
+    maps = leaf * 1
+    result = layer(maps)
+    assert result.data_ptr() == maps.data_ptr()
+    result.sum().backward()
+    assert leaf.grad.tolist() == [0, 1, 0]
