@@ -32,7 +32,6 @@ def resize(maps: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor:
 def shares(old: int, new: int, align_corners: bool) -> Tensor:
     """(new, old): what each new place takes of each old one."""
     with torch.inference_mode(False), torch.no_grad():
-        unit = torch.eye(old)[None]
-        return F.interpolate(unit, new, mode="linear", align_corners=align_corners)[
-            0
-        ].T.contiguous()
+        unit = torch.eye(old, dtype=torch.float64)[None]
+        wide = F.interpolate(unit, new, mode="linear", align_corners=align_corners)
+        return wide[0].T.contiguous()
