@@ -123,27 +123,6 @@ def test_a_dataset_without_identity_or_a_cache_of_none_is_passed_through(
 
 
 @pytest.mark.parametrize("kind", ["disk", "ram"])
-def test_scenes_are_drawn_once(kind: str, root: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    towns = {
-        (domain, split, size, seed): ToyTown(domain, split, {"train": 1, "val": 1}, size, seed)
-        for domain in ("toytown", "toytown_camera")
-        for split in ("train", "val")
-        for size in ((24, 32), (24, 40))
-        for seed in (0, 1)
-    }
-    expected = {key: town.read(0, BOTH) for key, town in towns.items()}
-    kept = {key: cached(town, list(town.size), kind, root) for key, town in towns.items()}
-    for again in (False, True):
-        if again:
-            monkeypatch.setattr(ToyTown, "read", None)
-        for key, dataset in kept.items():
-            sample = dataset.read(0, BOTH)
-            np.testing.assert_array_equal(sample.image, expected[key].image)
-            np.testing.assert_array_equal(sample.label, expected[key].label)
-    assert dataset.identity(0) is None  # which names files
-
-
-@pytest.mark.parametrize("kind", ["disk", "ram"])
 def test_a_changed_file_is_read_anew(camvid: Path, root: str, kind: str) -> None:
     kept = cached(CamVid(str(camvid), "train"), None, kind, root)
     kept.read(0, BOTH)

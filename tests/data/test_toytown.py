@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 
+from uda_seg.data.cache import cached
 from uda_seg.data.toytown import CLASSES, DOMAINS, ToyTown, draw, scene, sequence
 from uda_seg.data.toytown.dataset import SPLITS
 from uda_seg.errors import ConfigError
@@ -254,3 +255,24 @@ def test_traffic_stays_as_dense_far_along(domain):
             counts.append(sum(low < f.x0 and f.x1 < high for f in prints))
         assert counts[0] > 12
         assert 0.5 < counts[1] / counts[0] < 2, (low, counts)
+
+
+@pytest.mark.parametrize("kind", ["disk", "ram"])
+def test_scenes_are_drawn_once(kind, tmp_path, monkeypatch):
+    towns = {
+        (domain, split, size, seed): ToyTown(domain, split, {"train": 1, "val": 1}, size, seed)
+        for domain in ("toytown", "toytown_camera")
+        for split in ("train", "val")
+        for size in ((24, 32), (24, 40))
+        for seed in (0, 1)
+    }
+    expected = {key: town.read(0, {"label"}) for key, town in towns.items()}
+    kept = {key: cached(town, list(town.size), kind, str(tmp_path)) for key, town in towns.items()}
+    for again in (False, True):
+        if again:
+            monkeypatch.setattr(ToyTown, "read", None)
+        for key, dataset in kept.items():
+            sample = dataset.read(0, {"label"})
+            np.testing.assert_array_equal(sample.image, expected[key].image)
+            np.testing.assert_array_equal(sample.label, expected[key].label)
+    assert dataset.identity(0) is None  # which names files
