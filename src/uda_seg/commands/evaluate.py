@@ -92,7 +92,7 @@ def load(checkpoint: Path, run: Mapping[str, Any]) -> tuple[nn.Module, list[str]
         backbone["pretrained"] = "none"  # all weights come from the checkpoint
     try:
         network = build(backbone, classes=len(classes))
-    except TypeError as error:  # keys came or went since the run was made
+    except ConfigError as error:  # keys came or went since the run was made
         made = run_folder.folder_of(checkpoint) / "environment.json"
         raise WeightsError(
             f"{checkpoint}: its run's backbone is not this version's ({error}); train it again, or "
