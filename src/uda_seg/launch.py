@@ -200,7 +200,7 @@ def _folder(verb: str, checked: Checked) -> tuple[list[str], Path | None]:
         return [setting(key, shared), *_quiet(Path(shared), rank)], None
     given = any(override.lstrip("+").startswith(f"{key}=") for override in checked.overrides)
     folder = Path(with_home(str(OmegaConf.select(config, key))))
-    settings = plain(without_hydra(config))
+    settings = with_home(plain(without_hydra(config)))
     continued = place.folder_to_resume(settings) if "resume" in settings and not given else None
     fresh = not given and continued is None and "${now:" in _written(config, "run")
     if continued is not None:

@@ -177,7 +177,7 @@ def stored_config(folder: Path) -> dict[str, Any] | None:
 def read(folder: Path) -> dict[str, Any]:
     """The stored config of a training run; empty where there is none, or somebody else's."""
     config = stored_config(folder) or {}
-    groups = ("method", "source", "target", "backbone", "trainer")
+    groups = ("method", "backbone")
     return config if all(isinstance(config.get(group), dict) for group in groups) else {}
 
 

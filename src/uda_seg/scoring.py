@@ -125,10 +125,3 @@ def device_of(trainer: Trainer) -> str:
     device = trainer.strategy.root_device
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
     return name if trainer.world_size == 1 else f"{trainer.world_size} x {name}"
-
-
-def load_network(path: Path) -> dict[str, torch.Tensor]:
-    """The state of the segmentation network in a checkpoint."""
-    state = torch.load(path, map_location="cpu", weights_only=True)["state_dict"]
-    prefix = "method.network."
-    return {k.removeprefix(prefix): v for k, v in state.items() if k.startswith(prefix)}

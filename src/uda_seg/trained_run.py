@@ -1,18 +1,16 @@
 """A run that a later command works on: what its checkpoint was trained with."""
 
 import logging
-import pickle
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-import torch
 from omegaconf import DictConfig, OmegaConf
 
 from uda_seg import run_folder
 from uda_seg.cli.yaml_errors import mistake_in
 from uda_seg.config import plain
-from uda_seg.errors import ConfigError
+from uda_seg.runs.weights import read_checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -41,14 +39,26 @@ def evaluation_config(config: DictConfig, sides: Collection[str] = ("target",)) 
     return OmegaConf.create(complete)
 
 
+def check_checkpoints(config: Mapping[str, Any]) -> None:
+    """Of a command with `checkpoint=`, and perhaps `compare=`: that they can be read.
+
+    Raises:
+        UserError: one is not there, or no checkpoint of a run.
+    """
+    for key in ("checkpoint", "compare"):
+        named = config.get(key) or []
+        for path in named if isinstance(named, list) else [named]:
+            read_checkpoint(run_folder.checkpoint_at(path, key), key)
+
+
 def config_of(checkpoint: Path) -> dict[str, Any]:
     """The config of the run that a .ckpt file comes from.
 
     Raises:
-        ConfigError: neither its run folder nor the file itself tells.
+        WeightsError: neither its run folder nor the file itself tells.
     """
     folder = run_folder.folder_of(checkpoint)
-    if stored := run_folder.stored_config(folder):
+    if stored := run_folder.read(folder):
         return stored
     if mistake := mistake_in(folder / "config.yaml"):
         log.warning("%s; the config within %s is taken", mistake, checkpoint)
@@ -65,11 +75,4 @@ def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
 
 def _config_within(checkpoint: Path) -> dict[str, Any]:
     """For a checkpoint that was moved away from its run's config.yaml."""
-    try:
-        stored = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-        return dict(stored["hyper_parameters"]["config"])
-    except (KeyError, TypeError, RuntimeError, pickle.UnpicklingError) as error:
-        raise ConfigError(
-            f"checkpoint={checkpoint}: no config in it ({str(error).partition(chr(10))[0]}), and "
-            "no config.yaml in its run folder; only checkpoints of uda_seg can be used"
-        ) from error
+    return dict(read_checkpoint(checkpoint)["hyper_parameters"]["config"])

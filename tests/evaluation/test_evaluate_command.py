@@ -151,7 +151,7 @@ def test_what_does_not_fit_is_said(trained, tmp_path, caplog):
     with pytest.raises(ConfigError, match="labels none of this network's classes"):
         run(settings(trained), tmp_path / "scored")
     checkpoint.write_bytes(b"no checkpoint")
-    with pytest.raises(UserError, match="is no checkpoint of a run"):
+    with pytest.raises(UserError, match="is a text file, no checkpoint"):
         run(settings(trained), tmp_path / "scored")
 
 

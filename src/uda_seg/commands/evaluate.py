@@ -27,12 +27,15 @@ from uda_seg.evaluation.inference import Inference
 from uda_seg.evaluation.measures import customary
 from uda_seg.evaluation.selection import InformationMaximisation
 from uda_seg.report.table import print_run
-from uda_seg.trained_run import evaluation_config
+from uda_seg.runs.weights import network_state, read_checkpoint
+from uda_seg.trained_run import check_checkpoints, evaluation_config
 
 log = logging.getLogger(__name__)
 
-PREFIX = "method.network."
-"""Of the network's keys in a checkpoint."""
+
+def refuse(config: dict[str, Any], folder: Path | None) -> None:
+    """Before anything is written: a checkpoint that is none."""
+    check_checkpoints(config)
 
 
 def run(config: DictConfig, folder: Path) -> float | None:
@@ -80,13 +83,8 @@ def load(checkpoint: Path, run: Mapping[str, Any]) -> tuple[nn.Module, list[str]
     Raises:
         WeightsError: the file is no checkpoint of this package, or does not fit the run's config.
     """
-    try:
-        stored = torch.load(checkpoint, map_location="cpu", weights_only=True)
-        classes, step = list(stored["hyper_parameters"]["classes"]), int(stored["global_step"])
-        state = stored["state_dict"]
-    except Exception as error:  # torch.load raises whatever the bytes lead it to
-        reason = str(error).partition("\n")[0]
-        raise WeightsError(f"{checkpoint}: is no checkpoint of a run ({reason})") from error
+    stored = read_checkpoint(checkpoint)
+    classes, step = list(stored["hyper_parameters"]["classes"]), int(stored["global_step"])
     backbone = dict(run["backbone"])
     if "pretrained" in backbone:
         backbone["pretrained"] = "none"  # all weights come from the checkpoint
@@ -99,9 +97,7 @@ def load(checkpoint: Path, run: Mapping[str, Any]) -> tuple[nn.Module, list[str]
             f"take the version that made it: {made}"
         ) from error
     try:
-        network.load_state_dict(
-            {k.removeprefix(PREFIX): v for k, v in state.items() if k.startswith(PREFIX)}
-        )
+        network.load_state_dict(network_state(stored))
     except RuntimeError as error:
         raise WeightsError(f"{checkpoint}: does not fit the run's backbone: {error}") from error
     return network.eval(), classes, step

@@ -21,7 +21,7 @@ from uda_seg.evaluation.side import Side, counted, describe_all
 from uda_seg.report import retrieval as report
 from uda_seg.report.retrieval_page import write_page
 from uda_seg.runs import files
-from uda_seg.trained_run import config_of, evaluation_config
+from uda_seg.trained_run import check_checkpoints, config_of, evaluation_config
 
 log = logging.getLogger(__name__)
 
@@ -35,6 +35,11 @@ class Trained:
     network: nn.Module
     classes: list[str]
     step: int
+
+
+def refuse(config: dict[str, Any], folder: Path | None) -> None:
+    """Before anything is written: a checkpoint that is none."""
+    check_checkpoints(config)
 
 
 def run(config: DictConfig, folder: Path) -> float | None:

@@ -24,8 +24,9 @@ from uda_seg.optimization import polynomial
 from uda_seg.report.table import print_run
 from uda_seg.runs.checkpoint import CheckpointFiles
 from uda_seg.runs.continuation import continuation, say_why_anew
+from uda_seg.runs.initial import check_initial, start
 from uda_seg.runs.known_warnings import silence_known_warnings
-from uda_seg.scoring import Scoreboard, load_network
+from uda_seg.scoring import Scoreboard
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +37,8 @@ def refuse(config: dict[str, Any], folder: Path | None) -> None:
     Raises:
         UserError: something is not there, or does not fit.
     """
-    continuation(config, folder)
+    if continuation(config, folder) is None:
+        check_initial(config)
 
 
 def run(config: DictConfig, folder: Path) -> float | None:
@@ -56,7 +58,7 @@ def run(config: DictConfig, folder: Path) -> float | None:
     else:
         built = plain
     method = make_method(built, len(pair.space))
-    started_from = config.initial if stored else start(method.network, config.initial)
+    started_from = config.initial if stored else start(method.network, plain, pair.space.classes)
     module = make_adaptation(plain, method, list(pair.space.classes), pair.pictures.others)
     if stored is not None:
         stored.check_weights(module)
@@ -132,27 +134,6 @@ def make_adaptation(
     )
     module.save_hyperparameters({"config": config, "classes": classes}, logger=False)
     return module
-
-
-def start(network: torch.nn.Module, initial: str | None) -> str | None:
-    """Loads the network's weights of another run, when `initial=` names one."""
-    if initial is None:
-        return None
-    path = Path(initial)
-    path = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
-    if not path.is_file():
-        raise ConfigError(f"initial: {path} is not there; give a run folder or a .ckpt file")
-    state, own = load_network(path), network.state_dict()
-    # A run without depth may be what a run with depth starts from, and the other way round.
-    heads = {key for key in own.keys() ^ state.keys() if key.startswith("depth_head.")}
-    new = heads & own.keys()
-    try:
-        kept = {key: value for key, value in state.items() if key not in heads}
-        network.load_state_dict(kept | {key: own[key] for key in new})
-    except RuntimeError as error:
-        raise ConfigError(f"initial: {path} does not fit this backbone: {error}") from error
-    log.info("network starts from %s%s", path, ", its depth head at random" if new else "")
-    return str(path)
 
 
 def facts(config: dict[str, Any], module: Adaptation, started_from: str | None) -> dict[str, Any]:
