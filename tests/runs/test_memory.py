@@ -1,5 +1,6 @@
 """Freed memory stays with the process."""
 
+import os
 import resource
 import sys
 
@@ -10,7 +11,11 @@ from uda_seg.runs.memory import keep_freed_memory
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc")
-def test_what_is_freed_is_found_again_without_a_page_fault() -> None:
+def test_what_is_freed_is_found_again_without_a_page_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "1")
+    assert not keep_freed_memory()  # the user has decided
+    for name in [name for name in os.environ if name.startswith(("MALLOC_", "GLIBC_TUNABLES"))]:
+        monkeypatch.delenv(name)
     assert keep_freed_memory()
 
     def step() -> None:

@@ -1,6 +1,7 @@
 """How this process handles the memory that training frees and asks for again at every step."""
 
 import ctypes
+import os
 import platform
 import sys
 
@@ -17,9 +18,11 @@ def keep_freed_memory() -> bool:
     processor's time of a small network's run on a CPU. What a process holds at most stays the same.
 
     Returns:
-        Whether it could be done: False where there is no glibc (macOS, Windows, musl).
+        Whether it was done: not where there is no glibc (macOS, Windows, musl), nor where the
+        environment says something about it.
     """
-    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+    told = any(name.startswith("MALLOC_") or name == "GLIBC_TUNABLES" for name in os.environ)
+    if told or sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(MMAP_THRESHOLD, LARGEST)) and bool(mallopt(TRIM_THRESHOLD, 2**31 - 1))
