@@ -12,6 +12,7 @@ from test_real import there
 from torch.utils.data import DataLoader
 
 from uda_seg.data.images import Images
+from uda_seg.data.leaving_out import leave_out
 from uda_seg.data.video import Video
 from uda_seg.errors import DataError
 
@@ -74,6 +75,9 @@ def test_every_nth_frame_of_every_file_is_taken(tmp_path: Path) -> None:
     dataset = Video(str(tmp_path), "all", every=10)
     assert not dataset.has_labels
     names = [dataset.name(index) for index in range(len(dataset))]
+    left = Video(str(tmp_path), "all", every=10)
+    leave_out(left, {"a.mp4/000010": "", "straße 道路/b.mkv": ""}, "video")
+    assert [left.name(index) for index in range(len(left))] == ["a.mp4/000000", "a.mp4/000020"]
     assert sorted(names) == [
         "Straße 道路/b.MKV/000000", "a.mp4/000000", "a.mp4/000010", "a.mp4/000020",
     ]  # fmt: skip

@@ -59,8 +59,9 @@ def leave_out(dataset: Dataset, names: Names, called: str) -> None:
     """
     Args:
         dataset: is made shorter.
-        names: as the dataset calls its samples, or paths of their files; without an ending too.
-            Those of other splits are passed over, as long as they are there.
+        names: as the dataset calls its samples, or paths of their files; without an ending too. A
+            video's name means all its frames. Those of other splits are passed over, as long as
+            they are there.
         called: the dataset's name, for messages.
 
     Raises:
@@ -68,16 +69,17 @@ def leave_out(dataset: Dataset, names: Names, called: str) -> None:
     """
     if not names:
         return
-    known: dict[str, int] = {}
+    known: dict[str, list[int]] = {}
     for index in range(len(dataset)):
         for name in _names(dataset, index):
-            known.setdefault(folded(name), index)
+            known.setdefault(folded(name), []).append(index)
     root = getattr(dataset, "root", None)
-    dropped, unknown = set(), {}
+    dropped: set[int] = set()
+    unknown = {}
     for name, where in names.items():
         plain = _plain(name, root)
         if folded(plain) in known:
-            dropped.add(known[folded(plain)])
+            dropped.update(known[folded(plain)])
         elif root is None or not _is_there(Path(root), plain):
             unknown[where] = f"{name} is no file of {called}, {_suggestion(plain, known, dataset)}"
     if unknown:
@@ -119,6 +121,8 @@ def _names(dataset: Dataset, index: int) -> Iterator[str]:
         for path in (files.label, files.depth):
             if path is not None and path.is_relative_to(dataset.root):
                 yield str(path.relative_to(dataset.root))
+    else:
+        yield os.path.dirname(dataset.name(index))
 
 
 def _plain(name: str, root: Path | None) -> str:
@@ -136,9 +140,9 @@ def _is_there(root: Path, name: str) -> bool:
     return any(os.path.lexists(p) and not p.is_dir() for p in (path, path.parent))
 
 
-def _suggestion(name: str, known: Mapping[str, int], dataset: Dataset) -> str:
+def _suggestion(name: str, known: Mapping[str, Sequence[int]], dataset: Dataset) -> str:
     stem = PurePosixPath(folded(name)).stem
-    same = [index for other, index in known.items() if PurePosixPath(other).stem == stem]
-    near = same or [known[n] for n in difflib.get_close_matches(name, list(known)[:5000], 1)]
+    same = [places[0] for other, places in known.items() if PurePosixPath(other).stem == stem]
+    near = same or [known[n][0] for n in difflib.get_close_matches(name, list(known)[:5000], 1)]
     example = dataset.name(near[0] if near else 0)
     return f"did you mean {example}?" if near else f"whose samples are called like {example}"

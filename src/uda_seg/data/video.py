@@ -57,6 +57,7 @@ class Video(Dataset):
 
     classes = {}
     has_labels = False
+    _left_out = 0
 
     def __init__(self, root: str, split: str, every: int) -> None:
         self.root = Path(root)
@@ -87,9 +88,12 @@ class Video(Dataset):
         return hashlib.sha256(text.encode()).hexdigest()
 
     def remarks(self) -> Iterator[str]:
-        return self._listing.remarks()
+        yield from self._listing.remarks()
+        if self._left_out:
+            yield f"{self._left_out} of {self._left_out + len(self)} samples are left out by name"
 
     def take(self, indices: Sequence[int]) -> None:
+        self._left_out += len(self.frames) - len(indices)
         self.frames = [self.frames[index] for index in indices]
 
     def real_paths(self) -> list[str]:
