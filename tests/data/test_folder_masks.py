@@ -11,6 +11,7 @@ from test_folder import folder, write
 from uda_seg.data.examination import examine
 from uda_seg.data.first_look import first_look
 from uda_seg.data.labels import Encoder, LabelSpace
+from uda_seg.data.several import Several
 from uda_seg.data.streams import BadImages
 from uda_seg.data.writing import save_ids, save_image
 from uda_seg.errors import DataError
@@ -94,6 +95,7 @@ def test_turned_images_are_read_as_their_masks_lie(
     else:
         first_look(plain, {"image", "label"}, encode, BadImages(False, None), "target")
         assert examine(plain, 0, {"label"}).notes == ("turned",)
+        assert examine(Several({"a": plain}, None), 0, {"label"}).notes == ("turned",)
         assert "images that EXIF says to turn, which are read as stored" in caplog.text
         assert "images/train/a.jpg" in caplog.text
 

@@ -55,6 +55,13 @@ def test_the_encoder_folds_nothing() -> None:
         encode(np.array([[-7, 256, 65543, 7]]), "x")
 
 
+def test_a_dataset_of_ones_own_may_hand_over_any_numbers() -> None:
+    encode = Encoder(LabelSpace(("sky", "road")), Streets())
+    assert encode(np.array([[7.0, 23.0, -1.0]]), "x").tolist() == [[1, 0, 255]]
+    with pytest.raises(DataError, match="x: the label holds floating-point numbers that are no"):
+        encode(np.array([[0.5]]), "x")
+
+
 def test_several_datasets_keep_wide_ids_too() -> None:
     both = Several({"a": Streets(), "b": Streets()}, None)
     renumber = both.renumber["a"]
@@ -81,6 +88,7 @@ def test_what_looks_like_instances_is_called_so() -> None:
     assert divisor_of([26001, 24000], {24, 26}) == 1000
     assert divisor_of([7 * 256 + 3, 8 * 256], {7, 8}) == 256
     assert divisor_of([26001, 99], {24, 26}) == 1000
+    assert divisor_of([256 + 7, 512 + 7], {0, 1, 2}) == 256
     assert divisor_of([300], {7}) is None
     assert divisor_of([99], {7}) is None
     with pytest.raises(DataError, match=r"look like class \* 1000 .* not those of instances"):

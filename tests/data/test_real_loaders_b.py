@@ -9,6 +9,7 @@ import pytest
 from uda_seg.data.cityscapes import Cityscapes
 from uda_seg.data.classes import CITYSCAPES
 from uda_seg.data.files import read_ids
+from uda_seg.data.label_ids import divided, whole
 from uda_seg.data.labels import Encoder, common
 from uda_seg.data.mapillary import Mapillary, Mapillary2
 
@@ -37,6 +38,15 @@ def test_cityscapes_label_ids_agree_with_its_own_train_ids() -> None:
     assert space.classes == CITYSCAPES
     (own,) = root.glob("gtFine/val/*/*_labelTrainIds.png")
     assert (encoded == read_ids(own)).mean() > 0.995
+
+
+def test_cityscapes_instance_ids_are_divided_to_its_label_ids() -> None:
+    folder = there("samples/cityscapes")
+    (instances,) = folder.glob("gtFine/val/*/*_instanceIds.png")
+    (labels,) = folder.glob("gtFine/val/*/*_labelIds.png")
+    ids = read_ids(instances)
+    assert ids.max() > 24000
+    assert (divided(whole(instances, ids), 1000, small_too=False) == read_ids(labels)).mean() > 0.99
 
 
 @pytest.mark.parametrize(

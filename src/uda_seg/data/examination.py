@@ -14,6 +14,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from uda_seg.data.base import Dataset, FileDataset
 from uda_seg.data.formats import orientation_of
+from uda_seg.data.label_ids import whole
 from uda_seg.data.labels import Encoder, LabelSpace
 from uda_seg.data.several import Several
 from uda_seg.data.wrapped import Wrapped
@@ -58,7 +59,7 @@ def examine(dataset: Dataset, index: int, fields: Collection[str]) -> Finding:
         sample = dataset.read(index, fields)
         seconds = time.perf_counter() - began
         height, width = sample.image.shape[:2]
-        pixels = {} if sample.label is None else pixels_of(sample.label)
+        pixels = {} if sample.label is None else pixels_of(whole(sample.name, sample.label))
         notes = tuple(sorted(_notes(dataset, index)))
     except DataError as error:
         return Finding(index, problem=str(error))

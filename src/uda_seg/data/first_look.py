@@ -17,7 +17,7 @@ from uda_seg.data.checking.plausibility import (
     renamed,
 )
 from uda_seg.data.checking.presence import check_presence
-from uda_seg.data.examination import NOTES, turned_in_vain
+from uda_seg.data.examination import NOTES, path_of, turned_in_vain
 from uda_seg.data.labels import Encoder
 from uda_seg.data.several import Several
 from uda_seg.data.streams import BadImages
@@ -63,7 +63,7 @@ def first_look(
             continue
         labels[index] = thirds(sample.label)
         try:
-            encode(sample.label, sample.name)
+            encode(sample.label, str(path_of(dataset, index, "label") or sample.name))
         except DataError as error:
             strange.append(error)
     if labels:

@@ -44,7 +44,7 @@ class Folder(FileDataset):
     """
 
     cure_of_strange_ids = "add them to `classes`, or to `void` if they do not count"
-    cure_of_instance_ids = "set divide: {}"
+    cure_of_instance_ids = "set divide: {} (and divide_all: true where smaller ids are class 0)"
 
     def __init__(
         self,

@@ -69,6 +69,6 @@ def divisor_of(strangers: Collection[int], known: Collection[int]) -> int | None
     """What strange ids are to be divided by to become known ones; None where nothing does."""
     wide = [number for number in strangers if number > BYTE]
     for divisor in DIVISORS:
-        if wide and all(number // divisor in known for number in wide):
+        if wide and all(n >= divisor and n // divisor in known for n in wide):
             return divisor
     return None

@@ -9,7 +9,7 @@ import numpy as np
 from uda_seg.batch import IGNORE
 from uda_seg.data.base import Dataset
 from uda_seg.data.classes import CITYSCAPES, MERGES, SPACES, canonical
-from uda_seg.data.label_ids import divisor_of
+from uda_seg.data.label_ids import divisor_of, whole
 from uda_seg.errors import ConfigError, DataError
 from uda_seg.mistakes import suggest
 
@@ -86,6 +86,7 @@ class Encoder:
         Raises:
             DataError: there is an id that the dataset has no name for.
         """
+        label = whole(name, label)
         encoded = self.looked_up(label)
         if (encoded == UNNAMED).any():
             strangers = np.unique(label[encoded == UNNAMED]).tolist()
