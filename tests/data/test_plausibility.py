@@ -103,10 +103,14 @@ def test_carla_is_read_by_its_version_and_the_other_one_is_noticed(
 @pytest.mark.parametrize(
     ("found", "classes", "message"),
     [
-        ((0, 255), ROADS, r"holds road.*0 \(background\) and 255 \(void\).*{0: background, 255: r"),
+        (
+            (0, 255),
+            ROADS,
+            r"holds road. The ids found are 0 \(background\) and 255.*Name .*{0: background, 255: r",
+        ),
         ((0, 128), ROADS, r"ids 128.*classes: {0: background, 128: road}"),
         ((1, 2), ROADS, r"ids 2.*classes: {1: background, 2: road}"),
-        ((0, 255), ROADS | {2: "car"}, "holds road or car.*name what is there in `classes`"),
+        ((0, 255), ROADS | {2: "car"}, "holds road or car.*Name what is there in `classes`"),
         ((255,), ROADS, "holds any class of the experiment: background or road"),
         ((0,), ROADS, r"\(all 2\) holds road.*0 \(background\)"),
     ],

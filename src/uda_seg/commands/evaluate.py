@@ -14,9 +14,9 @@ from torch import Tensor, nn
 from uda_seg import run_folder
 from uda_seg.config import build
 from uda_seg.data import pictures
-from uda_seg.data.checking.presence import check_presence
 from uda_seg.data.evaluation_set import Evaluation, EvaluationSet, within
-from uda_seg.data.labels import LabelSpace, other_classes
+from uda_seg.data.first_look import first_look
+from uda_seg.data.labels import Encoder, LabelSpace, other_classes
 from uda_seg.data.pair import evaluation_loader, open_scored
 from uda_seg.data.streams import BadImages
 from uda_seg.data.submission import Submission
@@ -116,7 +116,7 @@ def score(
     dataset = open_scored(target, split)
     others = other_classes(space, dataset)
     scored = EvaluationSet(dataset, target.get("size"), space, others)
-    check_presence(dataset, scored.fields, BadImages(False, None).cure("target"))
+    first_look(dataset, scored.fields, Encoder(space, dataset), BadImages(False, None), "target")
     for remark in dataset.remarks():
         log.warning("target: %s", remark)
     loader = evaluation_loader(scored, config["batch_size"], config["workers"])

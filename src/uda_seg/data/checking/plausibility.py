@@ -60,12 +60,17 @@ def never_held(dataset: Dataset, found: Occurrence, opened: int, length: int, si
     own = of_dataset(dataset)
     looked = f"{opened} of {length}" if opened < length else f"all {length}"
     nothing = "" if found.held else "any class of the experiment: "
-    ids = [f"{i} ({_meaning(own, i)})" for i in found.ids[:SHOWN]]
-    more = ", …" if len(found.ids) > SHOWN else ""
-    words = f"The ids found are {_and(ids)}{more}" if dataset.ids_in_files else "Others are there"
+    listed = [i for i in found.ids if found.hollow or i not in own.classes]
+    ids = [f"{i} ({_meaning(own, i)})" for i in listed[:SHOWN]]
+    more = ", …" if len(listed) > SHOWN else ""
+    which = "The ids found" if found.hollow else "Ids found that do not count"
+    words = f" {which} are {_and(ids)}{more}." if ids and dataset.ids_in_files else ""
+    cure = _cure_of_absence(dataset, found, side)
+    if opened < length and not found.hollow:
+        cure = f"To look at all: data check {side}=…"
     return (
-        f"no label that was opened ({looked}) holds {nothing}{_or(found.absent)}. {words}; "
-        f"{_cure_of_absence(dataset, found, side)}"
+        f"no label that was opened ({looked}) holds {nothing}{_or(found.absent)}.{words} "
+        f"{cure[0].upper()}{cure[1:]}"
     )
 
 
@@ -134,14 +139,14 @@ def _cure_of_absence(dataset: Dataset, found: Occurrence, side: str) -> str:
     option = renamed(dataset, found.ids)
     if option is not None:
         return f"name what is there: {option}"
+    if not found.hollow:
+        kept = ", ".join(found.held)
+        return f"add such labels, or leave the class out of the experiment: label_space=[{kept}]"
     if not dataset.ids_in_files:
         return "are these its labels, and the colours right?"
     if dataset.option_for({}) is not None:
-        return "name what is there in `classes`, or leave out what is not"
-    kept = ", ".join(found.held)
-    if found.hollow:
-        return f"are these the dataset's own labels? look at them: data check {side}=…"
-    return f"leave them out of the experiment with label_space=[{kept}], or add such labels"
+        return "name what is there in `classes`"
+    return f"are these the dataset's own labels? Look at them: data check {side}=…"
 
 
 def _meaning(own: Numbering, identifier: int) -> str:
