@@ -32,14 +32,14 @@ class Checked:
 
     Attributes:
         config: what it composes to (the first job's in a sweep), with the `hydra` node.
-        plain: the same without that node, resolved, in plain containers.
+        plain: what it composes to without that node, resolved, for each choice of groups.
         overrides: the overrides to hand to Hydra.
         constant: keys that are given and have the same value in all jobs.
         swept: the others, with their values as they were given.
     """
 
     config: DictConfig
-    plain: dict[str, Any]
+    plain: list[dict[str, Any]]
     overrides: list[str]
     constant: list[str]
     swept: dict[str, str] = field(default_factory=dict)
@@ -80,7 +80,13 @@ def check(
     first, devices = compositions[0], max(one.most_devices for one in compositions)
     launcher = chosen(first.config.hydra, "launcher")
     added = launcher_for(launcher, devices, first.launcher_given) if multirun else []
-    return Checked(first.config, first.resolved, [*line.for_hydra(first), *added], constant, swept)
+    return Checked(
+        first.config,
+        [one.resolved for one in compositions],
+        [*line.for_hydra(first), *added],
+        constant,
+        swept,
+    )
 
 
 @dataclass

@@ -33,7 +33,7 @@ def check_ready(verb: str, checked: Checked, multirun: bool, own_folder: Path | 
     Raises:
         ConfigError: something is missing or in the way; all of it at once.
     """
-    plain, hydra = checked.plain, checked.config.hydra
+    plain, hydra = checked.plain[0], checked.config.hydra
     if multirun and launchers.chosen(hydra, "launcher") in ELSEWHERE:
         return
     key = "hydra.sweep.dir" if multirun else "hydra.run.dir"
@@ -44,6 +44,8 @@ def check_ready(verb: str, checked: Checked, multirun: bool, own_folder: Path | 
     if plain.get("outputs") and not any(key in line for line in checked.overrides):
         key = f"outputs={plain['outputs']}: {key}"
     mistakes = list(places.complaints(verb, plain, folder, key))
+    for other in checked.plain[1:]:
+        mistakes += places.complaints(verb, other, folder, key)
     if verb == "data_draw":
         mistakes += _layout(plain["layout"], own_folder)
     if mistakes:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.types import IntervalSweep, Override
+from omegaconf import ListConfig
 
 from uda_seg import cluster
 from uda_seg.mistakes import show, suggest
@@ -46,6 +47,8 @@ def device_complaints(hydra: Any, devices: int, nodes: int, given: bool) -> Iter
         given: whether the launcher was chosen.
     """
     launcher = chosen(hydra, "launcher")
+    if launcher == "processes":
+        yield from _of_processes(hydra.launcher, devices)
     if cluster.repeated() > 1:
         yield (
             f"-m: {cluster.repeated()} processes were started with this command line, and each "
@@ -69,6 +72,19 @@ def device_complaints(hydra: Any, devices: int, nodes: int, given: bool) -> Iter
         yield (
             f"trainer.devices={devices}: with -m and hydra/launcher={launcher} each job has one "
             "device; choose hydra/launcher=processes, or trainer.devices=1 trainer.strategy=auto"
+        )
+
+
+def _of_processes(settings: Any, devices: int) -> Iterator[str]:
+    at_once, gpus = settings.get("at_once"), settings.get("gpus")
+    if not isinstance(at_once, int) or at_once < 1:
+        yield f"hydra.launcher.at_once={show(at_once)}: must be a whole number, at least 1"
+    listed = [gpu for gpu in gpus] if isinstance(gpus, ListConfig) else None
+    if gpus is not None and (not listed or not all(type(gpu) is int for gpu in listed)):
+        yield f"hydra.launcher.gpus={show(gpus)}: must be a list of numbers, like [0,1]"
+    elif listed and len(listed) < devices:
+        yield (
+            f"hydra.launcher.gpus={show(listed)}: a job has trainer.devices={devices}; name as many"
         )
 
 
