@@ -7,7 +7,7 @@ import torch
 
 from uda_seg import run_folder
 from uda_seg.composition import without_hydra
-from uda_seg.errors import ConfigError
+from uda_seg.errors import ConfigError, WeightsError
 from uda_seg.overrides import check
 from uda_seg.trained_run import evaluation_config
 
@@ -199,12 +199,14 @@ def test_evaluate_needs_a_checkpoint() -> None:
 
 def test_evaluation_reads_the_config_in_a_checkpoint_that_was_moved(finished_run: Path) -> None:
     stored = run_folder.stored_config(finished_run)
-    torch.save({"hyper_parameters": {"config": stored}}, "moved.ckpt")
+    facts = {"config": stored, "classes": ["road"]}
+    state = {"method.network.head.weight": torch.zeros(1)}
+    torch.save({"state_dict": state, "global_step": 1, "hyper_parameters": facts}, "moved.ckpt")
     config = check("evaluate", ["checkpoint=moved.ckpt", "target.root=/x"]).config
     # Hydra sets what the check could not judge.
     config.target = {"root": "/x"}
     complete = evaluation_config(without_hydra(config))
     assert (complete.target.root, complete.target.name) == ("/x", "camvid")
     torch.save({"weights": 1}, "moved.ckpt")
-    with pytest.raises(ConfigError, match="no config in it"):
+    with pytest.raises(WeightsError, match="is no checkpoint of a run"):
         evaluation_config(without_hydra(config))
