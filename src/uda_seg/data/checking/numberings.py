@@ -14,6 +14,7 @@ import numpy as np
 
 from uda_seg.data.base import Dataset
 from uda_seg.data.classes import CITYSCAPES_IDS, CITYSCAPES_TRAIN_IDS, CITYSCAPES_VOID, canonical
+from uda_seg.data.examination import pixels_of
 
 STREET = {
     "road": (0.30, (1, 3, 8)),
@@ -136,8 +137,8 @@ def thirds(label: np.ndarray) -> Thirds:
     """Of one label (H, W)."""
     found: dict[int, list[int]] = {}
     for place, part in enumerate(np.array_split(label, 3)):
-        for identifier, count in zip(*np.unique(part, return_counts=True), strict=True):
-            found.setdefault(int(identifier), [0, 0, 0])[place] += int(count)
+        for identifier, count in pixels_of(part).items():
+            found.setdefault(identifier, [0, 0, 0])[place] += count
     return found
 
 
