@@ -33,6 +33,7 @@ from uda_seg.cli.tree import (
 from uda_seg.config import conf_folder, with_home
 from uda_seg.errors import ConfigError
 from uda_seg.mistakes import leaves, show, unknown_key
+from uda_seg.runs.identity import device_count
 from uda_seg.sweeps import launchers
 
 
@@ -234,14 +235,14 @@ class Composition:
 
     def _devices(self) -> Iterator[str]:
         settings = self.config.trainer
-        tried = [n for n in self.tried.get("trainer.devices", []) if isinstance(n, int)]
-        self.most_devices = max([*tried, settings.devices])
+        tried = [n for n in self.tried.get("trainer.devices", []) if isinstance(n, int | list)]
+        self.most_devices = max(map(device_count, [*tried, settings.devices]))
         if self.multirun:
             hydra, given = self.config.hydra, self.launcher_given
             nodes = settings.num_nodes
             yield from launchers.device_complaints(hydra, self.most_devices, nodes, given)
         elif self.verb == "train" and (
-            line := cluster.complaint(settings.devices, settings.num_nodes)
+            line := cluster.complaint(device_count(settings.devices), settings.num_nodes)
         ):
             yield line
 

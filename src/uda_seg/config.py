@@ -12,8 +12,9 @@ Keys that begin with `_` speak to this package and never reach a constructor:
     _increasing_   [keys] whose numbers must not fall
     _like_         {key: example} of what a sibling key holds whose default is null or ???
     _optional_     [keys] that may be null although their default is not
+    _listable_     [keys] of how many, that may hold a list of which
 
-The last eight also stand in conf/rules.yaml, for keys that many files have.
+The last nine also stand in conf/rules.yaml, for keys that many files have.
 """
 
 import functools
@@ -35,7 +36,7 @@ TRUST_VARIABLE = "UDA_SEG_TRUST"
 
 CHECKS = (
     "_choices_", "_minimum_", "_maximum_", "_above_", "_below_", "_length_", "_increasing_",
-    "_like_", "_optional_",
+    "_like_", "_optional_", "_listable_",
 )  # fmt: skip
 """Words that only the check of a command line reads."""
 

@@ -31,6 +31,7 @@ class ProcessesLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         from uda_seg import run_folder
+        from uda_seg.runs.identity import device_count
         from uda_seg.sweeps import folder, processes
 
         setup_globals()
@@ -39,7 +40,8 @@ class ProcessesLauncher(Launcher):
         for number, overrides in enumerate(job_overrides):
             config = self._config(overrides, initial_job_idx + number)
             jobs.append(self._command(overrides, config))
-            devices = max(devices, config.trainer.devices if "trainer" in config else 1)
+            asked = config.trainer.devices if "trainer" in config else 1
+            devices = max(devices, device_count(asked))
         waiting = [job for job in jobs if not run_folder.finished(job.folder)]
         processes.run(waiting, processes.slots(self.at_once, self.gpus, devices))
         objective = str(self.config.hydra.sweeper.get("objective", "miou"))

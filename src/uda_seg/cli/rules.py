@@ -40,6 +40,7 @@ class Rule:
         increasing: whether a list's numbers must not fall.
         nullable: whether it may be null.
         single: whether one text does for a list of them.
+        listable: whether a list may say which, instead of a number how many.
     """
 
     default: Any
@@ -52,6 +53,7 @@ class Rule:
     increasing: bool = False
     nullable: bool = False
     single: bool = False
+    listable: bool = False
 
     @classmethod
     def of(cls, path: str, parent: Any, written: Any, default: Any) -> "Rule":
@@ -78,7 +80,7 @@ class Rule:
     @classmethod
     def of_whole(cls, path: str, parent: Any) -> "Rule":
         """The bounds of a value in a whole config, those that name a sibling among them."""
-        words = {word: told for word, told in _words(path, parent).items() if word in NUMERIC}
+        words = {word: told for word, told in _words(path, parent).items() if word in WHOLE}
         for word, told in words.items():
             if _names_a_sibling(word, told):
                 words[word] = parent[told] if _is_number(parent.get(told)) else None
@@ -88,6 +90,10 @@ class Rule:
         """One line for everything that is wrong with the value; none when it fits."""
         given = f"{key}={show(value)}"
         if value is None and self.nullable:
+            return
+        if self.listable and isinstance(value, list):
+            if not value or any(type(n) is not int or n < 0 or value.count(n) > 1 for n in value):
+                yield f"{given}: must be how many, like {self.default}, or a list of which: [0,2]"
             return
         if self.choices is not None:
             if outside := list(self._outside_choices(given, value)):
@@ -101,6 +107,8 @@ class Rule:
     def outside_bounds(self, key: str, value: Any) -> Iterator[str]:
         """What is wrong with its numbers and its length, whatever its kind is."""
         given = f"{key}={show(value)}"
+        if self.listable and isinstance(value, list):
+            return  # its numbers are no amounts
         if wrong := self._wrong_length(value):
             yield f"{given}: must be {wrong}"
             return
@@ -208,12 +216,16 @@ class Rule:
 
 WORDS = {
     f"_{word}_": word
-    for word in "choices minimum above maximum below length increasing like optional".split()
+    for word in (
+        "choices minimum above maximum below length increasing like optional listable".split()
+    )
 }
 """The words that may stand beside a key, and what they say of a `Rule`."""
 
 
 NUMERIC = "minimum above maximum below length increasing".split()
+WHOLE = [*NUMERIC, "listable"]
+"""What is judged again in a whole config."""
 
 
 def _words(path: str, parent: Any) -> dict[str, Any]:

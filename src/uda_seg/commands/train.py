@@ -24,6 +24,8 @@ from uda_seg.optimization import polynomial
 from uda_seg.report.table import print_run
 from uda_seg.runs.checkpoint import CheckpointFiles
 from uda_seg.runs.continuation import continuation, say_why_anew
+from uda_seg.runs.devices import check_devices
+from uda_seg.runs.identity import device_count
 from uda_seg.runs.initial import check_initial, start
 from uda_seg.runs.known_warnings import silence_known_warnings
 from uda_seg.scoring import Scoreboard
@@ -37,6 +39,7 @@ def refuse(config: dict[str, Any], folder: Path | None) -> None:
     Raises:
         UserError: something is not there, or does not fit.
     """
+    check_devices(config["trainer"])
     if continuation(config, folder) is None:
         check_initial(config)
 
@@ -44,6 +47,7 @@ def refuse(config: dict[str, Any], folder: Path | None) -> None:
 def run(config: DictConfig, folder: Path) -> float | None:
     """Returns the last mIoU in percent, which a search maximises."""
     plain: Any = OmegaConf.to_container(config, resolve=True)
+    check_devices(plain["trainer"])
     stored = continuation(run_folder.plain(config), folder)
     if stored is None and config.resume == "auto":
         say_why_anew(plain, folder)
@@ -170,7 +174,7 @@ def _strategy(settings: Mapping[str, Any]) -> str:
     """How Lightning spreads a run; its own "auto" takes plain DDP for several processes, which
     refuses a method, since no loss of a step touches all players.
     """
-    several = settings["devices"] * settings["num_nodes"] > 1
+    several = device_count(settings["devices"]) * settings["num_nodes"] > 1
     chosen = str(settings["strategy"])
     return "ddp_find_unused_parameters_true" if chosen == "auto" and several else chosen
 

@@ -134,7 +134,7 @@ def listed(found: Collection[Difference]) -> str:
 
 def device_count(devices: Any) -> int:
     """Of `trainer.devices`: a number, or a list that says which."""
-    return len(devices) if isinstance(devices, list | tuple) else int(devices)
+    return int(devices) if isinstance(devices, int | str) else len(devices)
 
 
 def _allowed(was: Mapping[str, Any], now: Mapping[str, Any]) -> set[str]:
