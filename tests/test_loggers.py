@@ -69,6 +69,18 @@ def test_csv_of_a_resumed_run_goes_on_where_its_checkpoint_was(tmp_path):
     assert rows(tmp_path)[0]["miou"] == "0.1"
 
 
+@pytest.mark.parametrize("end", ["3", "30,", "30,3.0", "30,3.0,0.1,9\n", "\0\0\0", "x,y,z\n"])
+def test_half_a_last_row_is_no_row(tmp_path, end):
+    killed = loggers.csv(tmp_path, "run", {})
+    for step in (10, 20):
+        killed.log_metrics({"loss/a": step, "miou": 0.1}, step)
+    with (tmp_path / "metrics.csv").open("a") as file:
+        file.write(end)
+    loggers.csv(tmp_path, "run", {}).log_metrics({"loss/a": 300.0}, 30)
+    assert [row["step"] for row in rows(tmp_path)] == ["10", "20", "30"]
+    assert [row["loss/a"] for row in rows(tmp_path)] == ["10", "20", "300.0"]
+
+
 def test_tensorboard_has_scalars_config_and_panel(tmp_path):
     reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     logger = loggers.tensorboard(tmp_path, "run", {"seed": 3})

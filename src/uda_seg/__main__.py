@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from uda_seg import __version__, help
+from uda_seg.cli.output import patient_output
 from uda_seg.errors import UserError
 from uda_seg.runs import files, stopping
 from uda_seg.runs.stopping import FOLDER_VARIABLE
@@ -19,6 +20,7 @@ from uda_seg.runs.stopping import FOLDER_VARIABLE
 
 def main() -> None:
     """The console script `uda-seg`."""
+    patient_output()
     try:
         with stopping.StopRequest():
             stopping.end_with_parent()

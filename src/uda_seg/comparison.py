@@ -183,6 +183,6 @@ def _computed(overrides: Sequence[str]) -> list[str]:
 def read(path: Path) -> dict[str, Any]:
     """A JSON file, or nothing while it is not there."""
     try:
-        return dict(json.loads(path.read_text()))
+        return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError):
         return {}

@@ -46,7 +46,11 @@ class Process:
     ) -> None:
         self.folder, self.shown = folder, shown
         folder.mkdir(parents=True, exist_ok=True)
-        with (folder / "output.txt").open("w") if not shown else nullcontext() as output:
+        with (
+            (folder / "output.txt").open("w", encoding="utf-8")
+            if not shown
+            else nullcontext() as output
+        ):
             self.process = subprocess.Popen(
                 command,
                 stdout=output,
@@ -67,7 +71,7 @@ class Process:
         if self.shown:
             return words
         output = self.folder / "output.txt"
-        printed = output.read_text(errors="replace").strip().splitlines()[-15:]
+        printed = output.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-15:]
         return f"{words}; it said at last:\n" + "\n".join(printed)
 
     def kill(self) -> None:

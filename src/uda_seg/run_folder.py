@@ -159,7 +159,7 @@ def begun(folder: Path) -> bool:
 def finished(folder: Path) -> bool:
     """Whether a run went to its end."""
     try:
-        return bool(json.loads((folder / "scores.json").read_text())["finished"])
+        return bool(json.loads((folder / "scores.json").read_text(encoding="utf-8"))["finished"])
     except (OSError, ValueError, KeyError):
         return False
 

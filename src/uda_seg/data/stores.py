@@ -270,7 +270,7 @@ def free_memory() -> int | None:
 def _numbers(path: Path) -> dict[str, int]:
     """A file of lines `NAME NUMBER …`, or one number under the name ""."""
     try:
-        lines = [line.split() for line in path.read_text().splitlines()]
+        lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
     except OSError:
         return {}
     named = [["", *words] if len(words) == 1 else words for words in lines]

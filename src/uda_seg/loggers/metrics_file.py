@@ -58,14 +58,18 @@ class MetricsFile(Logger):
         """An earlier start's rows; steps behind the checkpoint it resumes from come again."""
         if not self.path.is_file():
             return []
-        with self.path.open(newline="") as file:
-            reader = csv.DictReader(file)
-            self.columns = list(reader.fieldnames or self.columns)
-            rows: list[dict[str, Any]] = [dict(row, step=int(row["step"])) for row in reader]
+        # What a power failure leaves of a row that was being written is no row.
+        lines = self.path.read_bytes().replace(b"\0", b"").decode(errors="replace").splitlines(True)
+        reader = csv.DictReader(line for line in lines if line.endswith("\n"))
+        self.columns = list(reader.fieldnames or self.columns)
+        rows: list[dict[str, Any]] = []
+        for row in reader:
+            if str(row.get("step", "")).isdecimal() and None not in row.values():
+                rows.append(dict(row, step=int(row["step"])))
         return [row for row in rows if row["step"] < before]
 
     def _append(self, row: Mapping[str, Any]) -> None:
-        with self.path.open("a", newline="") as file:
+        with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self.columns).writerow(row)
 
     def _write(self) -> None:

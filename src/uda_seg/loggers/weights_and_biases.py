@@ -205,8 +205,8 @@ def logged_in() -> bool:
 def run_id(folder: Path) -> str:
     """The id of a run folder's W&B run: a resumed run continues it."""
     path = folder / "wandb_id.txt"
-    if path.is_file() and path.read_text().strip():
-        return path.read_text().strip()
+    if path.is_file() and path.read_text(encoding="utf-8").strip():
+        return path.read_text(encoding="utf-8").strip()
     identity = secrets.token_hex(4)
     files.write_text(path, identity + "\n")
     return identity
