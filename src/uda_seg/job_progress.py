@@ -9,6 +9,7 @@ from typing import Any
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
+from uda_seg.bars import Bars
 from uda_seg.comparison import Job
 from uda_seg.job_processes import Running, run_all
 from uda_seg.runs.stopping import Stopped, command_to_go_on
@@ -49,12 +50,13 @@ def _watch(
     threads = threads or max(1, (os.cpu_count() or 1) // at_once)
     columns = (TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.fields[said]}"))
     told = set(failed)
-    with Progress(*columns) as bars, closing(run_all(pending, at_once, threads, failed)) as states:
+    with Bars(*columns) as bars, closing(run_all(pending, at_once, threads, failed)) as states:
         total = sum(job.steps for job in wanted)
         done = total - sum(job.steps for job in pending)
-        whole = bars.add_task("all runs", total=total, completed=done, said="")
+        whole = bars.add_task("steps of all runs", total=total, completed=done, said="")
         shown: dict[Path, TaskID] = {}
         state: dict[Path, dict[str, Any]] = {}
+        started: set[Path] = set()
         for running in states:
             for one in running:
                 _show(bars, shown, state, one)
@@ -67,7 +69,10 @@ def _watch(
                 for job in pending
                 if job.folder in state
             )
-            bars.update(whole, completed=done + seen, said=_left(pending, state, current, at_once))
+            started |= current
+            ended = len(wanted) - len(pending) + len(started - current - failed.keys())
+            words = [f"{ended} of {len(wanted)} runs done", _left(pending, state, current, at_once)]
+            bars.update(whole, completed=done + seen, said=", ".join(filter(None, words)))
         _tell(bars, [job for job in pending if job.folder in failed.keys() - told], failed)
 
 

@@ -11,13 +11,13 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TextColumn,
     TimeRemainingColumn,
 )
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from uda_seg.bars import Bars
 from uda_seg.data.cache import Cached
 from uda_seg.data.first_look import spread
 from uda_seg.data.stores import Disk, StoreError
@@ -119,7 +119,7 @@ def fill(parts: Sequence[Part], workers: int) -> None:
         TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
     )  # fmt: skip
     # Drawn from here, not by a thread: processes are forked meanwhile.
-    with Progress(*columns, console=Console(stderr=True), auto_refresh=False) as bars:
+    with Bars(*columns, console=Console(stderr=True), auto_refresh=False) as bars:
         for part in parts:
             if not part.lacking:
                 continue

@@ -21,6 +21,8 @@ BAR_SECONDS = 0.5
 FILE_SECONDS = 2.0
 LINE_SECONDS = 15.0
 """Between two lines where there is no terminal: seldom enough for a log of days."""
+SCORING_SECONDS = 30.0
+"""The same while a run is scored."""
 WINDOW = 50
 """Steps that the images a second are a mean of."""
 
@@ -71,6 +73,22 @@ class ProgressLine(Callback):
     def on_validation_start(self, trainer: Trainer, module: Any) -> None:
         if self.bar is not None:
             self.bar.update(self.bar.task_ids[0], tail="scoring …", refresh=True)
+        self.due("scoring", SCORING_SECONDS)
+
+    def on_validation_batch_end(
+        self,
+        trainer: Trainer,
+        module: Any,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        quiet = not self.show or self.console.is_terminal or not trainer.is_global_zero
+        if not quiet and self.due("scoring", SCORING_SECONDS):
+            total = sum(n for n in trainer.num_val_batches if math.isfinite(n))
+            words = f"scoring at step {trainer.global_step}: batch {batch_idx + 1} of {total}"
+            self.console.print(words, highlight=False)
 
     def on_validation_end(self, trainer: Trainer, module: Any) -> None:
         self.clock.skip()

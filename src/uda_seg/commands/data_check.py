@@ -13,13 +13,13 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TaskID,
     TextColumn,
     TimeRemainingColumn,
 )
 
 from uda_seg import run_folder
+from uda_seg.bars import Bars
 from uda_seg.batch import IGNORE
 from uda_seg.data import pictures
 from uda_seg.data.base import Dataset
@@ -79,7 +79,7 @@ def look_at_all(checks: Sequence[SplitCheck], config: Mapping[str, Any]) -> None
     )  # fmt: skip
     console, drawn = Console(stderr=True), [0.0]
     # Drawn from here, not by a thread: processes are forked meanwhile.
-    with Progress(*columns, console=console, auto_refresh=False) as bars:
+    with Bars(*columns, console=console, auto_refresh=False) as bars:
         for check in checks:
             indices = chosen(check, config["limit"])
             if check.dataset is None:

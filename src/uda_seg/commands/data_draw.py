@@ -8,10 +8,10 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
-from rich.progress import track
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
+from uda_seg.bars import track
 from uda_seg.config import conf_folder, locate
 from uda_seg.data.base import FileDataset, Sample
 from uda_seg.data.toytown import ToyTown

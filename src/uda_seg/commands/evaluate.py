@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import torch
 from omegaconf import DictConfig, OmegaConf
-from rich.progress import track
 from torch import Tensor, nn
 
 from uda_seg import run_folder
+from uda_seg.bars import track
 from uda_seg.config import build
 from uda_seg.data import pictures
 from uda_seg.data.evaluation_set import Evaluation, EvaluationSet, within
@@ -129,7 +129,7 @@ def score(
     drawn = [i * count // panels for i in range(panels)]
     index = 0
     batch: Evaluation
-    for batch in track(loader, "scoring", transient=True):
+    for batch in track(loader, "scoring", len(loader)):
         image = batch.image.to(device).float() / 255
         logits = inference(network, image)
         label_free.update(logits)

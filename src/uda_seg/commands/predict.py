@@ -14,12 +14,12 @@ from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
-    Progress,
     TextColumn,
     TimeRemainingColumn,
 )
 
 from uda_seg import run_folder
+from uda_seg.bars import Bars
 from uda_seg.commands.evaluate import choose_device, load
 from uda_seg.config import build
 from uda_seg.config import plain as without_checks
@@ -189,7 +189,7 @@ def do(work: Work, items: Sequence[Input], every: int) -> list[DataError]:
     videos = [item for item in items if item.is_video]
     problems: list[DataError] = []
     start, frames = time.monotonic(), 0
-    with Progress(*columns, console=Console(stderr=True)) as bars:
+    with Bars(*columns, console=Console(stderr=True)) as bars:
 
         def begin(title: str, total: int) -> Any:
             task, began = bars.add_task(title, total=total, rate=""), time.monotonic()

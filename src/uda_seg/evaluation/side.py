@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from rich.progress import track
 from torch import nn
 from torch.utils.data import Subset
 
+from uda_seg.bars import track
 from uda_seg.batch import IGNORE
 from uda_seg.data.evaluation_set import EvaluationSet, collate_evaluation
 from uda_seg.data.streams import Loader
@@ -80,7 +80,7 @@ def describe_all(
     )
     found: dict[str, dict[str, list[torch.Tensor]]] = {name: {} for name in networks}
     layouts = []
-    for batch in track(loader, f"{side.domain} {side.name}", len(loader), transient=True):
+    for batch in track(loader, f"{side.domain} {side.name}", len(loader)):
         for name, network in networks.items():
             image = batch.image.to(next(network.parameters()).device).float() / 255
             for descriptor, vectors in describe(network, image, side.domain).items():

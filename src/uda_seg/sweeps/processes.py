@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from uda_seg import job_processes, run_folder
+from uda_seg.bars import Pace
 from uda_seg.cli.quoting import setting
 from uda_seg.errors import ConfigError
 from uda_seg.runs.stopping import Stopped, StopRequest
@@ -90,7 +91,7 @@ def run(jobs: Sequence[Command], places: Sequence[tuple[int, ...] | None]) -> di
     """
     waiting, codes = list(jobs), dict[Path, int]()
     running: dict[int, job_processes.Process] = {}
-    shown = len(places) == 1
+    shown, pace = len(places) == 1, Pace()
     with StopRequest(patient=True, words=job_processes.STOPPING) as stop:
         try:
             while waiting or running:
@@ -102,10 +103,19 @@ def run(jobs: Sequence[Command], places: Sequence[tuple[int, ...] | None]) -> di
                 for number, gpus in enumerate(places):
                     if number not in running and waiting:
                         running[number] = _start(waiting.pop(0), gpus, shown)
+                if not shown and pace.due():
+                    words = [_progress(process.folder) for process in running.values()]
+                    log.info("%d of %d jobs ended; %s", len(codes), len(jobs), ", ".join(words))
                 time.sleep(0.2)
         finally:
             job_processes.stop_all(list(running.values()))
     return codes
+
+
+def _progress(folder: Path) -> str:
+    """How far a job says it is."""
+    said = sweep_folder.read_json(folder / "progress.json")
+    return f"{folder.name}: " + (f"step {said['step']}/{said['steps']}" if said else "starts")
 
 
 def _start(job: Command, gpus: tuple[int, ...] | None, shown: bool) -> job_processes.Process:
