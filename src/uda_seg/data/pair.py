@@ -34,12 +34,16 @@ from uda_seg.data.streams import (
 )
 from uda_seg.data.superpixel_check import check_prepared
 from uda_seg.data.superpixels import SLIC, with_superpixels
+from uda_seg.data.worker_room import workers_with_room
 from uda_seg.errors import ConfigError, DataError
 from uda_seg.rounds import Survey
 
 log = logging.getLogger(__name__)
 
 Config = Mapping[str, Any]
+
+PREFETCHED = 4
+"""Batches that each worker keeps ready."""
 
 
 def open_split(domain: Config, split: str) -> Dataset:
@@ -179,8 +183,10 @@ class Pair(LightningDataModule):
     def train_dataloader(self) -> DataLoader:
         trainer = self.trainer
         assert trainer is not None
+        pairs = TrainingPairs(self.source, self.target if self.reads_target else None)
+        self.workers = self._workers_with_room(pairs, trainer.num_devices)
         return Loader(
-            TrainingPairs(self.source, self.target if self.reads_target else None),
+            pairs,
             collate_pairs,
             batch_sampler=StepSampler(
                 self.batch_size,
@@ -190,9 +196,18 @@ class Pair(LightningDataModule):
             ),
             num_workers=self.workers,
             pin_memory=torch.cuda.is_available(),
-            prefetch_factor=4 if self.workers else None,
+            prefetch_factor=PREFETCHED if self.workers else None,
             persistent_workers=self.workers > 0,
         )
+
+    def _workers_with_room(self, pairs: TrainingPairs, ranks: int) -> int:
+        if not self.workers:
+            return 0
+        try:
+            batch = collate_pairs([pairs[0]] * self.batch_size)
+        except DataError:
+            return self.workers  # whoever reads it next says so
+        return workers_with_room(self.workers, batch, PREFETCHED, ranks)
 
     def val_dataloader(self) -> DataLoader:
         trainer = self.trainer
