@@ -47,3 +47,13 @@ def test_a_limit_of_open_files_is_raised_as_far_as_it_may_be(monkeypatch) -> Non
     assert limits[1:] == [(1000, 4096), (4096, 4096)]
     monkeypatch.setattr(resource, "getrlimit", lambda kind: (resource.RLIM_INFINITY,) * 2)
     assert worker_room.open_files(1000) is None
+
+
+def test_a_killed_worker_is_explained_in_one_line(tmp_path) -> None:
+    torchs = (
+        "DataLoader worker (pid 7) is killed by signal: Bus error. It is possible that the "
+        "dataloader is out of shared memory. Please try to raise your shared memory limit."
+    )
+    words = worker_room.worker_words(torchs, tmp_path)
+    assert words.startswith("DataLoader worker (pid 7) is killed by signal: Bus error: memory ran")
+    assert words.endswith(f"resume={tmp_path}")

@@ -38,7 +38,7 @@ def test_a_folder_that_was_named_must_not_hold_anything_else(config) -> None:
     with pytest.raises(ConfigError, match="unfinished run of another experiment.*\n.*was 0, is 3"):
         check_free(run, "train", now | {"seed": 3})
     make(config, "run", done=True)
-    with pytest.raises(ConfigError, match="this very run, finished; or name another"):
+    with pytest.raises(ConfigError, match="this very run, finished; name another"):
         check_free(run, "train", now)
     with pytest.raises(ConfigError, match="holds a finished run of another"):
         check_free(run, "train", now | {"seed": 3, "resume": "auto"})
@@ -51,6 +51,17 @@ def test_a_folder_that_was_named_must_not_hold_anything_else(config) -> None:
         check_free(Path("own"), "train", now)
     with pytest.raises(ConfigError, match="own/config.yaml is a file"):
         check_free(Path("own/config.yaml/run"), "train", now)
+
+
+def test_only_the_first_of_all_processes_writes_what_a_run_is(config, monkeypatch) -> None:
+    """Under torchrun, each node has a local rank 0."""
+    for name, value in {"TORCHELASTIC_RUN_ID": "a", "RANK": "2", "LOCAL_RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    run_folder.open_run(config, Path("run"))
+    assert not Path("run").exists()
+    monkeypatch.setenv("RANK", "0")
+    run_folder.open_run(config, Path("run"))
+    assert Path("run/config.yaml").is_file()
 
 
 def test_auto_takes_the_newest_unfinished_run_of_the_experiment(config) -> None:

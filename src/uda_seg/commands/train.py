@@ -16,6 +16,7 @@ from uda_seg.callbacks import Checkpoints, FiniteLosses, Panels, ProgressLine, S
 from uda_seg.config import build
 from uda_seg.data.pair import Pair
 from uda_seg.data.streams import BadImages
+from uda_seg.data.worker_room import WorkerError, worker_words
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation import scores
 from uda_seg.evaluation.measures import customary
@@ -79,8 +80,10 @@ def run(config: DictConfig, folder: Path) -> float | None:
         with request:
             trainer.fit(module, datamodule=pair, ckpt_path=resume, weights_only=True)
             miou = finish(trainer, module, pair, scoreboard, checkpoints, folder)
-    except BaseException:
+    except BaseException as error:
         loggers.finish(trainer.loggers, failed=True)
+        if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker"):
+            raise WorkerError(worker_words(str(error), folder)) from error
         raise
     loggers.finish(trainer.loggers)
     return miou

@@ -12,8 +12,16 @@ from pathlib import Path
 from torch import Tensor
 
 from uda_seg.batch import Batch
+from uda_seg.errors import UserError
 
 log = logging.getLogger(__name__)
+
+
+class WorkerError(UserError):
+    """A process that reads images was killed."""
+
+    exit_code = 1
+
 
 SHARED = Path("/dev/shm")
 SPARE_FILES = 200
@@ -57,6 +65,15 @@ def workers_with_room(wanted: int, batch: Batch, batches: int, beside: int = 1) 
             wanted, SPARE_FILES + files * (batches * wanted + 1), most, found,
         )  # fmt: skip
     return found
+
+
+def worker_words(error: str, folder: Path) -> str:
+    """What torch says of a killed worker, and what to do."""
+    words = error.partition(". It is possible")[0].partition("\n")[0].rstrip(". ")
+    return (
+        f"{words}: memory ran out, as a rule, or shared memory ({SHARED}); fewer trainer.workers "
+        f"need less; go on with resume={folder}"
+    )
 
 
 def free_memory() -> int | None:

@@ -75,5 +75,5 @@ def check_free(folder: Path, verb: str, config: Mapping[str, Any]) -> None:
     if config["resume"] is None:
         raise ConfigError(
             f"{given}: holds this very run, {'finished' if done else 'unfinished'}; "
-            f"{'' if done else f'go on with resume={folder}, '}or name another folder"
+            f"{'' if done else f'go on with resume={folder}, or '}name another folder"
         )
