@@ -11,7 +11,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
-from uda_seg import __version__, help
+from uda_seg import __version__
 from uda_seg.cli.output import patient_output
 from uda_seg.errors import UserError
 from uda_seg.runs import files, stopping
@@ -59,6 +59,8 @@ def _stopped(stop: stopping.Stopped) -> int:
 
 
 def _main(arguments: list[str]) -> int:
+    from uda_seg import help  # its imports take a while, in which Ctrl-C is to be no traceback
+
     words = list(arguments)
     verb = "train"
     if words and not words[0].startswith(("-", "+", "~")) and "=" not in words[0]:

@@ -9,6 +9,8 @@ from uda_seg.errors import ConfigError
 from uda_seg.overrides import check
 from uda_seg.runs.devices import check_devices
 
+FULL = {"precision": "32-true"}
+
 
 def gpus(monkeypatch: pytest.MonkeyPatch, count: int, cuda: str | None = "12.4") -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
@@ -38,11 +40,11 @@ def gpus(monkeypatch: pytest.MonkeyPatch, count: int, cuda: str | None = "12.4")
 def test_a_device_that_is_not_there_is_named(there, kind, devices, words, monkeypatch) -> None:
     gpus(monkeypatch, there)
     with pytest.raises(ConfigError, match=words):
-        check_devices({"accelerator": kind, "devices": devices})
+        check_devices(FULL | {"accelerator": kind, "devices": devices})
 
 
 def test_why_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted: dict[str, Any] = {"accelerator": "gpu", "devices": 1}
+    wanted: dict[str, Any] = FULL | {"accelerator": "gpu", "devices": 1}
     gpus(monkeypatch, 0, cuda=None)
     with pytest.raises(ConfigError, match="installed without CUDA"):
         check_devices(wanted)
@@ -55,10 +57,21 @@ def test_why_there_is_no_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("devices", [1, 2, [1], [0, 1]])
 def test_devices_that_are_there_are_taken(devices, monkeypatch) -> None:
     gpus(monkeypatch, 2)
-    check_devices({"accelerator": "auto", "devices": devices})
+    check_devices(FULL | {"accelerator": "auto", "devices": devices})
     gpus(monkeypatch, 0)
-    check_devices({"accelerator": "cpu", "devices": 2})
-    check_devices({"accelerator": "auto", "devices": 2})
+    check_devices(FULL | {"accelerator": "cpu", "devices": 2})
+    check_devices(FULL | {"accelerator": "auto", "devices": 2})
+
+
+@pytest.mark.parametrize(("there", "kind"), [(0, "auto"), (0, "cpu"), (1, "cpu")])
+def test_half_precision_is_refused_where_it_would_be_another_one(there, kind, monkeypatch) -> None:
+    """Lightning computes in bfloat16 on a CPU, with a warning, while config.yaml says 16-mixed."""
+    gpus(monkeypatch, there)
+    half = {"precision": "16-mixed", "accelerator": kind, "devices": 1}
+    with pytest.raises(ConfigError, match="precision=16-mixed: needs a GPU.*precision=bf16-mixed"):
+        check_devices(half)
+    gpus(monkeypatch, 1)
+    check_devices(half | {"accelerator": "auto"})
 
 
 def test_a_list_says_which_and_nothing_else() -> None:

@@ -147,13 +147,14 @@ def say_why_anew(config: Mapping[str, Any], folder: Path) -> None:
     if damaged:
         log.warning("%s", "\n".join([*damaged, "resume=auto: starting anew"]))
         return
-    others = place.unfinished(config)
+    stored = {path: run_folder.read(path) for path in place.unfinished(config)}
+    differing = {path: identity.differences(was, config) for path, was in stored.items()}
+    other = next((path for path, found in differing.items() if found), None)
     below = Path(config["outputs"]) / config["run_name"]
-    if not others:
+    if other is None:  # one without differences was begun by another process this moment
         log.info("resume=auto: no unfinished run below %s; starting anew", below)
         return
-    found = identity.differences(run_folder.read(others[0]), config)
     log.warning(
         "resume=auto: starting anew; the unfinished run %s has other settings:%s",
-        others[0], identity.listed(found),
+        other, identity.listed(differing[other]),
     )  # fmt: skip

@@ -28,6 +28,12 @@ def check_devices(settings: Mapping[str, Any]) -> None:
             "trainer.accelerator=mps: torch finds no Apple GPU here; choose trainer=cpu, or "
             "trainer.accelerator=auto"
         )
+    on_cpu = kind == "cpu" or (kind == "auto" and not gpus and not mps)
+    if on_cpu and settings["precision"] == "16-mixed":
+        raise ConfigError(
+            "trainer.precision=16-mixed: needs a GPU; on a CPU bfloat16 would be computed instead, "
+            "which is trainer.precision=bf16-mixed"
+        )
     given = f"trainer.devices={str(devices).replace(' ', '')}"
     if kind != "cpu" and kind != "mps" and gpus:
         _check_gpus(given, devices, gpus)
