@@ -245,5 +245,5 @@ def test_help_names_the_verb_and_the_keys_of_superpixels() -> None:
 
 
 def test_both_commands_have_the_same_settings() -> None:
-    both = [plain(compose(verb, []))["superpixels"] for verb in ("train", VERB)]
+    both = [plain(compose(verb, ["target=toytown"]))["superpixels"] for verb in ("train", VERB)]
     assert both[0] == both[1]

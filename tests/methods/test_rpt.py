@@ -191,7 +191,7 @@ def test_pushing_away_stays_finite_where_the_network_is_sure() -> None:
 
 @pytest.mark.parametrize("name", ["rpt", "rpt_plain"])
 def test_regularisers_teach_the_network_alone(network: Any, name: str) -> None:
-    method = begun(rpt(network, "method.patch_share=0.3", "method.logic=2", name=name)).train()
+    method = begun(rpt(network, "method.patch_share=0.3", "method.logic=1", name=name)).train()
     batch = make_batch(size=IMAGES, seed=3)
     batch.target.superpixels = torch.cat([segments(i) for i in range(IMAGES)])
     batch.target.index = torch.arange(IMAGES)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from torch.utils.data import DataLoader
 
+from uda_seg.runs import stopping
 from uda_seg.runs.stopping import (
     PARENT,
     Stopped,
@@ -99,6 +100,18 @@ class Slow:
 def test_a_worker_brings_its_images_whatever_its_group_is_sent() -> None:
     loader = DataLoader(Slow(), batch_size=None, num_workers=1, worker_init_fn=in_worker)  # type: ignore
     assert [int(item) for item in loader] == [0, 1, 2]
+
+
+def test_what_a_process_tells_its_children_does_not_end_itself(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(os, "getppid", lambda: 1)  # as in a container
+    monkeypatch.setenv(stopping.PARENT, str(os.getpid()))
+    stopping.end_with_parent()
+    assert stopping.PARENT not in os.environ
+    monkeypatch.setenv(stopping.PARENT, "2")
+    with pytest.raises(stopping.Stopped):
+        stopping.end_with_parent()
 
 
 CHILD = """

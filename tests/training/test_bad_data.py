@@ -53,7 +53,7 @@ def test_an_id_nobody_named_is_told_before_training(camvid: Path) -> None:
     label = np.asarray(Image.open(camvid / "trainannot" / "000.png")).copy()
     label[3, 4] = 77
     Image.fromarray(label).save(camvid / "trainannot" / "000.png")
-    with pytest.raises(DataError, match=r"train.000.png: the label holds ids 77, .* CamVid"):
+    with pytest.raises(DataError, match=r"trainannot.000.png: the label holds ids 77, .* CamVid"):
         run(camvid, "trainer.steps=3")
 
 

@@ -26,7 +26,8 @@ def complaints(verb: str, config: Mapping[str, Any], tried: Tried) -> Iterator[s
     yield from _schedule(config)
     yield from _label_space(config.get("label_space"))
     if verb.startswith("data_prepare") and not (config.get("source") or config.get("target")):
-        yield "nothing to prepare: give source=… or target=…"
+        sides = "target=…" if verb == "data_prepare_superpixels" else "source=… or target=…"
+        yield f"nothing to prepare: give {sides}"
     if verb == "predict":
         yield from _size(config["size"])
     for key, side in (("split", "target"), ("source_split", "source"), ("target_split", "target")):

@@ -101,7 +101,7 @@ def end_with_parent() -> None:
     by SIGTERM to itself, so that a run still saves.
     """
     told = os.environ.pop(PARENT, None)
-    if told is None:
+    if told is None or int(told) == os.getpid():  # which it set itself, for its own children
         return
     if os.getppid() == int(told):
         threading.Thread(target=_watch, args=[int(told)], daemon=True).start()
