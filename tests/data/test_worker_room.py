@@ -56,4 +56,7 @@ def test_a_killed_worker_is_explained_in_one_line(tmp_path) -> None:
     )
     words = worker_room.worker_words(torchs, tmp_path)
     assert words.startswith("DataLoader worker (pid 7) is killed by signal: Bus error: memory ran")
-    assert words.endswith(f"resume={tmp_path}")
+    assert words.endswith("fewer trainer.workers need less")
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    assert worker_room.worker_words(torchs, tmp_path).endswith(f"resume={tmp_path}")

@@ -70,10 +70,9 @@ def workers_with_room(wanted: int, batch: Batch, batches: int, beside: int = 1) 
 def worker_words(error: str, folder: Path) -> str:
     """What torch says of a killed worker, and what to do."""
     words = error.partition(". It is possible")[0].partition("\n")[0].rstrip(". ")
-    return (
-        f"{words}: memory ran out, as a rule, or shared memory ({SHARED}); fewer trainer.workers "
-        f"need less; go on with resume={folder}"
-    )
+    told = f"{words}: memory ran out, as a rule, or shared memory ({SHARED}); fewer trainer.workers"
+    saved = any(folder.glob("checkpoints/*.ckpt"))
+    return f"{told} need less" + (f"; go on with resume={folder}" if saved else "")
 
 
 def free_memory() -> int | None:
