@@ -1,6 +1,7 @@
 """Files of a network: ONNX for other runtimes, .pt2 for PyTorch without this package."""
 
 import importlib.util
+import io
 import json
 import logging
 import warnings
@@ -93,7 +94,9 @@ class TorchExport(Format):
     def write(
         self, program: ExportedProgram, path: Path, answer: str, facts: Mapping[str, str]
     ) -> None:
-        torch.export.save(program, path, extra_files={"facts.json": json.dumps(dict(facts))})
+        content = io.BytesIO()  # torch's own writer aborts the process when a disk is full
+        torch.export.save(program, content, extra_files={"facts.json": json.dumps(dict(facts))})
+        path.write_bytes(content.getvalue())
 
     def open(self, path: Path) -> Network:
         network = torch.export.load(path).module()
