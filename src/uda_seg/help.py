@@ -1,6 +1,7 @@
 """The answers of `--help`: read off the YAML and source files, so nothing heavy is imported."""
 
 import ast
+import functools
 import re
 from pathlib import Path
 
@@ -32,6 +33,7 @@ OPTIONS = """\
   --version           the version"""
 
 
+@functools.cache
 def verbs() -> dict[str, str]:
     """Names of the commands, with the first line of their docstrings; train comes first."""
     found = {}

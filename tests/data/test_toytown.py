@@ -147,7 +147,7 @@ def cut(picture, street) -> set[tuple]:
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_vehicles_neither_cross_each_other_nor_the_camera(domain):
     lane = 1.7
-    for index in range(8):
+    for index in range(4):
         for position in np.arange(0, 150, 7.3):
             _, street = draw(0, index, domain, (16, 32), float(position))
             prints = street.footprints

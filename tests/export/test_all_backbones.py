@@ -40,7 +40,9 @@ ENCODER = {
 """Eighteen layers in place of a hundred and one."""
 
 
-@pytest.mark.parametrize("name", ["deeplab_resnet101", "pspnet_resnet101"])
+@pytest.mark.parametrize(
+    "name", ["deeplab_resnet101", pytest.param("pspnet_resnet101", marks=pytest.mark.slow)]
+)
 def test_their_kinds_are_exported(name, tmp_path):
     node = yaml.safe_load((conf_folder() / f"backbone/{name}.yaml").read_text())
     node |= {"depth_head": False, "pretrained": "none", "encoder": ENCODER}

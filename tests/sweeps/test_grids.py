@@ -28,6 +28,7 @@ def test_ready_sweeps_compose_and_sweep_something(name: str) -> None:
         assert checked.config.hydra.runtime.choices["hydra/sweeper"] == "optuna"
 
 
+@pytest.mark.slow
 def test_a_ready_sweep_needs_no_m_and_the_command_line_wins(sweep, training, capsys) -> None:
     assert sweep("sweep=lambda_adv") == 0
     assert training.values == [0.0005, 0.001, 0.002, 0.004]
@@ -69,6 +70,7 @@ def test_a_table_a_csv_and_a_curve_are_left_at_the_end(sweep, capsys) -> None:
     assert "var(" not in picture
 
 
+@pytest.mark.slow
 def test_two_numbers_give_two_figures_and_names_give_none(sweep) -> None:
     assert sweep("-m", f"{KEY}=0.1,0.2", "backbone.optimizer.lr=0.1,0.2") == 0
     (folder,) = sweeps()
@@ -110,6 +112,7 @@ def test_a_resumed_sweep_does_what_is_missing_and_nothing_else(sweep, training, 
     assert len(jobs(folder)) == 3
 
 
+@pytest.mark.slow
 def test_a_resumed_sweep_may_have_more_values(sweep, training) -> None:
     assert sweep("-m", f"{KEY}=0.1,0.4") == 0
     training.begun.clear()
@@ -120,6 +123,7 @@ def test_a_resumed_sweep_may_have_more_values(sweep, training) -> None:
     assert len(jobs(folder)) == 4  # no empty ones for those that were there
 
 
+@pytest.mark.slow
 def test_another_sweep_is_not_taken_for_this_one(sweep, training) -> None:
     assert sweep("-m", f"{KEY}=0.1,0.4") == 0
     for words in ([f"{KEY}=0.1,0.4", "seed=0,1"], [f"{KEY}=0.1,0.4", "trainer.steps=7"]):

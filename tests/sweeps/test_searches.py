@@ -38,6 +38,7 @@ def test_a_search_tries_values_of_the_interval_and_keeps_its_study(sweep, traini
     assert "searched by these very labels" in (folder / "sweep.svg").read_text()
 
 
+@pytest.mark.slow
 def test_a_failed_trial_ends_no_search(sweep, training, capsys) -> None:
     training.fails = lambda: len(training.begun) == 2
     assert sweep(*SEARCH, "hydra.sweeper.n_trials=3") == 2
@@ -78,6 +79,7 @@ def test_a_search_without_labels_maximises_what_needs_none(sweep, capsys) -> Non
     assert "without labels" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_trials_side_by_side_and_settings_beside_the_searched(sweep, training) -> None:
     words = [*SEARCH, "method.gan=ls,vanilla", "seed=3", "hydra.sweeper.n_jobs=2"]
     assert sweep(*words, "hydra.sweeper.n_trials=3") == 0
