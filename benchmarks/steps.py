@@ -41,7 +41,9 @@ def worker(overrides: list[str]) -> None:
     from uda_seg.commands import train
     from uda_seg.networks.modes import evaluating
 
-    torch.set_num_threads(1)
+    getattr(train, "set_up_torch", torch.set_num_threads)(1)
+    # As Lightning does for trainer.deterministic=warn.
+    torch.use_deterministic_algorithms(True, warn_only=True)
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         config: Any = OmegaConf.to_container(compose("train", overrides), resolve=True)
     torch.manual_seed(0)
@@ -73,7 +75,7 @@ def worker(overrides: list[str]) -> None:
 class Alone:
     """As much of a Lightning trainer as a data module asks for."""
 
-    global_step, global_rank, world_size = 0, 0, 1
+    global_step, global_rank, world_size, num_devices = 0, 0, 1, 1
 
 
 def measured(task: Any) -> tuple[float, float, int]:

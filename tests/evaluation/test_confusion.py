@@ -50,6 +50,22 @@ def random_pair(classes: int, seed: int, absent: int | None = None) -> tuple[tor
     return logits, label
 
 
+def test_deterministic_algorithms_count_the_same_and_compare_no_pixel_with_every_pair() -> None:
+    logits, label = random_pair(5, seed=1)
+    metrics = [ConfusionMatrix(5), ConfusionMatrix(5)]
+    metrics[0].update(logits, label)
+    torch.use_deterministic_algorithms(True)
+    try:
+        with torch.profiler.profile(profile_memory=True) as profile:
+            metrics[1].update(logits, label)
+    finally:
+        torch.use_deterministic_algorithms(False)
+    assert (metrics[0].counts() == metrics[1].counts()).all()
+    assert metrics[0].counts().sum() == (label != 255).sum()
+    largest = max(event.cpu_memory_usage for event in profile.key_averages())
+    assert largest <= 8 * 5 * label.numel()  # a few numbers a pixel, not one a pair
+
+
 @pytest.mark.parametrize("absent", [None, 2])
 def test_matrix_and_iou_equal_a_loop(absent):
     logits, label = random_pair(5, seed=1, absent=absent)
