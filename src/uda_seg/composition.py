@@ -14,7 +14,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from uda_seg import cluster, dataset_lists, help, run_folder
-from uda_seg.cli import relations, targets, yaml_errors
+from uda_seg.cli import own_keys, relations, targets, yaml_errors
 from uda_seg.cli.composed import composed, state_of
 from uda_seg.cli.quoting import typed
 from uda_seg.cli.rules import Rule
@@ -148,7 +148,10 @@ class Composition:
         if top in self.stored and self.base.get(top) is None:
             return  # the run's config.yaml is gone; the command will look into the checkpoint
         there = exists(self.base, key)
-        if override.is_add() and there:
+        if own_keys.applies(self.base, key):
+            for value in reversed(values):
+                self.mistakes += own_keys.put(self.base, self.config, key, value)
+        elif override.is_add() and there:
             self.mistakes.append(f"{given}: {key} exists, drop the +")
         elif not there and override.type is not OverrideType.CHANGE:
             self._add(key, values[0], str(given))

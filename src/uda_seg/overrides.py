@@ -16,6 +16,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from uda_seg import dataset_lists, help
+from uda_seg.cli import own_keys
 from uda_seg.cli.quoting import as_text, typed
 from uda_seg.composition import Composition
 from uda_seg.config import conf_folder
@@ -247,6 +248,9 @@ class CommandLine:
             line, key = str(override.input_line), override.key_or_group
             top, _, rest = key.partition(".")
             below = bool(rest) and top in composition.stored
+            if own_keys.applies(composition.base, key):
+                lines += own_keys.lines(composition.base, key, line)
+                continue
             lines.append("++" + line.lstrip("+") if below or key in composition.new else line)
         return lines
 

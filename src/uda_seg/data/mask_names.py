@@ -20,10 +20,10 @@ def ignored(given: Names | Sequence[int] | None) -> Names:
     return dict.fromkeys(listed, "void")
 
 
-def names_of_ids(key: str, given: Names) -> dict[int, str]:
+def names_of_ids(key: str, given: Names | None) -> dict[int, str]:
     """Ids as whole numbers: on the command line they arrive as text."""
     names = {}
-    for identifier, name in given.items():
+    for identifier, name in (given or {}).items():
         text = str(identifier)
         whole = re.fullmatch(r"-?\d+", text, re.ASCII)
         if not whole or (key != "void" and not 0 <= int(text) < 256):
@@ -35,10 +35,10 @@ def names_of_ids(key: str, given: Names) -> dict[int, str]:
     return names
 
 
-def colours_of_names(key: str, given: Colours) -> dict[str, list[tuple[int, int, int]]]:
+def colours_of_names(key: str, given: Colours | None) -> dict[str, list[tuple[int, int, int]]]:
     """A list for every name: one colour is a list of one."""
     found = {}
-    for name, colours in given.items():
+    for name, colours in (given or {}).items():
         several = _is_list(colours) and colours and all(map(_is_list, colours))
         listed = colours if several else [colours]
         found[_name(key, name)] = [_colour(f"{key}.{name}", one) for one in listed]
