@@ -90,6 +90,23 @@ def test_a_writable_folder_is_left_as_it_was(tmp_path: Path) -> None:
     assert names(tmp_path / "new") == []
 
 
+def test_a_folder_without_room_is_not_left_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(**_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.tempfile, "NamedTemporaryFile", full)
+    with pytest.raises(files.WriteError, match="make room"):
+        files.check_writable(tmp_path / "new")
+    assert names(tmp_path) == []
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "config.yaml").touch()
+    with pytest.raises(files.WriteError):
+        files.check_writable(tmp_path / "old")
+    assert names(tmp_path / "old") == ["config.yaml"]
+
+
 def test_the_step_of_what_is_no_checkpoint(tmp_path: Path) -> None:
     assert step_of(tmp_path / "absent.ckpt") is None
     (tmp_path / "broken.ckpt").write_bytes(b"PK\x03\x04broken")

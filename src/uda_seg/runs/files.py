@@ -102,6 +102,8 @@ def check_writable(folder: Path) -> None:
             file.write(bytes(2**18))
             file.flush()
     except OSError as error:
+        with suppress(OSError):  # it is not empty, or not there
+            folder.rmdir()
         if (told := explained(error, folder)) is not None:
             raise told from error
         raise
