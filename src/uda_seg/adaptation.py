@@ -108,12 +108,21 @@ class Adaptation(LightningModule):
             self.lr_schedulers().step()
             self.method.after_step()
         self.last_losses = seen
-        watched = {f"loss/{name}": loss for name, loss in seen.items()}
         every = getattr(self.trainer, "log_every_n_steps", 0)
-        if every and self.global_step % every == 0:  # only then are they written
-            right = self.method.critic_accuracy()
-            watched |= {f"critic_accuracy/{name}": share for name, share in right.items()}
-        self.log_dict(watched, batch_size=1)
+        if every and self.global_step % every == 0:
+            self._write_metrics()
+
+    def _write_metrics(self) -> None:
+        """Lightning would write them only after the step was saved, and never if the run is
+        stopped there: a run that goes on would lack the row.
+        """
+        watched = {f"loss/{name}": loss for name, loss in self.last_losses.items()}
+        right = self.method.critic_accuracy()
+        watched |= {f"critic_accuracy/{name}": share for name, share in right.items()}
+        values = {name: float(value) for name, value in watched.items()}
+        for logger in self.trainer.loggers:
+            logger.log_metrics(values, step=self.global_step - 1)
+            logger.save()
 
     def _step(self, optimizer: Any) -> bool:
         """Clips and steps all players; whether they did step."""

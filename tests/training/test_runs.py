@@ -13,6 +13,7 @@ import torch
 from conftest import compose, write_camvid
 from omegaconf import OmegaConf
 
+from uda_seg.callbacks import Checkpoints
 from uda_seg.commands import train
 from uda_seg.data.base import FileDataset
 from uda_seg.errors import UserError
@@ -67,6 +68,30 @@ def test_a_killed_run_goes_on_bit_for_bit(camvid: Path, tmp_path: Path) -> None:
     scores = [json.loads((f / "scores.json").read_text()) for f in (tmp_path / "straight", folder)]
     for key in ("history", "selections"):
         same(scores[0][key], scores[1][key], key)
+
+
+def test_a_step_that_was_saved_has_its_row_of_metrics(
+    camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a signal, which saves and ends the run, or a kill just then."""
+    words = ["trainer.steps=5", "trainer.validate_every=5", "trainer.checkpoint_every=2"]
+    words = overrides(camvid, *words, "trainer.log_every=1")
+    words[words.index("logger=none")] = "logger=csv"
+    run(tmp_path / "straight", words)
+    save = Checkpoints.save
+
+    def save_and_die(self: Checkpoints, trainer: Any, *selections: str) -> None:
+        save(self, trainer, *selections)
+        raise KilledError
+
+    monkeypatch.setattr(Checkpoints, "save", save_and_die)
+    with pytest.raises(KilledError):
+        run(tmp_path / "killed", words)
+    monkeypatch.setattr(Checkpoints, "save", save)
+    run(tmp_path / "killed", [*words, f"resume={tmp_path / 'killed'}"])
+    rows = [(tmp_path / name / "metrics.csv").read_text() for name in ("straight", "killed")]
+    assert [line.partition(",")[0] for line in rows[0].splitlines()] == ["step", *"01234"]
+    assert rows[0] == rows[1]
 
 
 class KilledError(Exception):
