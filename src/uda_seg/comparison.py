@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from uda_seg import run_folder
-from uda_seg.cli.quoting import setting
 from uda_seg.errors import ConfigError
 from uda_seg.mistakes import suggest
+from uda_seg.quoting import setting
 
 PLACES = (
     "data_root=", "source.root=", "target.root=", "cache=", "cache_root=",

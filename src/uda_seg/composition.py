@@ -16,7 +16,6 @@ from omegaconf.errors import OmegaConfBaseException
 from uda_seg import cluster, dataset_lists, help, run_folder
 from uda_seg.cli import own_keys, relations, targets, yaml_errors
 from uda_seg.cli.composed import composed, state_of
-from uda_seg.cli.quoting import typed
 from uda_seg.cli.rules import Rule
 from uda_seg.cli.tree import (
     at,
@@ -33,6 +32,7 @@ from uda_seg.cli.tree import (
 from uda_seg.config import conf_folder, with_home
 from uda_seg.errors import ConfigError
 from uda_seg.mistakes import leaves, show, unknown_key
+from uda_seg.quoting import typed
 from uda_seg.runs.identity import device_count
 from uda_seg.sweeps import launchers
 

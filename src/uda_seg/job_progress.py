@@ -1,8 +1,8 @@
 """Jobs under way, as bars on the terminal: one a running job and one for the whole."""
 
 import os
-from collections.abc import Iterable, Sequence
-from contextlib import closing
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,16 @@ from uda_seg.runs.stopping import Stopped, command_to_go_on
 
 FIRST = 20
 """Steps before a run's speed says something: the first ones draw images and warm caches."""
+
+
+@contextmanager
+def _saying_how_far(wanted: Sequence[Job]) -> Iterator[None]:
+    try:
+        yield
+    except Stopped as stop:
+        done = sum(job.done for job in wanted)
+        words = f"stopped; {done} of {len(wanted)} runs are done, those under way were saved"
+        raise Stopped(stop.number, f"{words}; go on with: {command_to_go_on()}") from stop
 
 
 def watch(
@@ -32,25 +42,11 @@ def watch(
     Raises:
         Stopped: it was asked to end, and says how far it is.
     """
-    try:
-        _watch(wanted, pending, at_once, threads, failed)
-    except Stopped as stop:
-        done = sum(job.done for job in wanted)
-        words = f"stopped; {done} of {len(wanted)} runs are done, those under way were saved"
-        raise Stopped(stop.number, f"{words}; go on with: {command_to_go_on()}") from stop
-
-
-def _watch(
-    wanted: Sequence[Job],
-    pending: Sequence[Job],
-    at_once: int,
-    threads: int | None,
-    failed: dict[Path, str],
-) -> None:
     threads = threads or max(1, (os.cpu_count() or 1) // at_once)
     columns = (TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.fields[said]}"))
     told = set(failed)
-    with Bars(*columns) as bars, closing(run_all(pending, at_once, threads, failed)) as states:
+    states = run_all(pending, at_once, threads, failed)
+    with _saying_how_far(wanted), Bars(*columns) as bars, closing(states):
         total = sum(job.steps for job in wanted)
         done = total - sum(job.steps for job in pending)
         whole = bars.add_task("steps of all runs", total=total, completed=done, said="")

@@ -17,11 +17,11 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from uda_seg import cluster, run_folder
-from uda_seg.cli.quoting import setting
 from uda_seg.composition import without_hydra
 from uda_seg.config import conf_folder, plain, with_home
 from uda_seg.errors import ConfigError, UserError
 from uda_seg.overrides import Checked
+from uda_seg.quoting import setting
 from uda_seg.runs import files, identity, lock, place
 from uda_seg.runs.memory import keep_freed_memory
 from uda_seg.runs.stopping import FOLDER_VARIABLE, PARENT, Stopped, command_to_go_on

@@ -17,10 +17,10 @@ from omegaconf import DictConfig
 
 from uda_seg import dataset_lists, help
 from uda_seg.cli import own_keys
-from uda_seg.cli.quoting import as_text, typed
 from uda_seg.composition import Composition
 from uda_seg.config import conf_folder
 from uda_seg.mistakes import show, suggest, together
+from uda_seg.quoting import as_text, typed
 from uda_seg.sweeps.launchers import chosen, launcher_for, sweeper_complaints
 
 MOST_COMBINATIONS = 200

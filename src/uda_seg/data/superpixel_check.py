@@ -1,19 +1,18 @@
 """Before a run: are the target's superpixels there? If not, the command that prepares them."""
 
 import logging
-import re
 import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 import yaml
 
-from uda_seg.cli.quoting import quoted
 from uda_seg.config import conf_folder
 from uda_seg.data.base import Dataset
 from uda_seg.data.superpixels import SLIC, members
 from uda_seg.errors import ConfigError
 from uda_seg.mistakes import show
+from uda_seg.quoting import where_needed
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +51,7 @@ def preparing(config: Mapping[str, Any], cache_root: str, divide: SLIC) -> str:
     """The command line that prepares them, with all that differs from the shipped YAML files."""
     made = vars(divide)
     settings = _differing(_shipped("superpixels.yaml"), made, "superpixels", list(made))
-    words = [*_target(config), f"cache_root={_quoted(cache_root)}", *settings]
+    words = [*_target(config), f"cache_root={where_needed(cache_root)}", *settings]
     return " ".join(["python -m uda_seg data prepare superpixels", *map(shlex.quote, words)])
 
 
@@ -87,18 +86,11 @@ def _differing(
     for name in names:
         value = given.get(name)
         if name in given and value != known.get(name) and not isinstance(value, dict):
-            yield f"{place}.{name}={_quoted(value)}"
+            text = where_needed(value) if isinstance(value, str) else show(value)
+            yield f"{place}.{name}={text}"
 
 
 def _shipped(file: str) -> dict[str, Any]:
     """A YAML as it is written; empty when it is the user's own."""
     path = conf_folder() / file
     return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
-
-
-def _quoted(value: Any) -> str:
-    """As Hydra reads it: text with special signs stands in quotes."""
-    text = show(value)
-    if isinstance(value, str) and not re.fullmatch(r"[\w./~@%+-]+", text):
-        return quoted(value)
-    return text

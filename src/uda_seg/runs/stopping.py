@@ -1,7 +1,6 @@
 """Being asked to end: by Ctrl-C, by a scheduler, by a terminal or a parent process that is gone."""
 
 import os
-import re
 import shlex
 import signal
 import sys
@@ -123,13 +122,8 @@ def command_to_go_on(folder: Path | None = None) -> str:
     training = not words or words[0] == "train" or "=" in words[0] or words[0].startswith("-")
     if training or folder is not None:
         words = [word for word in words if not word.startswith("resume=")]
-        words.append(f"resume={'auto' if folder is None else _quoted(folder)}")
+        # Hydra is imported late: signals are to be heard from the first moment on.
+        from uda_seg.quoting import where_needed
+
+        words.append(f"resume={'auto' if folder is None else where_needed(folder)}")
     return shlex.join(["python", "-m", "uda_seg", *words])
-
-
-def _quoted(folder: Path) -> str:
-    """For Hydra's grammar."""
-    if re.fullmatch(r"[\w./-]+", str(folder)):
-        return str(folder)
-    text = str(folder).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{text}'"

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from uda_seg import job_processes, run_folder
 from uda_seg.bars import Pace
-from uda_seg.cli.quoting import setting
 from uda_seg.errors import ConfigError
+from uda_seg.quoting import setting
 from uda_seg.runs.stopping import Stopped, StopRequest
 from uda_seg.sweeps import folder as sweep_folder
 

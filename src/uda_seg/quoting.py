@@ -3,11 +3,22 @@
 import re
 from pathlib import Path
 
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Quote, QuotedString
+from hydra.errors import HydraException
 
 
 def quoted(text: str | Path) -> str:
     return QuotedString(str(text), Quote.single).with_quotes()
+
+
+def where_needed(text: str | Path) -> str:
+    """As it is where Hydra reads the very same text without quotes, else in quotes."""
+    try:
+        read = OverridesParser.create().parse_override(f"key={text}").value()
+    except HydraException:
+        return quoted(text)
+    return str(text) if read == str(text) else quoted(text)
 
 
 def setting(key: str, text: str | Path) -> str:

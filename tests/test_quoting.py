@@ -6,7 +6,7 @@ import sys
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 
-from uda_seg.cli.quoting import as_text, setting, typed
+from uda_seg.quoting import as_text, setting, typed, where_needed
 
 ODD = [
     "a,b", r"C:\data\x", "a'b", "trailing\\", r"a\'b", r"a\,b", "bücher", "my pics", "[x]", "{a}",
@@ -23,6 +23,12 @@ def test_what_is_quoted_is_read_back(text: str) -> None:
     assert read(setting("k", text)) == text
     (word,) = shlex.split(typed("k", text).replace("\\$", "$").replace("\\`", "`"))
     assert read(word) == text
+
+
+def test_quotes_stand_only_where_they_are_needed() -> None:
+    assert where_needed("outputs/run-1_x.ckpt") == "outputs/run-1_x.ckpt"
+    for text in ODD:
+        assert read(f"k={where_needed(text)}") == text
 
 
 @pytest.mark.parametrize(
