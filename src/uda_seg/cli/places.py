@@ -37,7 +37,8 @@ def complaints(verb: str, config: Mapping[str, Any], folder: str, key: str) -> I
         for side in ("source", "target"):
             yield from datasets(config.get(side), side)
     backbone = config.get("backbone")
-    if isinstance(backbone, Mapping) and "pretrained" in backbone:
+    goes_on = config.get("resume") not in (None, "auto")  # then all weights are in the checkpoint
+    if isinstance(backbone, Mapping) and "pretrained" in backbone and not goes_on:
         yield from _weights(backbone["pretrained"])
     if verb == "predict":
         yield from _prediction(config["input"], Path(config["output"]))
