@@ -90,6 +90,8 @@ def test_what_looks_like_instances_is_called_so() -> None:
     assert divisor_of([26001, 99], {24, 26}) == 1000
     assert divisor_of([256 + 7, 512 + 7], {0, 1, 2}) == 256
     assert divisor_of([300], {7}) is None
+    assert divisor_of([65535], {0, 255}) is None  # no data, in 16 bits
+    assert divisor_of([65535, 26001], {26, 255}) == 1000
     assert divisor_of([99], {7}) is None
     with pytest.raises(DataError, match=r"look like class \* 1000 .* not those of instances"):
         Encoder(LabelSpace(("road",)), Streets())(np.array([[7001, 23002, 7]]), "x")

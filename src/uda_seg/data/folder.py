@@ -117,7 +117,10 @@ class Folder(FileDataset):
             for colour in colours:
                 twin = everything[ids.setdefault(colour, number)][0]
                 if ids[colour] != number:
-                    raise ConfigError(f"colours: {name} and {twin} are both {list(colour)}")
+                    raise ConfigError(
+                        f"colours: {name} and {twin} are both {list(colour)}; a colour means one "
+                        "class, a class may have several: car: [[255, 0, 0], [200, 0, 0]]"
+                    )
         self.table, self.painted, self.ids_in_files = ColourTable(ids), ids, False
         names = dict(enumerate(name for name, _ in everything))
         self.classes = {i: name for i, name in names.items() if i < len(counting)}

@@ -11,6 +11,8 @@ BYTE = 255
 DIVISORS = (1000, 256)
 """Masks of instances hold class · 1000 + number (Cityscapes, IDD, ACDC) or class · 256 + number
 (KITTI, Mapillary 1.2)."""
+NOTHING = 2**16 - 1
+"""What many programs write into 16 bits where nothing is known: class 255 of no instance."""
 
 
 def whole(path: Path | str, label: np.ndarray) -> np.ndarray:
@@ -67,7 +69,7 @@ def divided(label: np.ndarray, by: int, small_too: bool) -> np.ndarray:
 
 def divisor_of(strangers: Collection[int], known: Collection[int]) -> int | None:
     """What strange ids are to be divided by to become known ones; None where nothing does."""
-    wide = [number for number in strangers if number > BYTE]
+    wide = [number for number in strangers if BYTE < number != NOTHING]
     for divisor in DIVISORS:
         if wide and all(n >= divisor and n // divisor in known for n in wide):
             return divisor
