@@ -13,9 +13,9 @@ Keys that begin with `_` speak to this package and never reach a constructor:
     _like_         {key: example} of what a sibling key holds whose default is null or ???
     _optional_     [keys] that may be null although their default is not
     _listable_     [keys] of how many, that may hold a list of which
-    _own_keys_     {key: default} of mappings whose keys are the user's: replaced, never merged
 
-Those from `_choices_` to `_listable_` also stand in conf/rules.yaml, for keys that many files have.
+Those from `_choices_` to `_listable_` also stand in conf/rules.yaml, for keys that many files have;
+so does `_own_keys_`, of mappings whose keys are the user's: they are replaced, never merged.
 """
 
 import functools
@@ -37,7 +37,7 @@ TRUST_VARIABLE = "UDA_SEG_TRUST"
 
 CHECKS = (
     "_choices_", "_minimum_", "_maximum_", "_above_", "_below_", "_length_", "_increasing_",
-    "_like_", "_optional_", "_listable_", "_own_keys_",
+    "_like_", "_optional_", "_listable_",
 )  # fmt: skip
 """Words that only the check of a command line reads."""
 

@@ -249,7 +249,12 @@ class CommandLine:
             top, _, rest = key.partition(".")
             below = bool(rest) and top in composition.stored
             if own_keys.applies(composition.base, key):
-                lines += own_keys.lines(composition.base, key, line)
+                alone = top not in composition.stored or override.is_sweep_override()
+                lines += (
+                    own_keys.lines(composition.base, key, line)
+                    if alone
+                    else own_keys.whole(composition.base, composition.config, key)
+                )
                 continue
             lines.append("++" + line.lstrip("+") if below or key in composition.new else line)
         return lines

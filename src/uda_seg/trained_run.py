@@ -8,6 +8,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from uda_seg import run_folder
+from uda_seg.cli.own_keys import has_own_keys
 from uda_seg.cli.yaml_errors import mistake_in
 from uda_seg.config import plain
 from uda_seg.runs.weights import read_checkpoint
@@ -35,7 +36,7 @@ def evaluation_config(config: DictConfig, sides: Collection[str] = ("target",)) 
     complete = plain(config) | {"checkpoint": str(checkpoint), "run": run}
     for side in sides:
         domain = complete.get(side) or {}
-        complete[side] = domain if "_target_" in domain else _merged(run[side], domain)
+        complete[side] = domain if "_target_" in domain else _merged(run[side], domain, side)
     return OmegaConf.create(complete)
 
 
@@ -65,11 +66,13 @@ def config_of(checkpoint: Path) -> dict[str, Any]:
     return _config_within(checkpoint)
 
 
-def _merged(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, Any]:
+def _merged(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> dict[str, Any]:
     merged = dict(old)
     for key, value in new.items():
+        below = f"{path}.{key}"
         both = isinstance(value, Mapping) and isinstance(old.get(key), Mapping)
-        merged[key] = _merged(old[key], value) if both else value
+        merge = both and not has_own_keys(below)
+        merged[key] = _merged(old[key], value, below) if merge else value
     return merged
 
 

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from uda_seg.config import conf_folder
 from uda_seg.errors import ConfigError
 from uda_seg.overrides import Checked, check
+from uda_seg.trained_run import evaluation_config
 
 YAML = """defaults: [folder, _self_]
 name: mine
@@ -74,3 +76,24 @@ def test_a_sweep_replaces_it_in_every_job(own: Path) -> None:
 def test_what_is_no_mapping_is_refused(own: Path) -> None:
     with pytest.raises(ConfigError, match=r"source.classes=\[a\]: must be a mapping"):
         checked(own, "source.classes=[a]")
+
+
+def test_it_is_replaced_in_a_target_that_a_checkpoint_tells(tmp_path: Path) -> None:
+    """`evaluate` and the like: the run's own target, with other masks."""
+    stored = {"name": "mine", "classes": {"0": "background", "1": "road"}, "void": None}
+    run = tmp_path / "run"
+    (run / "checkpoints").mkdir(parents=True)
+    told = {"config": {"source": stored, "target": stored}, "classes": []}
+    content = {"state_dict": {}, "global_step": 1, "hyper_parameters": told}
+    torch.save(content, run / "checkpoints" / "last.ckpt")
+    (run / "config.yaml").write_text(OmegaConf.to_yaml({"source": stored, "target": stored}))
+    for line, classes in (
+        ("target.classes={0: background, 255: 'a road'}", {"0": "background", "255": "a road"}),
+        ("target.classes.2=sky", {"0": "background", "1": "road", "2": "sky"}),
+    ):
+        result = check("evaluate", [f"checkpoint={run}", line])
+        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+            config = compose("evaluate", overrides=result.overrides)
+        found = evaluation_config(config).target
+        assert {str(k): v for k, v in found.classes.items()} == classes
+        assert found.name == "mine"

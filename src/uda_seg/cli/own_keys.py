@@ -5,19 +5,29 @@ and 255. Hydra would merge the two; it is handed `source.classes=null` first.
 """
 
 from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from uda_seg.cli.rules import Rule
+from uda_seg.cli.rules import Rule, shared_words
 from uda_seg.cli.tree import parent_of, select, unresolved
+from uda_seg.mistakes import show
+from uda_seg.quoting import quoted
+
+
+def has_own_keys(path: str) -> bool:
+    """Whether conf/rules.yaml calls a key such a mapping."""
+    return any(fnmatchcase(path, pattern) for pattern in shared_words()["_own_keys_"])
 
 
 def rule_of_whole(config: DictConfig, key: str) -> Rule | None:
-    """What such a mapping may hold, by `_own_keys_` beside it; None for any other key."""
-    parent, name = unresolved(parent_of(config, key)), key.rpartition(".")[2]
-    told = parent.get("_own_keys_", {}) if isinstance(parent, Mapping) else {}
-    return Rule(told[name], nullable=True) if name in told else None
+    """What such a mapping may be as a whole; None for any other key."""
+    kinds = shared_words()["_own_keys_"]
+    kind = next((pattern for pattern in kinds if fnmatchcase(key, pattern)), None)
+    parent = unresolved(parent_of(config, key)) if kind else None
+    there = isinstance(parent, Mapping) and key.rpartition(".")[2] in parent
+    return Rule(kinds[kind], nullable=True) if there else None
 
 
 def applies(config: DictConfig, key: str) -> bool:
@@ -53,3 +63,18 @@ def lines(base: DictConfig, key: str, line: str) -> list[str]:
         return [f"++{line}"]
     empty = f"{key}=null"
     return [empty] if line == empty else [empty, f"++{line}"]
+
+
+def whole(base: DictConfig, config: DictConfig, key: str) -> list[str]:
+    """The same for a side that a checkpoint's run tells, which is not there for Hydra to merge
+    with: the mapping as it ends up.
+    """
+    key = key if rule_of_whole(base, key) else key.rpartition(".")[0]
+    return [f"++{key}=null", f"++{key}={_written(unresolved(select(config, key)))}"]
+
+
+def _written(value: Any) -> str:
+    """In Hydra's grammar."""
+    if isinstance(value, Mapping):
+        return f"{{{','.join(f'{key}: {_written(child)}' for key, child in value.items())}}}"
+    return quoted(value) if isinstance(value, str) else show(value)

@@ -247,7 +247,9 @@ def _names_a_sibling(word: str, told: Any) -> bool:
 def _shared(path: str) -> dict[str, Any]:
     """What conf/rules.yaml says of a key."""
     found = {}
-    for word, patterns in _patterns().items():
+    for word, patterns in shared_words().items():
+        if word not in WORDS:
+            continue
         for pattern in patterns:
             if fnmatchcase(path, pattern):
                 told = patterns[pattern] if isinstance(patterns, Mapping) else True
@@ -256,7 +258,8 @@ def _shared(path: str) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=1)
-def _patterns() -> dict[str, Any]:
+def shared_words() -> dict[str, Any]:
+    """Of conf/rules.yaml: a word to what it says, by patterns of paths."""
     text = (conf_folder() / "rules.yaml").read_text(encoding="utf-8")
     return dict(yaml.safe_load(text))
 
