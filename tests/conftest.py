@@ -1,15 +1,15 @@
 """Tiny everything: a network of a few thousand weights, drawn datasets in their real layouts."""
 
-import pickle
+import gc
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import torch
-from hydra.core.plugins import Plugins
+from kept_configs import _configs_are_kept  # noqa: F401 (a fixture of all tests)
 from omegaconf import DictConfig, OmegaConf, open_dict
 from PIL import Image
 
@@ -22,24 +22,12 @@ torch.set_num_threads(1)  # on a shared 2-core machine: seconds instead of minut
 CLASSES, HEIGHT, WIDTH = 4, 64, 128
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _own_yaml_files_are_read_once() -> Iterator[None]:
-    """Reading them is a third of composing a config, and no test changes them."""
-    Plugins.instance()  # imports Hydra's modules once more
-    from hydra._internal.core_plugins.file_config_source import FileConfigSource
+gc.disable()  # what is imported while tests are collected stays
 
-    read, kept, ours = FileConfigSource.load_config, dict[str, bytes](), str(conf_folder())
 
-    def load_config(source: FileConfigSource, config_path: str) -> Any:
-        if source.path != ours:
-            return read(source, config_path)
-        if config_path not in kept:
-            kept[config_path] = pickle.dumps(read(source, config_path), -1)
-        return pickle.loads(kept[config_path])
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FileConfigSource, "load_config", load_config)
-        yield
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(autouse=True)

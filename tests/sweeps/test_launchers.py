@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import kept_configs
 import pytest
 from hydra.core.config_store import ConfigStore
 
@@ -78,6 +79,7 @@ def test_a_sweep_that_srun_or_torchrun_started_several_times_is_refused(monkeypa
 def test_a_missing_plugin_is_named_with_its_extra(launcher: str, monkeypatch) -> None:
     check("train", [])  # Hydra has read its plugins
     monkeypatch.setattr(composition, "composed", composition.composed.__wrapped__)
+    monkeypatch.setattr(kept_configs, "KEPT", {})
     there = ConfigStore.instance().repo["hydra"]["launcher"]
     for name in ("joblib", "submitit_local", "submitit_slurm"):
         monkeypatch.delitem(there, f"{name}.yaml", raising=False)

@@ -1,0 +1,87 @@
+"""What Hydra reads and merges is kept for all tests: composing configs is half of what they cost.
+
+No test changes the shipped YAML files. Where a user's own folder is searched, all is read anew.
+"""
+
+import pickle
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from hydra.core.plugins import Plugins
+
+from uda_seg.config import conf_folder
+
+KEPT: dict[Any, bytes] = {}
+"""Emptied by a test that changes what Hydra has in store."""
+
+
+def kept(key: Any, make: Callable[[], Any]) -> Any:
+    """A copy of what `make` returned the first time."""
+    if key not in KEPT:
+        KEPT[key] = pickle.dumps(make(), -1)
+    return pickle.loads(KEPT[key])
+
+
+def searched(repository: Any) -> tuple[str, ...] | None:
+    """Where a repository looks; None if a user's folder is among that."""
+    places = [f"{source.scheme()}://{source.path}" for source in repository.get_sources()]
+    ours = ("pkg://hydra", "structured://", f"file://{conf_folder()}")
+    return tuple(places) if all(place.startswith(ours) for place in places) else None
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _configs_are_kept() -> Iterator[None]:
+    Plugins.instance()  # imports Hydra's modules once more
+    from hydra._internal import config_loader_impl, defaults_list
+    from hydra._internal.core_plugins import file_config_source, importlib_resources_config_source
+
+    with pytest.MonkeyPatch.context() as patch:
+        _keep_files(patch, file_config_source.FileConfigSource)
+        _keep_files(patch, importlib_resources_config_source.ImportlibResourcesConfigSource)
+        _keep_defaults(patch, defaults_list)
+        _keep_merged(patch, config_loader_impl.ConfigLoaderImpl)
+        yield
+
+
+def _keep_files(patch: pytest.MonkeyPatch, source: Any) -> None:
+    read, ours = source.load_config, (str(conf_folder()), "hydra.conf")
+
+    def load_config(self: Any, config_path: str) -> Any:
+        if self.path not in ours:
+            return read(self, config_path)
+        key = ("file", self.path, self.provider, config_path)
+        return kept(key, lambda: read(self, config_path))
+
+    patch.setattr(source, "load_config", load_config)
+
+
+def _keep_defaults(patch: pytest.MonkeyPatch, module: Any) -> None:
+    """Which files a command line chooses; the choices made on the way are noted in `overrides`."""
+    make = module._create_defaults_list
+
+    def create(repo: Any, config_name: Any, overrides: Any, **options: Any) -> Any:
+        places, given = searched(repo), vars(overrides).pop("config_overrides")
+        key = ("defaults", places, config_name, repr(vars(overrides)), *options.values())
+
+        def anew() -> Any:
+            defaults, _ = make(repo, config_name, overrides, **options)
+            return defaults, vars(overrides)
+
+        defaults, state = anew() if places is None else kept(key, anew)
+        vars(overrides).update(state, config_overrides=given)
+        return defaults, None
+
+    patch.setattr(module, "_create_defaults_list", create)
+
+
+def _keep_merged(patch: pytest.MonkeyPatch, loader: Any) -> None:
+    make = loader._compose_config_from_defaults_list
+
+    def compose(self: Any, defaults: Any, repo: Any) -> Any:
+        places = searched(repo)
+        if places is None:
+            return make(self, defaults, repo)
+        return kept(("merged", places, repr(defaults)), lambda: make(self, defaults, repo))
+
+    patch.setattr(loader, "_compose_config_from_defaults_list", compose)
