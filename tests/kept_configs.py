@@ -3,6 +3,7 @@
 No test changes the shipped YAML files. Where a user's own folder is searched, all is read anew.
 """
 
+import functools
 import pickle
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -35,8 +36,11 @@ def _configs_are_kept() -> Iterator[None]:
     Plugins.instance()  # imports Hydra's modules once more
     from hydra._internal import config_loader_impl, defaults_list
     from hydra._internal.core_plugins import file_config_source, importlib_resources_config_source
+    from omegaconf import _utils, base
 
     with pytest.MonkeyPatch.context() as patch:
+        for module in (base, _utils):  # what interpolations mean
+            patch.setattr(module, "parse", functools.cache(module.parse))
         _keep_files(patch, file_config_source.FileConfigSource)
         _keep_files(patch, importlib_resources_config_source.ImportlibResourcesConfigSource)
         _keep_defaults(patch, defaults_list)
