@@ -1,5 +1,6 @@
 """The folder of a run: what is written when it starts, and how a later start finds it again."""
 
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -78,6 +79,7 @@ def environment() -> dict[str, Any]:
     }
 
 
+@functools.cache
 def versions() -> dict[str, str | None]:
     """Installed versions of the packages that numbers depend on; null where one is absent."""
     found: dict[str, str | None] = {"uda_seg": __version__}
@@ -89,8 +91,10 @@ def versions() -> dict[str, str | None]:
     return found
 
 
+@functools.cache
 def git_state() -> dict[str, Any] | None:
-    """Commit of this package's own checkout, and whether files differ from it.
+    """Commit of this package's own checkout, and whether files differ from it: asked once, since
+    a process goes on with the code that it has read.
 
     None when it was installed from a wheel, even into a folder of somebody's repository.
     """
