@@ -24,7 +24,7 @@ import time
 import torch
 import torch.nn.functional as F
 
-from uda_seg.parts import clusters
+from uda_seg.components import clusters
 
 DIRECTIONS = 3000
 

@@ -39,17 +39,18 @@ import torch
 from PIL import Image
 from torch.utils.data import default_collate
 
-from uda_seg.data import files
-from uda_seg.data.base import Dataset, FileDataset, Sample
-from uda_seg.data.cache import cached
-from uda_seg.data.cityscapes import Cityscapes
-from uda_seg.data.classes import CITYSCAPES, CITYSCAPES_IDS
-from uda_seg.data.gta5 import GTA5
-from uda_seg.data.labels import Encoder, common
-from uda_seg.data.pair import Pair
-from uda_seg.data.streams import BadImages, Domain, collate_pairs, to_tensor
+from uda_seg.data.cache.cached_dataset import cached
+from uda_seg.data.datasets.bad_images import BadImages
+from uda_seg.data.datasets.base import Dataset, FileDataset, Sample
+from uda_seg.data.datasets.cityscapes import Cityscapes
+from uda_seg.data.datasets.classes import CITYSCAPES, CITYSCAPES_IDS
+from uda_seg.data.datasets.gta5 import GTA5
+from uda_seg.data.datasets.labels import Encoder, common
+from uda_seg.data.feeding.data_module import Pair
+from uda_seg.data.feeding.streams import Domain, collate_pairs, to_tensor
+from uda_seg.data.feeding.transforms import Transform
+from uda_seg.data.files import reading
 from uda_seg.data.toytown import scene
-from uda_seg.data.transforms import Transform
 
 GENUINE_BYTES = 2_100_000
 """Of GTA5's first image; Cityscapes' are about as large."""
@@ -105,9 +106,9 @@ def ours(domain: Domain, position: int) -> None:
 def parts(domain: Domain, paths: tuple[Path, Path], seconds: dict) -> None:
     """The same, step by step."""
     with clock(seconds, "decode image"):
-        image = files.read_rgb(paths[0])
+        image = reading.read_rgb(paths[0])
     with clock(seconds, "decode label"):
-        label = files.read_ids(paths[1])
+        label = reading.read_ids(paths[1])
     with clock(seconds, "encode label"):
         label = domain.encode(label, "")
     with clock(seconds, "resize"):
@@ -144,7 +145,7 @@ def draw(cls: type[FileDataset], root: Path, split: str, size: tuple[int, int], 
         assert entry.label is not None
         noise = np.random.default_rng(index).standard_normal(size, dtype=np.float32)
         texture = cv2.GaussianBlur(noise, (0, 0), 1.0)[..., None]  # decodes as slowly as genuine
-        image, least, most = files.read_rgb(entry.image), 0.0, 40.0
+        image, least, most = reading.read_rgb(entry.image), 0.0, 40.0
         for _ in range(7):
             level = (least + most) / 2
             Image.fromarray(np.clip(image + level * texture, 0, 255).astype(np.uint8)).save(
@@ -153,7 +154,7 @@ def draw(cls: type[FileDataset], root: Path, split: str, size: tuple[int, int], 
             small = entry.image.stat().st_size < GENUINE_BYTES
             least, most = (level, most) if small else (least, level)
         if cls is Cityscapes:
-            Image.fromarray(files.read_ids(entry.label)).save(entry.label)
+            Image.fromarray(reading.read_ids(entry.label)).save(entry.label)
 
 
 def measure(

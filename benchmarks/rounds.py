@@ -34,11 +34,11 @@ from typing import Any
 import torch
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from uda_seg.cli.command_line import check
+from uda_seg.components import clusters, superpixels
 from uda_seg.config import build
 from uda_seg.data.toytown import scene
 from uda_seg.methods.rpt import RPT, SAMPLE
-from uda_seg.overrides import check
-from uda_seg.parts import clusters, superpixels
 
 HEIGHT, WIDTH = 512, 1024
 

@@ -49,15 +49,15 @@ from torch import Tensor
 
 from uda_seg.batch import IGNORE
 from uda_seg.commands.evaluate import load
+from uda_seg.components import clusters, superpixels
+from uda_seg.components.vertical_order import VerticalOrder
 from uda_seg.config import build
-from uda_seg.data.base import Dataset
-from uda_seg.data.pair import open_split
-from uda_seg.data.superpixels import SLIC
+from uda_seg.data.cache.slic import SLIC
+from uda_seg.data.datasets.base import Dataset
+from uda_seg.data.datasets.opening import open_split
 from uda_seg.evaluation.confusion import ConfusionMatrix
 from uda_seg.evaluation.measures import miou
-from uda_seg.parts import clusters, superpixels
-from uda_seg.parts.vertical_order import VerticalOrder
-from uda_seg.trained_run import config_of
+from uda_seg.runs.checkpoint_config import config_of
 
 CLASSES = 19
 

@@ -44,7 +44,7 @@ import cv2
 import numpy as np
 
 from uda_seg.batch import IGNORE
-from uda_seg.data.superpixels import SLIC, lab
+from uda_seg.data.cache.slic import SLIC, lab
 
 Way = Callable[[np.ndarray], np.ndarray]
 PIXELS = 1024 * 512 / 768
@@ -149,8 +149,8 @@ def drawn(count: int, size: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.nd
 
 
 def camvid(root: Path, count: int, size: tuple[int, int]) -> Iterator[tuple[np.ndarray, ...]]:
-    from uda_seg.data.camvid import CLASSES, CamVid
-    from uda_seg.data.transforms import resized, resized_mask
+    from uda_seg.data.datasets.camvid import CLASSES, CamVid
+    from uda_seg.images.scaling import resized, resized_mask
 
     dataset = CamVid(str(root), "val")
     for number in range(count):

@@ -23,8 +23,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from uda_seg.parts.columns import target_columns
-from uda_seg.parts.vertical_order import VerticalOrder
+from uda_seg.components.columns import target_columns
+from uda_seg.components.vertical_order import VerticalOrder
 
 CLASSES, HEIGHT, WIDTH = 19, 512, 1024
 WAVES = 6

@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from PIL import Image
 
 from uda_seg.batch import IGNORE, Batch, Source, Target
+from uda_seg.cli.command_line import check
 from uda_seg.config import conf_folder
-from uda_seg.overrides import check
 
 torch.set_num_threads(1)  # on a shared 2-core machine: seconds instead of minutes
 
@@ -50,7 +50,7 @@ def command_line(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Callable[..., Outcome]:
     """Runs `uda-seg WORDS` within this process: an interpreter with torch takes 4 s to start."""
-    from uda_seg.__main__ import main
+    from uda_seg.cli.main import main
 
     def run(*words: str) -> Outcome:
         monkeypatch.setattr(sys, "argv", ["uda-seg", *words])

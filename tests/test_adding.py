@@ -11,7 +11,7 @@ import torch
 from conftest import Outcome
 from torch import nn
 
-from uda_seg.data.files import read_ids
+from uda_seg.data.files.reading import read_ids
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation import scores
 

@@ -1,7 +1,10 @@
 """What a training step sees: labelled source crops, unlabelled target crops."""
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
+import torch
+import torch.distributed as dist
 from torch import Tensor
 
 IGNORE = 255
@@ -42,3 +45,60 @@ class Target:
 class Batch:
     source: Source
     target: Target
+
+
+class Survey:
+    """All target training images as they lie, resized but neither cropped nor flipped.
+
+    A process gets its share of them; `table` makes the findings of all processes one.
+
+    Args:
+        batches: of this process's share, images as bytes; None where none could be read.
+        length: images of all processes.
+        device: where the network is.
+    """
+
+    def __init__(self, batches: Iterable[Target | None], length: int, device: torch.device) -> None:
+        self.batches, self.length, self.device = batches, length, device
+
+    def __iter__(self) -> Iterator[Target]:
+        """Each image once a pass: (B, 3, H, W) float in [0, 1], its index and its superpixels."""
+        for batch in self.batches:
+            if batch is not None:
+                superpixels = batch.superpixels
+                yield Target(
+                    batch.image.to(self.device).float().div_(255),
+                    superpixels=None if superpixels is None else superpixels.to(self.device).long(),
+                    index=None if batch.index is None else batch.index.to(self.device),
+                )
+
+    def table(self, rows: Mapping[int, Tensor], empty: float) -> Tensor:
+        """What all processes found out, by image: (length, …), the same in each of them.
+
+        Args:
+            rows: of this process's images, by their index; they may differ in their first length.
+            empty: stands where a row ends early, and for images that could not be read.
+        """
+        example = next(iter(rows.values()))
+        most = torch.tensor(max(len(row) for row in rows.values()), device=self.device)
+        if dist.is_initialized():
+            dist.all_reduce(most, op=dist.ReduceOp.MAX)
+        shape = (self.length, int(most), *example.shape[1:])
+        table = torch.zeros(shape, dtype=example.dtype, device=self.device)
+        filled = torch.zeros(self.length, int(most), dtype=torch.uint8, device=self.device)
+        for index, row in rows.items():
+            table[index, : len(row)] = row.to(self.device)
+            filled[index, : len(row)] = 1
+        if dist.is_initialized():  # no image belongs to two processes: a sum puts them together
+            dist.all_reduce(table)
+            dist.all_reduce(filled)
+        table[filled == 0] = empty
+        return table.cpu()
+
+    def agreed(self, values: Tensor) -> Tensor:
+        """The first process's values, in all of them."""
+        if not dist.is_initialized():
+            return values
+        shared = values.to(self.device)
+        dist.broadcast(shared, 0)
+        return shared.cpu()

@@ -23,9 +23,12 @@ import importlib
 import inspect
 import os
 from collections.abc import Callable, Mapping
+from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
 
 from uda_seg.errors import ConfigError
@@ -159,3 +162,15 @@ def plain(config: Any) -> Any:
     if isinstance(config, list):
         return [plain(child) for child in config]
     return config
+
+
+@lru_cache(maxsize=1)
+def shared_words() -> dict[str, Any]:
+    """Of conf/rules.yaml: a word to what it says, by patterns of paths."""
+    text = (conf_folder() / "rules.yaml").read_text(encoding="utf-8")
+    return dict(yaml.safe_load(text))
+
+
+def has_own_keys(path: str) -> bool:
+    """Whether conf/rules.yaml calls a key such a mapping."""
+    return any(fnmatchcase(path, pattern) for pattern in shared_words()["_own_keys_"])

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from uda_seg import __main__, launch
+from uda_seg.cli import launch, main
+from uda_seg.cli.command_line import check
 from uda_seg.cli.tree import without_hydra
 from uda_seg.config import plain
 from uda_seg.errors import UserError
-from uda_seg.overrides import check
 
 TEXT = Path(__file__).with_name("command_lines.txt").read_text(encoding="utf-8")
 LINES = [
@@ -65,7 +65,7 @@ def files(place: Path) -> list[str]:
 
 def answer(words: list[str]) -> str:
     try:
-        return "ok" if __main__._main(words) == 0 else "no exit code 0"
+        return "ok" if main._main(words) == 0 else "no exit code 0"
     except UserError as error:
         return str(error) if error.exit_code == 2 else f"exit code {error.exit_code}: {error}"
 
@@ -85,11 +85,11 @@ def test_line(line: str, phrase: str, place: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_there_are_many_lines_of_every_verb() -> None:
-    from uda_seg import help
+    from uda_seg.cli import help_text
 
     assert len(LINES) >= 150
-    for verb in help.verbs():
-        assert any(line.startswith(f"{help.spoken(verb)} ") for line, _ in LINES), verb
+    for verb in help_text.verbs():
+        assert any(line.startswith(f"{help_text.spoken(verb)} ") for line, _ in LINES), verb
 
 
 def test_nothing_heavy_is_imported(place: Path) -> None:
@@ -97,11 +97,11 @@ def test_nothing_heavy_is_imported(place: Path) -> None:
     program = (
         "import os, shlex, sys\n"
         f"os.chdir({str(place)!r})\n"
-        "from uda_seg import __main__\n"
+        "from uda_seg.cli import main\n"
         "from uda_seg.errors import UserError\n"
         f"for line in {wrong[::10]!r}:\n"
         "    try:\n"
-        "        print('no mistake:', line, __main__._main(shlex.split(line)))\n"
+        "        print('no mistake:', line, main._main(shlex.split(line)))\n"
         "    except UserError:\n"
         "        pass\n"
         "print({'torch', 'timm', 'lightning'} & set(sys.modules))\n"

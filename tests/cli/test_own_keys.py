@@ -7,10 +7,10 @@ import torch
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
+from uda_seg.cli.command_line import Checked, check
 from uda_seg.config import conf_folder
 from uda_seg.errors import ConfigError
-from uda_seg.overrides import Checked, check
-from uda_seg.trained_run import evaluation_config
+from uda_seg.runs.checkpoint_config import evaluation_config
 
 YAML = """defaults: [folder, _self_]
 name: mine

@@ -29,10 +29,14 @@ def trained(tmp_path: Path) -> Path:
     config = {
         "run_name": "example",
         "method": {"name": "adaptseg", "_target_": "uda_seg.methods.adaptsegnet.AdaptSegNet"},
-        "source": {"name": "gta5", "_target_": "uda_seg.data.gta5.GTA5", "train_split": "train"},
+        "source": {
+            "name": "gta5",
+            "_target_": "uda_seg.data.datasets.gta5.GTA5",
+            "train_split": "train",
+        },
         "target": {
             "name": "cityscapes",
-            "_target_": "uda_seg.data.cityscapes.Cityscapes",
+            "_target_": "uda_seg.data.datasets.cityscapes.Cityscapes",
             "train_split": "train",
             "size": [64, 128],
         },

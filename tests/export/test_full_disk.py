@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from uda_seg.errors import DataError
-from uda_seg.export.files import saying_why
+from uda_seg.export.checked_files import saying_why
 from uda_seg.export.formats import TorchExport
 
 FULL = Path("/dev/full")

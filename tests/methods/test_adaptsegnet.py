@@ -10,11 +10,11 @@ import torch.nn.functional as F
 from conftest import make_batch
 from test_all_methods import make, method_config
 
-from uda_seg.adaptation import Adaptation
 from uda_seg.batch import IGNORE, Batch
 from uda_seg.evaluation.inference import Inference
 from uda_seg.methods.source_only import AdaptiveBatchNorm
-from uda_seg.optimization import polynomial
+from uda_seg.training.adaptation import Adaptation
+from uda_seg.training.optimization import polynomial
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:You defined a `validation_step`"),

@@ -10,12 +10,12 @@ from conftest import CLASSES, make_batch
 from torch import Tensor, nn
 
 from uda_seg.batch import IGNORE
+from uda_seg.components.expansion import RegionExpansion
+from uda_seg.components.pooling import RegionPooling
+from uda_seg.components.presence import ABSENT, PRESENT, UNSURE, PresenceClassifier
 from uda_seg.losses import masked_binary_cross_entropy, presence_loss, suppression
 from uda_seg.methods.pit import PIT
 from uda_seg.networks.discriminators import FullyConvolutionalDiscriminator
-from uda_seg.parts.expansion import RegionExpansion
-from uda_seg.parts.pooling import RegionPooling
-from uda_seg.parts.presence import ABSENT, PRESENT, UNSURE, PresenceClassifier
 
 PIVOT = ("presence_source", "presence_domain", "pooling_source", "pooling_target", "suppression")
 ADVERSARY = ("adversarial_main", "critic_main")

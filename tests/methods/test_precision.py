@@ -11,13 +11,13 @@ from lightning import Trainer
 from lightning.pytorch.plugins.precision import MixedPrecision
 from test_all_methods import NAMES, make
 
-from uda_seg.adaptation import Adaptation
+from uda_seg.components import clusters
+from uda_seg.components.pooling import RegionPooling
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation.inference import Inference
 from uda_seg.networks.prediction import Prediction
-from uda_seg.optimization import JointOptimizer, polynomial
-from uda_seg.parts import clusters
-from uda_seg.parts.pooling import RegionPooling
+from uda_seg.training.adaptation import Adaptation
+from uda_seg.training.optimization import JointOptimizer, polynomial
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:You defined a `validation_step`"),

@@ -10,10 +10,10 @@ from conftest import make_batch
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits, relu
 
-from uda_seg.data.transforms import Transform
+from uda_seg.components.regions import OUTSIDE, RegionClassifiers, region_map, reverse_gradient
+from uda_seg.data.feeding.transforms import Transform
 from uda_seg.losses import feature_distance
 from uda_seg.methods.road import ROAD
-from uda_seg.parts.regions import OUTSIDE, RegionClassifiers, region_map, reverse_gradient
 
 ALL = {"segmentation": 1.0, "distillation": 0.1, "spatial_source": 0.01, "spatial_target": 0.01}
 

@@ -10,11 +10,11 @@ from conftest import CLASSES, compose, make_batch, make_network
 from omegaconf import OmegaConf
 from torch import Tensor
 
-from uda_seg.batch import IGNORE, NO_SUPERPIXEL, Target
+from uda_seg.batch import IGNORE, NO_SUPERPIXEL, Survey, Target
 from uda_seg.config import build
 from uda_seg.losses import partial_cross_entropy, unlikelihood
 from uda_seg.methods.rpt import RPT
-from uda_seg.rounds import Survey, round_at
+from uda_seg.training.rounds import round_at
 
 IMAGES, SEGMENTS = 3, 8
 

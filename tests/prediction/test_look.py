@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from uda_seg.data import pictures
-from uda_seg.data.classes import CITYSCAPES, CITYSCAPES_IDS
-from uda_seg.data.legend import LINE
+from uda_seg.data.datasets.classes import CITYSCAPES, CITYSCAPES_IDS
 from uda_seg.errors import ConfigError
+from uda_seg.images import pictures
+from uda_seg.images.legend import LINE
 from uda_seg.prediction.look import GAP, Look, id_table, legend_of
 from uda_seg.prediction.predictor import Answer
 

@@ -22,14 +22,14 @@ from tiny_run import (
     yaml_of,
 )
 
+from uda_seg.cli.command_line import check
 from uda_seg.commands.predict import run
 from uda_seg.config import build
-from uda_seg.data import pictures
-from uda_seg.data.files import read_ids, read_rgb
-from uda_seg.data.legend import LINE
-from uda_seg.data.transforms import resized
+from uda_seg.data.files.reading import read_ids, read_rgb
 from uda_seg.errors import ConfigError
-from uda_seg.overrides import check
+from uda_seg.images import pictures
+from uda_seg.images.legend import LINE
+from uda_seg.images.scaling import resized
 from uda_seg.prediction.look import GAP
 from uda_seg.prediction.work import Work
 
@@ -185,7 +185,7 @@ def test_a_video_becomes_videos_of_its_size_and_times(trained, tmp_path):
 
 
 def frames_of_input(path: Path) -> list[tuple[None, np.ndarray]]:
-    from uda_seg.data.video import Video
+    from uda_seg.data.datasets.video import Video
 
     video = Video(str(path), "all", 1)
     return [(None, video.read(place, {"image"}).image) for place in range(len(video))]

@@ -8,8 +8,8 @@ import torch
 from tiny_run import settings, write_clip, write_run, write_street, written
 
 from uda_seg.commands.predict import run
-from uda_seg.data import pictures
 from uda_seg.errors import CheckError, ConfigError, DataError
+from uda_seg.images import pictures
 from uda_seg.prediction.store import OutputError
 from uda_seg.prediction.work import Work
 

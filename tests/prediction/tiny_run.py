@@ -22,7 +22,11 @@ def write_run(folder: Path, seed: int = 0, classes: list[str] = CLASSES) -> Path
     backbone = yaml_of("backbone/tiny.yaml") | {"depth_head": False, "width": 8}
     config = {
         "run_name": f"example_{seed}",
-        "target": {"_target_": "uda_seg.data.camvid.CamVid", "root": "/nowhere", "size": SIZE},
+        "target": {
+            "_target_": "uda_seg.data.datasets.camvid.CamVid",
+            "root": "/nowhere",
+            "size": SIZE,
+        },
         "backbone": backbone,
     }
     (folder / "checkpoints").mkdir(parents=True)

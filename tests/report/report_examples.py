@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from uda_seg.data import pictures
 from uda_seg.evaluation import scores
+from uda_seg.images import pictures
 from uda_seg.report.comparison import Row
 
 CLASSES = ["road", "traffic light", "car"]

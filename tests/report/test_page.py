@@ -10,8 +10,8 @@ import numpy as np
 from PIL import Image
 from report.report_examples import ROLES, make_rows, matrix, save_run
 
-from uda_seg.data.pictures import palette, save
 from uda_seg.evaluation import scores
+from uda_seg.images.pictures import palette, save
 from uda_seg.report.comparison import Row
 from uda_seg.report.gallery import WIDTHS, Picture, embed, errors, read
 from uda_seg.report.page import write_page

@@ -22,8 +22,8 @@ from report.report_examples import (
 from report.test_page import Checker
 
 from uda_seg.commands import report
-from uda_seg.data import pictures
 from uda_seg.errors import ConfigError
+from uda_seg.images import pictures
 from uda_seg.report import gallery
 from uda_seg.report.confusion import row_shares
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from conftest import compose
 
-from uda_seg import run_folder
 from uda_seg.config import plain
 from uda_seg.errors import ConfigError
+from uda_seg.runs import run_folder
 from uda_seg.runs.place import check_free, folder_to_resume
 
 WORDS = ["source=camvid", "target=camvid", "backbone=tiny", "trainer=cpu", "logger=csv"]

@@ -11,7 +11,7 @@ from conftest import compose
 from PIL import Image
 
 from uda_seg.commands import train
-from uda_seg.data.leaving_out import read_names
+from uda_seg.data.datasets.leaving_out import read_names
 from uda_seg.errors import ConfigError, DataError
 
 SMALL = [

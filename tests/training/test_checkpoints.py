@@ -14,12 +14,13 @@ import torch
 from lightning import LightningModule, Trainer
 from torch.utils.data import DataLoader
 
-from uda_seg.callbacks import Checkpoints, Stop
 from uda_seg.commands import train
 from uda_seg.evaluation import scores
 from uda_seg.runs.checkpoint import CheckpointFiles, step_of
 from uda_seg.runs.stopping import Stopped, StopRequest
-from uda_seg.scoring import CRITERION, Scoreboard
+from uda_seg.training.checkpoints import Checkpoints
+from uda_seg.training.scoreboard import CRITERION, Scoreboard
+from uda_seg.training.stop import Stop
 
 STEPS, VALIDATE, SAVE = 9, 2, 3
 RIGHT = {2: 0, 4: 5, 6: 5, 8: 3, 9: 7}

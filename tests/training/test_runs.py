@@ -13,10 +13,10 @@ import torch
 from conftest import compose, write_camvid
 from omegaconf import OmegaConf
 
-from uda_seg.callbacks import Checkpoints
 from uda_seg.commands import train
-from uda_seg.data.base import FileDataset
+from uda_seg.data.datasets.base import FileDataset
 from uda_seg.errors import UserError
+from uda_seg.training.checkpoints import Checkpoints
 
 SMALL = [
     "backbone=tiny", "source=camvid", "target=camvid", "trainer=cpu", "logger=none",

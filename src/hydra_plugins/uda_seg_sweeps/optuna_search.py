@@ -19,9 +19,9 @@ class OptunaSweeper(Sweeper):
         params: key to what is searched; what the command line gives wins.
         n_trials: of the whole search, those of earlier starts among them.
         n_jobs: trials proposed, and handed to the launcher, at a time.
-        sampler: of `uda_seg.sweeps.search.SAMPLERS`.
+        sampler: of `uda_seg.experiments.search.SAMPLERS`.
         seed: of the sampler.
-        objective: of `uda_seg.sweeps.folder.OBJECTIVES`; the job returns it.
+        objective: of `uda_seg.experiments.sweep_folder.OBJECTIVES`; the job returns it.
         study_name: in the storage.
         storage: an URL of Optuna's; None: study.db in the sweep's folder.
         published: published tables whose curves are drawn beside the search's trials.
@@ -53,7 +53,7 @@ class OptunaSweeper(Sweeper):
         self.launcher = Patient(launcher, str(config.hydra.sweep.dir))
 
     def sweep(self, arguments: list[str]) -> Any:
-        from uda_seg.sweeps.search import Search, space
+        from uda_seg.experiments.search import Search, space
 
         folder = Path(str(self.config.hydra.sweep.dir))
         folder.mkdir(parents=True, exist_ok=True)

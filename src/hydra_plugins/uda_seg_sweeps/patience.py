@@ -32,7 +32,7 @@ class Patient(Launcher):
         try:
             found = self.launcher.launch(job_overrides, initial_job_idx=initial_job_idx)
         except Exception as error:  # what a launcher raises is its own affair
-            from uda_seg.sweeps.folder import gave_up
+            from uda_seg.experiments.sweep_folder import gave_up
 
             log.error("%s: %s", type(error).__name__, error)
             gave_up(self.folder, f"{type(error).__name__}: {str(error).partition(chr(10))[0]}")

@@ -30,9 +30,9 @@ class ProcessesLauncher(Launcher):
     def launch(
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
-        from uda_seg import run_folder
+        from uda_seg.experiments import sweep_folder, sweep_processes
+        from uda_seg.runs import run_folder
         from uda_seg.runs.identity import device_count
-        from uda_seg.sweeps import folder, processes
 
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
@@ -43,9 +43,9 @@ class ProcessesLauncher(Launcher):
             asked = config.trainer.devices if "trainer" in config else 1
             devices = max(devices, device_count(asked))
         waiting = [job for job in jobs if not run_folder.finished(job.folder)]
-        processes.run(waiting, processes.slots(self.at_once, self.gpus, devices))
+        sweep_processes.run(waiting, sweep_processes.slots(self.at_once, self.gpus, devices))
         objective = str(self.config.hydra.sweeper.get("objective", "miou"))
-        return [returned(folder.outcome(job.folder, objective)) for job in jobs]
+        return [returned(sweep_folder.outcome(job.folder, objective)) for job in jobs]
 
     def _config(self, overrides: Sequence[str], number: int) -> Any:
         """As Hydra composes it for a job."""
@@ -56,7 +56,7 @@ class ProcessesLauncher(Launcher):
         return config
 
     def _command(self, overrides: Sequence[str], config: Any) -> Any:
-        from uda_seg.sweeps import folder, processes
+        from uda_seg.experiments import sweep_folder, sweep_processes
 
         HydraConfig.instance().set_config(config)
         own = Path(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir)).absolute()
@@ -64,11 +64,11 @@ class ProcessesLauncher(Launcher):
         with open_dict(task):
             task.pop("hydra")
         OmegaConf.resolve(task)
-        where = (folder.earlier(own, task) if "resume" in task else None) or own
+        where = (sweep_folder.earlier(own, task) if "resume" in task else None) or own
         program = [sys.executable, "-m", "uda_seg", *self.verb.split("_")]
         sources = config.hydra.runtime.config_sources
         mine = [str(Path(s.path).absolute()) for s in sources if s.provider == "command-line"]
         options = [word for path in mine for word in ("--config-dir", path)]
         lines = [*overrides, *self.config.hydra.overrides.hydra]
-        words = processes.job_command(program, options, lines, where)
-        return processes.Command(where, words, " ".join(filter_overrides(list(overrides))))
+        words = sweep_processes.job_command(program, options, lines, where)
+        return sweep_processes.Command(where, words, " ".join(filter_overrides(list(overrides))))

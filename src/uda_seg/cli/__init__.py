@@ -1,1 +1,1 @@
-"""The command line: what a value may be, and what is wrong with one that cannot be used."""
+"""From the words of a command line to a checked config, and to the verb that gets it."""

@@ -10,15 +10,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from uda_seg.cli.rules import Rule, shared_words
+from uda_seg.cli.rules import Rule
 from uda_seg.cli.tree import parent_of, select, unresolved
-from uda_seg.mistakes import show
-from uda_seg.quoting import quoted
-
-
-def has_own_keys(path: str) -> bool:
-    """Whether conf/rules.yaml calls a key such a mapping."""
-    return any(fnmatchcase(path, pattern) for pattern in shared_words()["_own_keys_"])
+from uda_seg.config import shared_words
+from uda_seg.errors import show
+from uda_seg.runs.quoting import quoted
 
 
 def rule_of_whole(config: DictConfig, key: str) -> Rule | None:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from uda_seg.config import conf_folder
-from uda_seg.errors import UserError
-from uda_seg.mistakes import suggest
+from uda_seg.errors import UserError, suggest
 
 LONGEST_NAME = 255
 """Bytes of a file's name, on all usual file systems."""

@@ -10,13 +10,11 @@ from typing import Any
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from uda_seg import help
-from uda_seg.cli import places
+from uda_seg.cli import help_text, places
+from uda_seg.cli.command_line import Checked
 from uda_seg.config import conf_folder, with_home
-from uda_seg.errors import ConfigError
-from uda_seg.mistakes import suggest, together
-from uda_seg.overrides import Checked
-from uda_seg.sweeps import launchers
+from uda_seg.errors import ConfigError, suggest, together
+from uda_seg.experiments import launchers
 
 ELSEWHERE = ("slurm", "submitit_slurm")
 """Launchers whose jobs may see other disks than this machine."""
@@ -56,7 +54,7 @@ def check_ready(verb: str, checked: Checked, multirun: bool, own_folder: Path | 
 
 def _layout(name: str, own_folder: Path | None) -> Iterator[str]:
     """Of `data draw`, which says itself of a dataset that it cannot draw it."""
-    choices = help.choices([conf_folder(), *filter(None, [own_folder])])
+    choices = help_text.choices([conf_folder(), *filter(None, [own_folder])])
     known = sorted({*choices["source"], *choices["target"]})
     if name not in known:
         yield f"layout={name}: unknown, {suggest(name, known)}choose from {', '.join(known)}"
@@ -68,8 +66,8 @@ def _check_rows(
     """The commands of all runs, and for a comparison, which is nothing without one of its rows,
     what they need. A table says itself what is missing for which row.
     """
-    from uda_seg.comparison import jobs, wanted_rows
-    from uda_seg.job_check import configs
+    from uda_seg.cli.job_configs import configs
+    from uda_seg.experiments.rows import jobs, wanted_rows
 
     spec = config[verb if verb == "table" else "comparison"]
     if verb == "table":

@@ -7,8 +7,8 @@ from typing import Any
 import yaml
 
 from uda_seg.config import conf_folder
-from uda_seg.data.classes import SPACES
-from uda_seg.mistakes import show, suggest
+from uda_seg.data.datasets.classes import SPACES
+from uda_seg.errors import show, suggest
 
 Tried = Mapping[str, Sequence[Any]]
 

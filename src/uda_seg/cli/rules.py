@@ -11,10 +11,8 @@ from fnmatch import fnmatchcase
 from functools import lru_cache
 from typing import Any
 
-import yaml
-
-from uda_seg.config import conf_folder
-from uda_seg.mistakes import show, suggest
+from uda_seg.config import shared_words
+from uda_seg.errors import show, suggest
 
 KINDS = {
     bool: "true or false",
@@ -255,13 +253,6 @@ def _shared(path: str) -> dict[str, Any]:
                 told = patterns[pattern] if isinstance(patterns, Mapping) else True
                 found[WORDS[word]] = told
     return found
-
-
-@lru_cache(maxsize=1)
-def shared_words() -> dict[str, Any]:
-    """Of conf/rules.yaml: a word to what it says, by patterns of paths."""
-    text = (conf_folder() / "rules.yaml").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text))
 
 
 def _of_texts(value: Any) -> bool:

@@ -6,8 +6,9 @@ from typing import Any
 import yaml
 
 from uda_seg.cli.signatures import signature
+from uda_seg.cli.unknown_keys import key_in
 from uda_seg.config import arguments_of, conf_folder, refusal
-from uda_seg.mistakes import key_in, suggest
+from uda_seg.errors import suggest
 
 FRAMES = {
     "trainer": ("trainer/auto.yaml",),

@@ -7,7 +7,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from uda_seg.cli.rules import Rule
-from uda_seg.mistakes import key_in
+from uda_seg.cli.unknown_keys import key_in
 
 
 def exists(config: DictConfig, key: str) -> bool:

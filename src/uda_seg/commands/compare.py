@@ -7,11 +7,11 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from uda_seg.comparison import Job, check_replaced, jobs
+from uda_seg.cli.job_configs import configs, own_folder
 from uda_seg.evaluation import scores
-from uda_seg.job_check import configs, own_folder
-from uda_seg.job_processes import RunError
-from uda_seg.job_progress import complaints, watch
+from uda_seg.experiments.job_progress import complaints, watch
+from uda_seg.experiments.rows import Job, check_replaced, jobs
+from uda_seg.experiments.runner import RunError
 from uda_seg.report.comparison import Row
 from uda_seg.report.page import write_page
 from uda_seg.report.table import comparison_markdown, print_comparison, write_csv

@@ -18,21 +18,20 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from uda_seg import run_folder
-from uda_seg.bars import Bars
 from uda_seg.batch import IGNORE
-from uda_seg.data import pictures
-from uda_seg.data.base import Dataset
-from uda_seg.data.class_overlap import names_of
-from uda_seg.data.contact_sheet import Shown, contact_sheet
-from uda_seg.data.first_look import spread
-from uda_seg.data.labels import UNNAMED, Encoder, LabelSpace
-from uda_seg.data.leaving_out import read_names
-from uda_seg.data.pair_check import conclude
-from uda_seg.data.split_check import SplitCheck, chosen, look, open_check
+from uda_seg.data.checking.class_overlap import names_of
+from uda_seg.data.checking.pair_check import conclude
+from uda_seg.data.checking.split_check import SplitCheck, chosen, look, open_check
+from uda_seg.data.datasets.base import Dataset
+from uda_seg.data.datasets.few_samples import spread
+from uda_seg.data.datasets.labels import UNNAMED, Encoder, LabelSpace
+from uda_seg.data.datasets.leaving_out import read_names
 from uda_seg.errors import CheckError
+from uda_seg.images import pictures
+from uda_seg.images.contact_sheet import Shown, contact_sheet
 from uda_seg.report import data_check as report
-from uda_seg.runs import files
+from uda_seg.runs import files, run_folder
+from uda_seg.runs.bars import Bars
 
 log = logging.getLogger(__name__)
 

@@ -11,11 +11,11 @@ from rich.table import Table
 
 from uda_seg.batch import IGNORE
 from uda_seg.config import locate
-from uda_seg.data.base import Dataset
-from uda_seg.data.class_overlap import did_you_mean, misspelt
-from uda_seg.data.classes import canonical
-from uda_seg.data.labels import LabelSpace, label_space
-from uda_seg.data.pair import open_split
+from uda_seg.data.checking.class_overlap import did_you_mean, misspelt
+from uda_seg.data.datasets.base import Dataset
+from uda_seg.data.datasets.classes import canonical
+from uda_seg.data.datasets.labels import LabelSpace, label_space
+from uda_seg.data.datasets.opening import open_split
 from uda_seg.evaluation.measures import customary, is_plain, possible
 from uda_seg.report.comparison import PROTOCOLS
 

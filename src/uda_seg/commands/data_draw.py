@@ -11,12 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from uda_seg.bars import track
 from uda_seg.config import conf_folder, locate
-from uda_seg.data.base import FileDataset, Sample
+from uda_seg.data.datasets.base import FileDataset, Sample
 from uda_seg.data.toytown import ToyTown
-from uda_seg.errors import ConfigError, DataError
-from uda_seg.mistakes import suggest
+from uda_seg.errors import ConfigError, DataError, suggest
+from uda_seg.runs.bars import track
 from uda_seg.runs.stopping import in_worker
 
 

@@ -9,12 +9,12 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from uda_seg.commands.data_check import one_thread
-from uda_seg.data.base import Dataset
-from uda_seg.data.cache import Cached, cached
-from uda_seg.data.pair import open_split
-from uda_seg.data.several import Several
+from uda_seg.data.cache.cached_dataset import Cached, cached
+from uda_seg.data.cache.fill_cache import Part, check_room, clear, fill, tell
+from uda_seg.data.datasets.base import Dataset
+from uda_seg.data.datasets.merged import Several
+from uda_seg.data.datasets.opening import open_split
 from uda_seg.errors import ConfigError
-from uda_seg.preparation import Part, check_room, clear, fill, tell
 
 log = logging.getLogger(__name__)
 

@@ -11,13 +11,13 @@ from omegaconf import DictConfig, OmegaConf
 from uda_seg.commands.data_check import one_thread
 from uda_seg.commands.data_prepare import members
 from uda_seg.config import build
-from uda_seg.data import pictures, transforms
-from uda_seg.data.cache import Cached
-from uda_seg.data.first_look import spread
-from uda_seg.data.pair import open_split
-from uda_seg.data.superpixels import KIND, WithSuperpixels, with_superpixels
+from uda_seg.data.cache.cached_dataset import Cached
+from uda_seg.data.cache.fill_cache import Part, check_room, clear, fill, tell
+from uda_seg.data.cache.slic import KIND, WithSuperpixels, with_superpixels
+from uda_seg.data.datasets.few_samples import spread
+from uda_seg.data.datasets.opening import open_split
 from uda_seg.errors import ConfigError, DataError
-from uda_seg.preparation import Part, check_room, clear, fill, tell
+from uda_seg.images import pictures, scaling
 
 log = logging.getLogger(__name__)
 
@@ -82,8 +82,8 @@ def show(divided: Sequence[WithSuperpixels], config: Mapping[str, Any], root: Pa
         height, width = sample.superpixels.shape
         scale = min(1.0, WIDTH / width)
         size = max(1, round(height * scale)), max(1, round(width * scale))
-        image = transforms.resized(sample.image, size)
-        ids = transforms.resized_mask(sample.superpixels, size)
+        image = scaling.resized(sample.image, size)
+        ids = scaling.resized_mask(sample.superpixels, size)
         rows.append([image, pictures.boundaries(image, ids), mean_colours(image, ids)])
     if rows:
         path = root / f"superpixels_{config['target']['name']}.png"

@@ -10,25 +10,26 @@ import torch
 from omegaconf import DictConfig, OmegaConf
 from torch import Tensor, nn
 
-from uda_seg import run_folder
-from uda_seg.bars import track
 from uda_seg.config import build
-from uda_seg.data import pictures
-from uda_seg.data.evaluation_set import Evaluation, EvaluationSet, within
-from uda_seg.data.first_look import first_look
-from uda_seg.data.labels import Encoder, LabelSpace, other_classes
-from uda_seg.data.pair import evaluation_loader, open_scored
-from uda_seg.data.streams import BadImages
-from uda_seg.data.submission import Submission
+from uda_seg.data.checking.first_look import first_look
+from uda_seg.data.datasets.bad_images import BadImages
+from uda_seg.data.datasets.labels import Encoder, LabelSpace, other_classes
+from uda_seg.data.datasets.opening import open_scored
+from uda_seg.data.feeding.data_module import evaluation_loader
+from uda_seg.data.feeding.evaluation_set import Evaluation, EvaluationSet, within
 from uda_seg.errors import ConfigError, WeightsError
 from uda_seg.evaluation import scores
 from uda_seg.evaluation.confusion import ConfusionMatrix
 from uda_seg.evaluation.inference import Inference
 from uda_seg.evaluation.measures import customary
 from uda_seg.evaluation.selection import InformationMaximisation
+from uda_seg.evaluation.submission import Submission
+from uda_seg.images import pictures
 from uda_seg.report.table import print_run
+from uda_seg.runs import run_folder
+from uda_seg.runs.bars import track
+from uda_seg.runs.checkpoint_config import check_checkpoints, evaluation_config
 from uda_seg.runs.weights import network_state, read_checkpoint
-from uda_seg.trained_run import check_checkpoints, evaluation_config
 
 log = logging.getLogger(__name__)
 

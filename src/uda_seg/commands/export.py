@@ -13,14 +13,14 @@ from uda_seg.commands.evaluate import load, selection_of
 from uda_seg.config import locate
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation import scores
-from uda_seg.export import files
+from uda_seg.export import checked_files
 from uda_seg.export.deployed import SMALLEST
-from uda_seg.export.folder import check_empty, whole
 from uda_seg.export.formats import chosen
+from uda_seg.export.model_card import Card
+from uda_seg.export.whole_folder import check_empty, whole
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.portable import portable
-from uda_seg.report.model_card import Card
-from uda_seg.trained_run import evaluation_config
+from uda_seg.runs.checkpoint_config import evaluation_config
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +40,13 @@ def run(config: DictConfig, folder: Path) -> float | None:
     network = cast(SegmentationNetwork, loaded)
     found, why = scores_of(complete["scores"], checkpoint, step)
     with whole(output) as unfinished:
-        made = files.write(
+        made = checked_files.write(
             network,
             trained["backbone"]["name"],
             unfinished,
             formats,
             complete["answer"],
-            files.facts(classes, trained["run_name"], step),
+            checked_files.facts(classes, trained["run_name"], step),
             complete["sizes"],
             complete["tolerance"],
         )

@@ -18,20 +18,20 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from uda_seg import run_folder
-from uda_seg.bars import Bars
 from uda_seg.commands.evaluate import choose_device, load
 from uda_seg.config import build
 from uda_seg.config import plain as without_checks
-from uda_seg.data import pictures
 from uda_seg.errors import CheckError, ConfigError, DataError
+from uda_seg.images import pictures
 from uda_seg.prediction.inputs import Input, find
 from uda_seg.prediction.look import COMPARISON, Look, id_table, legend_of
 from uda_seg.prediction.movie import Clip, check_codec
 from uda_seg.prediction.predictor import Predictor
 from uda_seg.prediction.store import OutputError, Store, check_folder, writing
 from uda_seg.prediction.work import Work
-from uda_seg.trained_run import config_of
+from uda_seg.runs import run_folder
+from uda_seg.runs.bars import Bars
+from uda_seg.runs.checkpoint_config import config_of
 
 log = logging.getLogger(__name__)
 

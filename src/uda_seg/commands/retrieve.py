@@ -9,19 +9,19 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 from torch import nn
 
-from uda_seg import run_folder
 from uda_seg.commands.evaluate import choose_device, load
-from uda_seg.data.evaluation_set import EvaluationSet
-from uda_seg.data.labels import LabelSpace
-from uda_seg.data.pair import open_scored, spread
+from uda_seg.data.datasets.few_samples import spread
+from uda_seg.data.datasets.labels import LabelSpace
+from uda_seg.data.datasets.opening import open_scored
+from uda_seg.data.feeding.evaluation_set import EvaluationSet
 from uda_seg.errors import ConfigError
-from uda_seg.evaluation.retrieval_answers import Direction, answer, rows
-from uda_seg.evaluation.retrieval_found import draw, neighbours
-from uda_seg.evaluation.side import Side, counted, describe_all
-from uda_seg.report import retrieval as report
-from uda_seg.report.retrieval_page import write_page
-from uda_seg.runs import files
-from uda_seg.trained_run import check_checkpoints, config_of, evaluation_config
+from uda_seg.retrieval import tables as report
+from uda_seg.retrieval.answers import Direction, answer, rows
+from uda_seg.retrieval.neighbors import draw, neighbours
+from uda_seg.retrieval.page import write_page
+from uda_seg.retrieval.side import Side, counted, describe_all
+from uda_seg.runs import files, run_folder
+from uda_seg.runs.checkpoint_config import check_checkpoints, config_of, evaluation_config
 
 log = logging.getLogger(__name__)
 

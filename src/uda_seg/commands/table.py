@@ -7,12 +7,13 @@ from typing import Any
 
 from omegaconf import DictConfig, OmegaConf
 
-from uda_seg.comparison import Job, check_replaced, jobs, wanted_rows
+from uda_seg.cli.job_configs import configs, own_folder
 from uda_seg.evaluation import scores
-from uda_seg.job_check import Need, configs, needs, own_folder
-from uda_seg.job_processes import RunError
-from uda_seg.job_progress import complaints, watch
-from uda_seg.plan import plan_lines
+from uda_seg.experiments.dry_run import plan_lines
+from uda_seg.experiments.job_progress import complaints, watch
+from uda_seg.experiments.requirements import Need, needs
+from uda_seg.experiments.rows import Job, check_replaced, jobs, wanted_rows
+from uda_seg.experiments.runner import RunError
 from uda_seg.report.comparison import Row
 from uda_seg.report.reproduction import State, check_table, reproduction
 from uda_seg.report.reproduction_latex import reproduction_latex

@@ -10,26 +10,31 @@ from hydra.utils import get_class
 from lightning import Trainer
 from omegaconf import DictConfig, OmegaConf
 
-from uda_seg import loggers, run_folder
-from uda_seg.adaptation import Adaptation
-from uda_seg.callbacks import Checkpoints, FiniteLosses, Panels, ProgressLine, Stop, stop_request
 from uda_seg.config import build
-from uda_seg.data.pair import Pair
-from uda_seg.data.streams import BadImages
-from uda_seg.data.worker_room import WorkerError, worker_words
+from uda_seg.data.datasets.bad_images import BadImages
+from uda_seg.data.feeding.data_module import Pair
+from uda_seg.data.feeding.worker_room import WorkerError, worker_words
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation import scores
 from uda_seg.evaluation.measures import customary
 from uda_seg.methods.base import Method
-from uda_seg.optimization import polynomial
 from uda_seg.report.table import print_run
+from uda_seg.runs import run_folder
 from uda_seg.runs.checkpoint import CheckpointFiles
 from uda_seg.runs.continuation import continuation, say_why_anew
-from uda_seg.runs.devices import check_devices
 from uda_seg.runs.identity import device_count
 from uda_seg.runs.initial import check_initial, start
-from uda_seg.runs.known_warnings import silence_known_warnings
-from uda_seg.scoring import Scoreboard
+from uda_seg.training import loggers
+from uda_seg.training.adaptation import Adaptation
+from uda_seg.training.checkpoints import Checkpoints
+from uda_seg.training.devices import check_devices
+from uda_seg.training.finite import FiniteLosses
+from uda_seg.training.known_warnings import silence_known_warnings
+from uda_seg.training.optimization import polynomial
+from uda_seg.training.panels import Panels
+from uda_seg.training.progress import ProgressLine
+from uda_seg.training.scoreboard import Scoreboard
+from uda_seg.training.stop import Stop, stop_request
 
 log = logging.getLogger(__name__)
 

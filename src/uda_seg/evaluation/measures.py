@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from uda_seg.data.classes import CATEGORIES, IDD_LEVEL_1, MERGES, SPACES
+from uda_seg.data.datasets.classes import CATEGORIES, IDD_LEVEL_1, MERGES, SPACES
 from uda_seg.errors import ConfigError
 
 SUBSETS = {

@@ -1,1 +1,1 @@
-"""A trained network in formats that need neither this package nor a config."""
+"""A trained network in formats that need neither this package nor a config, and its card."""

@@ -15,11 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uda_seg.batch import Batch, Target
+from uda_seg.components.adversary import Adversary
 from uda_seg.methods.base import Losses, Method
 from uda_seg.methods.source_only import supervision
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.prediction import Prediction
-from uda_seg.parts.adversary import Adversary
 
 LEVELS = {
     "feature": ("feature",),

@@ -6,9 +6,8 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from uda_seg.batch import Batch, Source, Target
+from uda_seg.batch import Batch, Source, Survey, Target
 from uda_seg.networks.base import SegmentationNetwork
-from uda_seg.rounds import Survey
 
 Losses = dict[str, Tensor]
 

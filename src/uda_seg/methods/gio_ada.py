@@ -17,11 +17,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uda_seg.batch import IGNORE, Batch, Source, Target
+from uda_seg.components.adversary import Adversary
 from uda_seg.losses import cross_entropy, masked_l1
 from uda_seg.methods.base import Losses, Method
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.prediction import Prediction
-from uda_seg.parts.adversary import Adversary
 
 LEVELS = {"none": (), "input": ("input",), "output": ("output",), "both": ("input", "output")}
 

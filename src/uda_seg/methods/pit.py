@@ -34,6 +34,17 @@ import torch
 from torch import Tensor, nn
 
 from uda_seg.batch import IGNORE, Batch, Target
+from uda_seg.components.adversary import Adversary
+from uda_seg.components.expansion import RegionExpansion
+from uda_seg.components.pooling import RegionPooling, spread
+from uda_seg.components.presence import (
+    ABSENT,
+    UNSURE,
+    PresenceClassifier,
+    class_shares,
+    somewhere,
+    true_presence,
+)
 from uda_seg.losses import (
     cross_entropy,
     masked_binary_cross_entropy,
@@ -43,17 +54,6 @@ from uda_seg.losses import (
 from uda_seg.methods.base import Losses, Method
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.prediction import Prediction
-from uda_seg.parts.adversary import Adversary
-from uda_seg.parts.expansion import RegionExpansion
-from uda_seg.parts.pooling import RegionPooling, spread
-from uda_seg.parts.presence import (
-    ABSENT,
-    UNSURE,
-    PresenceClassifier,
-    class_shares,
-    somewhere,
-    true_presence,
-)
 
 
 class PIT(Method):

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from uda_seg.batch import Batch, Source, Target
+from uda_seg.components.regions import RegionClassifiers, region_map, reverse_gradient
+from uda_seg.components.teacher import FrozenTeacher
 from uda_seg.losses import cross_entropy, feature_distance
 from uda_seg.methods.base import Losses, Method
 from uda_seg.networks.base import SegmentationNetwork
-from uda_seg.parts.regions import RegionClassifiers, region_map, reverse_gradient
-from uda_seg.parts.teacher import FrozenTeacher
 
 SOURCE, TARGET = 0.0, 1.0
 

@@ -15,16 +15,15 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from uda_seg.batch import IGNORE, Batch, Target
+from uda_seg.batch import IGNORE, Batch, Survey, Target
+from uda_seg.components import clusters, superpixels
+from uda_seg.components.teacher import FrozenTeacher
+from uda_seg.components.vertical_order import VerticalOrder
 from uda_seg.losses import partial_cross_entropy, unlikelihood
 from uda_seg.methods.adaptsegnet import AdaptSegNet
 from uda_seg.methods.base import Losses
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.prediction import Prediction
-from uda_seg.parts import clusters, superpixels
-from uda_seg.parts.teacher import FrozenTeacher
-from uda_seg.parts.vertical_order import VerticalOrder
-from uda_seg.rounds import Survey
 
 VERDICTS = ("patch", "cluster", "context")
 SAMPLE = 64

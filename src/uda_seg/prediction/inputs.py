@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
-from uda_seg.data.files import PICTURES
-from uda_seg.data.listing import NOT_READ, Listing, walk
-from uda_seg.data.spelling import broken_link
-from uda_seg.data.video import VIDEOS
+from uda_seg.data.datasets.video import VIDEOS
+from uda_seg.data.files.listing import NOT_READ, Listing, walk
+from uda_seg.data.files.reading import PICTURES
+from uda_seg.data.files.spelling import broken_link
 from uda_seg.errors import ConfigError
 
 log = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ import cv2
 import numpy as np
 
 from uda_seg.batch import IGNORE
-from uda_seg.data import pictures
-from uda_seg.data.classes import CITYSCAPES_IDS
-from uda_seg.data.legend import LINE, legend, text_length, write
+from uda_seg.data.datasets.classes import CITYSCAPES_IDS
 from uda_seg.errors import ConfigError
+from uda_seg.images import pictures
+from uda_seg.images.legend import LINE, legend, text_length, write
 from uda_seg.prediction.predictor import Answer
 
 COMPARISON = "comparison"

@@ -12,7 +12,7 @@ import av.error
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from uda_seg.data.video import Video, timeline_of
+from uda_seg.data.datasets.video import Video, timeline_of
 from uda_seg.errors import ConfigError, DataError
 from uda_seg.prediction.store import OutputError
 

@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from uda_seg.data.streams import to_tensor
-from uda_seg.data.transforms import resized
+from uda_seg.data.feeding.streams import to_tensor
 from uda_seg.evaluation.inference import Inference
+from uda_seg.images.scaling import resized
 
 
 @dataclass

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from uda_seg.data.files import PICTURES
-from uda_seg.data.video import VIDEOS
+from uda_seg.data.datasets.video import VIDEOS
+from uda_seg.data.files.reading import PICTURES
 from uda_seg.errors import ConfigError, DataError
 from uda_seg.prediction.inputs import Input
 from uda_seg.runs import files

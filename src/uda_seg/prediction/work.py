@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from uda_seg.data import pictures
-from uda_seg.data.files import read_rgb
+from uda_seg.data.files.reading import read_rgb
 from uda_seg.errors import DataError
+from uda_seg.images import pictures
 from uda_seg.prediction.ahead import ahead
 from uda_seg.prediction.inputs import Input
 from uda_seg.prediction.look import Look

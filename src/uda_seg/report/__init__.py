@@ -1,1 +1,1 @@
-"""Tables, figures and pages, from `scores.json` alone."""
+"""Tables, figures and pages, from what run folders hold."""

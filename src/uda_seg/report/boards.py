@@ -5,8 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from uda_seg.errors import ConfigError
-from uda_seg.mistakes import suggest
+from uda_seg.errors import ConfigError, suggest
 from uda_seg.report.comparison import ROLES, Line, Row, compare
 from uda_seg.report.grouping import Group, counted, progress, short
 from uda_seg.report.labels import label

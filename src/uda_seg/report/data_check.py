@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from uda_seg.data.pictures import colour_of
+from uda_seg.images.pictures import colour_of
 from uda_seg.report.class_chart import class_chart, length, percent
 
 SHOWN = 5

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from uda_seg.data.pictures import IGNORED, colour_of
+from uda_seg.images.pictures import IGNORED, colour_of
 from uda_seg.report.comparison import Line
 from uda_seg.report.part import Part, folded, note
 

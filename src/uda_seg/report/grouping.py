@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from uda_seg import run_folder
 from uda_seg.report.comparison import ROLES
 from uda_seg.report.runs import Run, comparison_of
+from uda_seg.runs import run_folder
 from uda_seg.runs.identity import HARDWARE, NOT_THE_EXPERIMENT
 
 PLACES = ("data_root", "cache", "cache_root", "logger", "on_bad_image", "device", "workers")

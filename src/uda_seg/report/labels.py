@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from uda_seg.mistakes import show
+from uda_seg.errors import show
 from uda_seg.report.grouping import PLACES, Group
 from uda_seg.runs.identity import HARDWARE, NOT_THE_EXPERIMENT
 

@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from uda_seg import run_folder
-from uda_seg.errors import ConfigError
+from uda_seg.errors import ConfigError, suggest
 from uda_seg.evaluation.scores import select
-from uda_seg.mistakes import suggest
 from uda_seg.report.axes import ticks
 from uda_seg.report.comparison import Line
 from uda_seg.report.figures import DASHES, Curve, Plot, Series, draw_curves, key, series_of
 from uda_seg.report.labels import NAMES, told, value_at
 from uda_seg.report.part import Part, grid, note, scroller
 from uda_seg.report.runs import overrides_of
+from uda_seg.runs import run_folder
 
 MOST = 3
 """Numbers that get a figure without being asked for; those with two points get none."""

@@ -12,9 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from uda_seg.errors import ConfigError
+from uda_seg.errors import ConfigError, show, suggest
 from uda_seg.evaluation.measures import GROUPS, SUBSETS, mean, protocols
-from uda_seg.mistakes import show, suggest
 from uda_seg.report.comparison import PROTOCOLS
 
 CERTAINTIES = {

@@ -5,10 +5,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from uda_seg.data.classes import SPACES
-from uda_seg.errors import ConfigError
+from uda_seg.data.datasets.classes import SPACES
+from uda_seg.errors import ConfigError, show, suggest
 from uda_seg.evaluation.scores import select
-from uda_seg.mistakes import show, suggest
 from uda_seg.report.comparison import ROLES, Line, Row, Spread, compare, spread
 from uda_seg.report.published import Mean, Origin, Published, columns_of, published_of
 

@@ -13,9 +13,9 @@ from typing import Any
 
 import yaml
 
-from uda_seg import run_folder
 from uda_seg.errors import ConfigError, DataError
 from uda_seg.evaluation import scores
+from uda_seg.runs import run_folder
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,8 @@ from typing import Any
 
 from torch import nn
 
-from uda_seg import run_folder
 from uda_seg.errors import ConfigError, WeightsError
-from uda_seg.runs import identity, place, weights
+from uda_seg.runs import identity, place, run_folder, weights
 
 log = logging.getLogger(__name__)
 

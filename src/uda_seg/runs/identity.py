@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uda_seg.mistakes import show
+from uda_seg.errors import show
 
 NOT_THE_EXPERIMENT = ("run_name", "outputs", "resume")
 """Top keys that say where a run's files go, not what is computed."""

@@ -12,10 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from uda_seg import run_folder
 from uda_seg.config import build
 from uda_seg.errors import ConfigError
-from uda_seg.runs import weights
+from uda_seg.runs import run_folder, weights
 
 log = logging.getLogger(__name__)
 

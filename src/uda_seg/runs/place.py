@@ -4,9 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from uda_seg import run_folder
 from uda_seg.errors import ConfigError
-from uda_seg.runs import identity
+from uda_seg.runs import identity, run_folder
 
 
 def folder_to_resume(config: Mapping[str, Any]) -> Path | None:

@@ -123,7 +123,7 @@ def command_to_go_on(folder: Path | None = None) -> str:
     if training or folder is not None:
         words = [word for word in words if not word.startswith("resume=")]
         # Hydra is imported late: signals are to be heard from the first moment on.
-        from uda_seg.quoting import where_needed
+        from uda_seg.runs.quoting import where_needed
 
         words.append(f"resume={'auto' if folder is None else where_needed(folder)}")
     return shlex.join(["python", "-m", "uda_seg", *words])

@@ -12,9 +12,14 @@ from math import log
 
 import numpy as np
 
-from uda_seg.data.base import Dataset
-from uda_seg.data.classes import CITYSCAPES_IDS, CITYSCAPES_TRAIN_IDS, CITYSCAPES_VOID, canonical
-from uda_seg.data.examination import pixels_of
+from uda_seg.data.checking.examination import pixels_of
+from uda_seg.data.datasets.base import Dataset
+from uda_seg.data.datasets.classes import (
+    CITYSCAPES_IDS,
+    CITYSCAPES_TRAIN_IDS,
+    CITYSCAPES_VOID,
+    canonical,
+)
 
 STREET = {
     "road": (0.30, (1, 3, 8)),
@@ -154,12 +159,12 @@ def merged(labels: Iterable[Thirds]) -> Thirds:
 
 @cache
 def well_known() -> list[Numbering]:
-    from uda_seg.data.camvid import CamVid
-    from uda_seg.data.carla import CARLA, EarlierCARLA
-    from uda_seg.data.idd import IDD, LEVEL_3, LEVEL_3_IDS, NAMES
-    from uda_seg.data.idd_lite import IDDLite
-    from uda_seg.data.mapillary import Mapillary, Mapillary2
-    from uda_seg.data.synthia import SYNTHIA
+    from uda_seg.data.datasets.camvid import CamVid
+    from uda_seg.data.datasets.carla import CARLA, EarlierCARLA
+    from uda_seg.data.datasets.idd import IDD, LEVEL_3, LEVEL_3_IDS, NAMES
+    from uda_seg.data.datasets.idd_lite import IDDLite
+    from uda_seg.data.datasets.mapillary import Mapillary, Mapillary2
+    from uda_seg.data.datasets.synthia import SYNTHIA
 
     idd_ids = {i: LEVEL_3[level] for i, level in enumerate(LEVEL_3_IDS) if level < len(LEVEL_3)}
     named: list[tuple[str, type[Dataset]]] = [

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from uda_seg.batch import IGNORE
-from uda_seg.data.base import Dataset
 from uda_seg.data.checking.numberings import Numbering, Thirds, better, merged, of_dataset
-from uda_seg.data.labels import LabelSpace
-from uda_seg.data.several import Several
-from uda_seg.data.wrapped import Wrapped
+from uda_seg.data.datasets.base import Dataset
+from uda_seg.data.datasets.labels import LabelSpace
+from uda_seg.data.datasets.merged import Several
+from uda_seg.data.datasets.wrapper import Wrapped
 
 SHOWN = 12
 """Ids that a message lists."""

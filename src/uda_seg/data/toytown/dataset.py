@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from uda_seg.data.base import Dataset, Sample
+from uda_seg.data.datasets.base import Dataset, Sample
 from uda_seg.data.toytown import traffic
 from uda_seg.data.toytown.palette import CLASSES, DOMAINS, VOID
 from uda_seg.data.toytown.render import Picture, render

@@ -6,7 +6,7 @@ same in both domains, as they are in GTA5 and Cityscapes; colour, light and text
 
 from dataclasses import dataclass
 
-from uda_seg.data.classes import CITYSCAPES
+from uda_seg.data.datasets.classes import CITYSCAPES
 
 DOMAINS = ("toytown", "toytown_camera")
 

@@ -1,18 +1,12 @@
 """Where on its face every pixel lies, and the textures that follow from it."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 import cv2
 import numpy as np
 
 from uda_seg.data.toytown.camera import FAR
 from uda_seg.data.toytown.palette import FACADE, LEAVES, SLATS, Colour
 from uda_seg.data.toytown.things import STOREY
-
-if TYPE_CHECKING:
-    from uda_seg.data.toytown.render import View
+from uda_seg.data.toytown.view import View
 
 _PERIOD = 256
 

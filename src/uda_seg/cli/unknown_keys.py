@@ -1,0 +1,54 @@
+"""Mistakes in a config, in words: the value as it is written, what was meant, the cure."""
+
+import difflib
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from uda_seg.errors import show
+
+
+def unknown_key(key: str, tree: Mapping[str, Any], verb: str) -> str:
+    """Names the nearest key that exists, and the neighbours of the one that does not."""
+    parts, depth = key.split("."), 0
+    node: Any = tree
+    while isinstance(node, Mapping) and depth < len(parts) and key_in(node, parts[depth]) in node:
+        node = node[key_in(node, parts[depth])]
+        depth += 1
+    where = ".".join(parts[:depth])
+    if not isinstance(node, Mapping):
+        return f"{key}: unknown key, {where} holds a single value ({show(node)})"
+    siblings = [str(name) for name in node if not str(name).startswith("_")]
+    near = difflib.get_close_matches(parts[depth], siblings, n=1, cutoff=0.6)
+    meant: str | None
+    if near:
+        meant = ".".join([*parts[:depth], near[0], *parts[depth + 1 :]])
+    else:
+        meant = _elsewhere(parts[-1], tree)
+    hint = f"did you mean {meant}? " if meant else ""
+    place = f"keys of {where}" if where else f"keys of {verb}"
+    return f"{key}: unknown key, {hint}{place}: {', '.join(siblings) or 'none'}"
+
+
+def _elsewhere(name: str, tree: Mapping[str, Any]) -> str | None:
+    """The path of a key of (nearly) that name anywhere in the tree, the shortest one."""
+    paths = sorted(leaves(tree), key=lambda path: (path.count("."), path))
+    names = [path.rpartition(".")[2] for path in paths]
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
+    return paths[names.index(near[0])] if near else None
+
+
+def key_in(node: Any, name: str) -> Any:
+    """The key that a part of a dotted path means: in a YAML it may be a whole number."""
+    numbered = name not in node and name.isdecimal() and int(name) in node
+    return int(name) if numbered else name
+
+
+def leaves(node: Any, path: str = "") -> Iterator[str]:
+    """Dotted paths of all values; what begins with `_` is left out."""
+    if not isinstance(node, Mapping) or not node:
+        if path:
+            yield path
+        return
+    for key, child in node.items():
+        if not str(key).startswith("_"):
+            yield from leaves(child, f"{path}.{key}" if path else str(key))

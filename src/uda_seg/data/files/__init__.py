@@ -1,0 +1,1 @@
+"""Bytes of pictures, folders of files and lists of names, before a dataset makes sense of them."""

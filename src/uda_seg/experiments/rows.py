@@ -1,0 +1,187 @@
+"""The runs behind a comparison or a table: which there are, which are done, and their commands.
+
+Runs are processes of their own, `python -m uda_seg train …`, so that each is exactly what a user
+would start by hand and its command stands in its folder.
+"""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from uda_seg.errors import ConfigError, suggest
+from uda_seg.runs import run_folder
+from uda_seg.runs.quoting import setting
+
+PLACES = (
+    "data_root=", "source.root=", "target.root=", "cache=", "cache_root=",
+    "trainer.workers=", "trainer.threads=", "trainer.progress=", "trainer.log_every=",
+    "trainer.checkpoint_every=", "trainer.panels=", "logger=", "outputs=",
+)  # fmt: skip
+"""Overrides that say where a run finds its data and how fast, not what it computes: a finished run
+stays finished when they change."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One row and seed.
+
+    Attributes:
+        row: its name.
+        seed: of the run.
+        steps: it trains.
+        folder: of the run.
+        overrides: of the train command, without folder and resume.
+        after: folder of the run whose network it starts from, or None.
+        cost: how long it takes, in steps of a plain run.
+        own_folder: YAML files of the user's own, or None.
+    """
+
+    row: str
+    seed: int
+    steps: int
+    folder: Path
+    overrides: tuple[str, ...]
+    after: Path | None
+    cost: float
+    own_folder: Path | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.row}, seed {self.seed}"
+
+    @property
+    def done(self) -> bool:
+        """Finished, and by this very command."""
+        return self._begun and bool(read(self.folder / "scores.json").get("finished"))
+
+    @property
+    def _begun(self) -> bool:
+        before = read(self.folder / "job.json").get("overrides")
+        return isinstance(before, list) and _computed(before) == _computed(self.overrides)
+
+    def check_replaced(self) -> str | None:
+        """What this job would replace: a run by another command, with results or a checkpoint."""
+        there = run_folder.finished(self.folder) or run_folder.begun(self.folder)
+        if self._begun or not there:
+            return None
+        before = read(self.folder / "job.json").get("overrides") or []
+        old, new = _computed(before), _computed(self.overrides)
+        was = [word for word in old if word not in new]
+        now = [word for word in new if word not in old]
+        return f"{self.name}: had {' '.join(was) or 'less'}, has {' '.join(now) or 'less'}"
+
+    def command(self) -> list[str]:
+        """Continues the run if there is a checkpoint of the same command."""
+        line = [sys.executable, "-m", "uda_seg", "train"]
+        if self.own_folder is not None:
+            line += ["--config-dir", str(self.own_folder)]
+        line += [*self.overrides, setting("hydra.run.dir", self.folder), "trainer.progress=false"]
+        if self._begun and run_folder.begun(self.folder):
+            line.append("resume=auto")
+        return line
+
+
+def jobs(
+    comparison: Mapping[str, Any],
+    seeds: Sequence[int],
+    extra: Sequence[str],
+    folder: Path,
+    own_folder: Path | None = None,
+) -> list[Job]:
+    """All runs of a comparison, seed by seed, in the order of its rows.
+
+    Args:
+        comparison: with `common` overrides and `rows`; a row without `overrides` is not run.
+        seeds: of each row.
+        extra: overrides of every run.
+        folder: of the comparison.
+        own_folder: see `Job`.
+    """
+    names = [row for row, entry in comparison["rows"].items() if entry.get("overrides") is not None]
+    if twice := sorted({seed for seed in seeds if list(seeds).count(seed) > 1}):
+        raise ConfigError(f"seeds: {', '.join(map(str, twice))} is given twice")
+    return [
+        _job(comparison, row, seed, extra, folder, own_folder) for seed in seeds for row in names
+    ]
+
+
+def wanted_rows(comparison: Mapping[str, Any], chosen: Sequence[str] | str | None) -> set[str]:
+    """Names of the rows to run: those chosen (None: all), and those they start from."""
+    rows = comparison["rows"]
+    runnable = [name for name, entry in rows.items() if entry.get("overrides") is not None]
+    names = runnable if chosen is None else [chosen] if isinstance(chosen, str) else list(chosen)
+    for name in names:
+        if name in rows and name not in runnable:
+            raise ConfigError(
+                f"rows: {name} is quoted from its paper and cannot be run here; "
+                f"choose from {', '.join(runnable)}"
+            )
+        if name not in rows:
+            raise ConfigError(
+                f"rows: there is no row {name}, {suggest(str(name), runnable)}"
+                f"choose from {', '.join(runnable)}"
+            )
+    found: set[str] = set()
+    while names:
+        name = names.pop()
+        if name not in found:
+            found.add(name)
+            names += [rows[name]["after"]] if rows[name].get("after") else []
+    return found
+
+
+def check_replaced(wanted: Sequence[Job], folder: Path) -> None:
+    """
+    Raises:
+        ConfigError: runs of other settings lie in the folder, and would be replaced.
+    """
+    lines = [line for job in wanted if (line := job.check_replaced())]
+    if lines:
+        more = [f"and {len(lines) - 5} more"] if len(lines) > 5 else []
+        raise ConfigError(
+            "\n  ".join([f"{folder}: holds runs of other settings:", *lines[:5], *more])
+            + "\nname another folder (run_name=…), or remove this one"
+        )
+
+
+def _job(
+    comparison: Mapping[str, Any],
+    row: str,
+    seed: int,
+    extra: Sequence[str],
+    folder: Path,
+    own_folder: Path | None,
+) -> Job:
+    entry = comparison["rows"][row]
+    after = entry.get("after")
+    if after is not None and after not in comparison["rows"]:
+        raise ConfigError(
+            f"comparison.rows.{row}.after: there is no row {after!r}; "
+            f"there are {', '.join(comparison['rows'])}"
+        )
+    start = folder.absolute() / after / f"seed{seed}" if after else None
+    steps = entry.get("steps", comparison.get("steps"))
+    if not isinstance(steps, int):
+        raise ConfigError(f"rows.{row}.steps: is missing; write how many steps the row trains")
+    overrides = [*comparison["common"], *entry["overrides"], f"trainer.steps={steps}"]
+    overrides += [*extra, f"seed={seed}"]
+    if start is not None:
+        overrides.append(setting("initial", start))
+    here = folder.absolute() / row / f"seed{seed}"
+    cost = steps * entry.get("cost", 1.0)
+    return Job(row, seed, steps, here, tuple(overrides), start, cost, own_folder)
+
+
+def _computed(overrides: Sequence[str]) -> list[str]:
+    return [override for override in overrides if not override.startswith(PLACES)]
+
+
+def read(path: Path) -> dict[str, Any]:
+    """A JSON file, or nothing while it is not there."""
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError):
+        return {}

@@ -1,0 +1,1 @@
+"""Images, labels and maps as pictures: scaled, colored, captioned, side by side."""

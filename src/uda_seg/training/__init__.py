@@ -1,0 +1,1 @@
+"""The training loop, what happens beside its steps, and where its numbers go."""

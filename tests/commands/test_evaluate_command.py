@@ -1,0 +1,218 @@
+"""Scoring a checkpoint again."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+import yaml
+from conftest import compose
+from omegaconf import OmegaConf
+
+from uda_seg.commands.evaluate import choose_device, run
+from uda_seg.config import build, conf_folder
+from uda_seg.data.datasets.labels import Encoder, LabelSpace
+from uda_seg.data.datasets.opening import open_scored
+from uda_seg.data.datasets.writing import save_image
+from uda_seg.data.feeding.data_module import evaluation_loader
+from uda_seg.data.feeding.evaluation_set import EvaluationSet
+from uda_seg.data.files.reading import read_ids
+from uda_seg.errors import ConfigError, UserError, WeightsError
+from uda_seg.evaluation import scores
+from uda_seg.evaluation.measures import iou
+
+CLASSES = ["road", "building", "sky", "car"]
+
+
+def yaml_of(name: str) -> dict:
+    return yaml.safe_load((conf_folder() / name).read_text())
+
+
+@pytest.fixture
+def trained(tmp_path: Path, camvid: Path) -> Path:
+    """A run folder as training leaves it, with random weights and two selections."""
+    torch.manual_seed(0)
+    backbone = yaml_of("backbone/tiny.yaml") | {"depth_head": False}  # resolved, as a run has it
+    target = yaml_of("target/camvid.yaml") | {"root": str(camvid), "size": [24, 32]}
+    config = {
+        "run_name": "example",
+        "method": {"name": "adaptseg", "levels": "multi", "_target_": "uda_seg.x.Y"},
+        "source": {"name": "toytown"},
+        "target": target,
+        "backbone": backbone,
+        "seed": 3,
+    }
+    folder = tmp_path / "run"
+    (folder / "checkpoints").mkdir(parents=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump(config))
+    network = build(backbone, classes=len(CLASSES))
+    torch.nn.init.normal_(network.head.weight, std=20)  # or one class would win everywhere
+    for name in ("last", "oracle_best"):
+        torch.save(
+            {
+                "state_dict": {f"method.network.{k}": v for k, v in network.state_dict().items()}
+                | {"method.adversary.critic.weight": torch.zeros(1)},
+                "hyper_parameters": {"config": config, "classes": CLASSES},
+                "global_step": 40,
+            },
+            folder / "checkpoints" / f"{name}.ckpt",
+        )
+    return folder
+
+
+def settings(checkpoint: Path, **changes) -> OmegaConf:
+    config = yaml_of("evaluate.yaml")
+    del config["defaults"]
+    config |= {"checkpoint": str(checkpoint), "device": "cpu", "workers": 0, "panels": 2}
+    config |= {"data_root": ".", "target": None}
+    return OmegaConf.create(config | changes)
+
+
+def test_scores_equal_a_plain_loop(trained, tmp_path):
+    found = run(settings(trained), tmp_path / "scored")
+    result = scores.load(tmp_path / "scored")
+    last = scores.select(result, "last")
+    assert found == last["miou"]
+    assert (result["steps"], result["seed"], result["target"]) == (40, 3, "camvid")
+
+    network = build(yaml_of("backbone/tiny.yaml") | {"depth_head": False}, classes=len(CLASSES))
+    state = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
+    network.load_state_dict(
+        {k[15:]: v for k, v in state.items() if k.startswith("method.network.")}
+    )
+    network.eval()
+    target = yaml.safe_load((trained / "config.yaml").read_text())["target"]
+    expected = np.zeros((4, 4), int)
+    scored = EvaluationSet(open_scored(target, "val"), target["size"], LabelSpace(tuple(CLASSES)))
+    for batch in evaluation_loader(scored, 1, 0):
+        with torch.no_grad():
+            logits = network(batch.image.float() / 255).logits
+        assert logits.shape[-2:] == (24, 32)
+        assert batch.label[0].shape == (48, 64)
+        up = torch.nn.functional.interpolate(logits, (48, 64), mode="bilinear")
+        known = batch.label[0] != 255
+        pairs = zip(batch.label[0][known].tolist(), up[0].argmax(0)[known].tolist())
+        for place in pairs:
+            expected[place] += 1
+    assert (last["confusion"] == expected).all()
+    assert (expected.sum(0) > 0).sum() > 1
+    labels = [open_scored(target, "val").read(i, {"label"}).label for i in range(len(scored))]
+    assert sum(map(np.sum, last["others"].values())) + expected.sum() == np.sum(
+        [label != 11 for label in labels]
+    )
+    assert set(last["others"]) == {*open_scored(target, "val").classes.values()} - set(CLASSES)
+    np.testing.assert_allclose(list(last["iou"].values()), iou(expected))
+
+
+def test_pictures_lie_where_the_page_looks(trained, tmp_path):
+    run(settings(trained), tmp_path / "scored")
+    found = sorted((tmp_path / "scored" / "pictures").iterdir())
+    assert [p.name for p in found] == [
+        f"{n:03}_{kind}.png" for n in (0, 1) for kind in ("image", "label", "prediction")
+    ]
+    assert {cv2.imread(str(p)).shape for p in found} == {(24, 32, 3)}
+
+
+def test_batches_and_overrides_of_the_target_change_nothing_but_what_they_say(trained, tmp_path):
+    run(settings(trained), tmp_path / "one")
+    run(settings(trained, batch_size=2), tmp_path / "two")
+    run(settings(trained, target={"size": [48, 64]}, panels=0), tmp_path / "large")
+    one, two, large = (
+        scores.load(tmp_path / n)["selections"]["last"]["confusion"]
+        for n in ("one", "two", "large")
+    )
+    assert (one == two).all()
+    assert one.sum() == large.sum()
+    assert not (one == large).all()
+    assert not (tmp_path / "large" / "pictures").exists()
+
+
+def test_an_oracles_choice_stays_marked(trained, tmp_path):
+    run(settings(trained / "checkpoints" / "oracle_best.ckpt"), tmp_path / "scored")
+    data = json.loads((tmp_path / "scored" / "scores.json").read_text())
+    assert list(data["selections"]) == ["oracle_best"]
+
+
+def test_what_does_not_fit_is_said(trained, tmp_path, caplog):
+    checkpoint = trained / "checkpoints" / "last.ckpt"
+    stored = torch.load(checkpoint, weights_only=True)
+    stored["hyper_parameters"]["classes"] = ["road", "building", "sky", "train"]
+    torch.save(stored, checkpoint)
+    run(settings(trained), tmp_path / "scored")
+    assert "camvid does not label train" in caplog.text
+    stored["hyper_parameters"]["classes"] = ["wall", "train"]
+    torch.save(stored, checkpoint)
+    with pytest.raises(WeightsError, match="does not fit the run's backbone"):
+        run(settings(trained), tmp_path / "scored")
+    stored["hyper_parameters"]["classes"] = ["wall", "train", "rider", "bus"]
+    torch.save(stored, checkpoint)
+    with pytest.raises(ConfigError, match="labels none of this network's classes"):
+        run(settings(trained), tmp_path / "scored")
+    checkpoint.write_bytes(b"no checkpoint")
+    with pytest.raises(UserError, match="is a text file, no checkpoint"):
+        run(settings(trained), tmp_path / "scored")
+
+
+def test_a_run_of_another_version_is_told_from_a_broken_one(trained, tmp_path):
+    path = trained / "config.yaml"
+    config = yaml.safe_load(path.read_text())
+    del config["backbone"]["depth_head"]
+    path.write_text(yaml.safe_dump(config))
+    with pytest.raises(WeightsError, match=r"not this version's .*depth_head.*train it again"):
+        run(settings(trained), tmp_path / "scored")
+
+
+def test_predictions_of_a_split_without_labels_are_handed_in(trained, tmp_path, caplog, capsys):
+    """At the images' own size, in KITTI's ids; nothing is scored."""
+    random = np.random.default_rng(0)
+    for number in range(2):
+        path = tmp_path / "kitti" / "testing" / "image_2" / f"00000{number}_10.png"
+        save_image(path, random.integers(0, 256, (40, 60 + number, 3)).astype(np.uint8))
+    target = yaml_of("target/kitti.yaml") | {"root": str(tmp_path / "kitti"), "size": [24, 32]}
+    changes = {"split": "testing", "save_predictions": "benchmark", "zip_predictions": True}
+    run(settings(trained, target=target, **changes), tmp_path / "scored")
+    assert "kitti has no labels at split testing" in caplog.text
+    assert "mIoU" not in capsys.readouterr().out
+    written = tmp_path / "scored" / "predictions"
+    found = {path.name: read_ids(path) for path in written.iterdir()}
+    assert {name: ids.shape for name, ids in found.items()} == {
+        "000000_10.png": (40, 60),
+        "000001_10.png": (40, 61),
+    }
+    ids = {int(i) for picture in found.values() for i in np.unique(picture)}
+    assert ids <= {7, 11, 23, 26}
+    assert len(ids) > 1
+    assert zipfile.ZipFile(f"{written}.zip").namelist() == sorted(found)
+    result = scores.load(tmp_path / "scored")["selections"]["last"]
+    assert result["confusion"].sum() == 0
+
+
+def test_predictions_agree_with_the_scores(trained, tmp_path):
+    run(settings(trained, save_predictions="own_ids"), tmp_path / "scored")
+    matrix = scores.load(tmp_path / "scored")["selections"]["last"]["confusion"]
+    target = yaml.safe_load((trained / "config.yaml").read_text())["target"]
+    dataset, space = open_scored(target, "val"), LabelSpace(tuple(CLASSES))
+    encode, again = Encoder(space, dataset), np.zeros((4, 4), int)
+    for index in range(len(dataset)):
+        ids = read_ids(tmp_path / "scored" / "predictions" / dataset.prediction_name(index))
+        label = encode(dataset.read(index, {"label"}).label, "")
+        known = label != 255
+        np.add.at(again, (label[known], encode(ids, "")[known]), 1)
+    assert (again == matrix).all()
+    assert not (tmp_path / "scored" / "predictions.zip").exists()
+
+
+def test_an_id_for_a_class_is_chosen_on_the_command_line(trained):
+    words = [f"checkpoint={trained}", "prediction_ids={traffic sign: 16}"]
+    assert compose("evaluate", words).prediction_ids == {"traffic sign": 16}
+
+
+def test_an_absent_device_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.mps, "is_available", lambda: False)
+    assert choose_device("auto").type == "cpu"
+    with pytest.raises(ConfigError, match="device=cuda: is not there; choose auto, or one of cpu"):
+        choose_device("cuda")

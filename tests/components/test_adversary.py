@@ -1,0 +1,84 @@
+"""How often critics are right: counted while they judge, and in a run's metrics."""
+
+import csv
+from pathlib import Path
+
+import pytest
+import torch
+from conftest import compose
+from torch import Tensor, nn
+
+from uda_seg.commands import train
+from uda_seg.components.adversary import FAKE, REAL, Adversary
+from uda_seg.components.regions import RegionClassifiers
+
+
+class Reader(nn.Module):
+    """A critic whose scores are its inputs."""
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return inputs
+
+
+@pytest.mark.parametrize(
+    ("gan", "real", "fake", "share"),
+    [
+        ("vanilla", [-3.0, -0.1, 0.1, -1.0], [2.0, 2.0, 2.0, 2.0], (3 / 4 + 1) / 2),
+        ("vanilla", [0.4] * 4, [0.4] * 4, 0.5),
+        ("ls", [0.4] * 4, [0.4, 0.6, 0.9, 5.0], (1 + 3 / 4) / 2),
+        ("ls", [0.9] * 4, [0.1] * 4, 0.0),
+    ],
+)
+def test_share_of_places_a_critic_got_right(
+    gan: str, real: list[float], fake: list[float], share: float
+) -> None:
+    adversary = Adversary(Reader(), gan)
+    assert adversary.accuracy is None
+    shape = (1, 1, 2, 2)
+    loss = adversary.judge(torch.tensor(real).view(shape), torch.tensor(fake).view(shape))
+    assert float(adversary.accuracy) == pytest.approx(share)
+    halves = [
+        adversary._loss(torch.tensor(scores).view(shape), answer)
+        for scores, answer in ((real, REAL), (fake, FAKE))
+    ]
+    assert float(loss) == pytest.approx(float(sum(halves)) / 2)
+
+
+def test_share_of_positions_region_classifiers_got_right() -> None:
+    torch.manual_seed(0)
+    classifiers = RegionClassifiers(channels=3, regions=2, width=4)
+    assert classifiers.accuracy is None
+    regions = torch.tensor([[[0, 0, 1], [0, 0, 1]]])  # regions of different size are filled up
+    expected = []
+    for answer in (0.0, 1.0):
+        features = torch.randn(1, 3, 2, 3)
+        classifiers.loss(features, regions, answer)
+        taken = classifiers.targetness(features, regions) > 0.5
+        expected.append((taken == bool(answer)).float().mean())
+    assert float(classifiers.accuracy) == pytest.approx(float(sum(expected)) / 2)
+
+
+def test_a_run_logs_accuracy_and_entropy_and_what_it_ran_on(camvid: Path, tmp_path: Path) -> None:
+    words = [
+        "backbone=tiny", "source=camvid", "target=camvid", "trainer=cpu", "logger=csv",
+        f"source.root={camvid}", f"target.root={camvid}", "source.size=[32,64]",
+        "target.size=[32,64]", "trainer.batch_size=2", "trainer.workers=0", "trainer.panels=0",
+        "trainer.progress=false", "trainer.log_every=2", "trainer.steps=4",
+        "method.critic.width=4",
+    ]  # fmt: skip
+    folder = tmp_path / "run"
+    train.run(compose("train", words), folder)
+    with (folder / "metrics.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    for level in ("main", "auxiliary"):
+        shares = {row["step"]: row[f"critic_accuracy/{level}"] for row in rows}
+        shares = {step: float(share) for step, share in shares.items() if share}
+        assert list(shares) == ["1", "3"]
+        assert all(0 <= share <= 1 for share in shares.values())
+    entropy = float(rows[-1]["target/entropy"])
+    assert 0 < entropy <= 1
+    scores = train.scores.load(folder)
+    assert scores["history"][-1]["entropy"] == pytest.approx(entropy, rel=1e-6)
+    assert scores["device"] == "cpu"
+    assert scores["parameters"].keys() == {"network", "discriminator"}
+    assert min(scores["parameters"].values()) > 100
