@@ -1,36 +1,25 @@
 """What users see today, word for word; tests/golden/README.md says how it is renewed."""
 
 import json
-import os
+import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from cli.test_command_lines import OWN
 from conftest import Outcome
-from golden.reading import differences, listing, skeleton, steady
+from golden.reading import APPROVED, approve, listing, shape, skeleton
+from prediction.tiny_run import write_run, write_street
 from report.report_examples import save_comparison, save_sweep, save_whole_run
 
-APPROVED = Path(__file__).parent / "golden"
-RENEW = bool(os.environ.get("RENEW_GOLDEN"))
 VERBS = (
     "train", "compare", "table", "evaluate", "report", "predict", "retrieve", "export",
     "data check", "data classes", "data draw", "data prepare", "data prepare superpixels",
 )  # fmt: skip
 CommandLine = Callable[..., Outcome]
-
-
-def approve(name: str, text: str) -> None:
-    """Compares a text with the approved one, or writes it there."""
-    path = APPROVED / name
-    text = steady(text, Path.cwd()).rstrip("\n") + "\n"
-    if RENEW:
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    assert path.is_file(), f"{name} was never approved: see tests/golden/README.md"
-    wrong = differences(path.read_text(encoding="utf-8"), text)
-    assert not wrong, f"{name}: users would see\n" + "\n".join(wrong[:20])
 
 
 def ok(outcome: Outcome) -> str:
@@ -51,8 +40,8 @@ def _terminal(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("verb", ["", *VERBS])
 def test_help(verb: str, command_line: CommandLine) -> None:
-    answer = ok(command_line(*verb.split(), "--help"))
-    approve(f"help/{verb.replace(' ', '_') or 'uda_seg'}.txt", answer)
+    name = verb.replace(" ", "_") or "uda_seg"
+    approve(f"help/{name}.txt", ok(command_line(*verb.split(), "--help")))
 
 
 def test_other_texts(command_line: CommandLine) -> None:
@@ -118,8 +107,8 @@ def approve_table(verb: str, run: Callable[[], Outcome], patch: pytest.MonkeyPat
         patch.setenv("COLUMNS", columns)
         approve(f"{verb}/terminal_{columns}.txt", ok(run()))
     folder = Path("outputs", f"{verb}_mini")
-    for file in sorted(folder.glob("table.*")):
-        approve(f"{verb}/{file.name}", file.read_text(encoding="utf-8"))
+    for path in sorted(folder.glob("table.*")):
+        approve(f"{verb}/{path.name}", path.read_text(encoding="utf-8"))
     approve(f"{verb}/page.txt", skeleton((folder / "index.html").read_text(encoding="utf-8")))
     files = "".join(f"{path.name}\n" for path in sorted(folder.iterdir()))
     approve(f"{verb}/folder.txt", files)
@@ -170,7 +159,7 @@ SMALL = (
     "trainer.progress=false trainer.steps=2 trainer.validate_every=2 trainer.checkpoint_every=2"
 ).split()
 LENGTHS = [f"{side}.length={{train: 4, val: 2}}" for side in ("source", "target")]
-MACHINE = ("config_hash", "git_commit", "versions")
+UNSTEADY = dict.fromkeys(("config_hash", "git_commit", "versions"), "#")
 METHODS = {
     "source_only": "",
     "adaptseg": "critic.width=4",
@@ -183,23 +172,127 @@ METHODS = {
 }
 
 
-def shape(value: Any) -> Any:
-    """A JSON value with `#` for the numbers that a training gave; of a list its first element."""
-    if isinstance(value, dict):
-        return {key: shape(entry) for key, entry in value.items()}
-    if isinstance(value, list):
-        return f"a list of {len(value)}: {json.dumps(shape(value[0]))}" if value else []
-    return "#" if isinstance(value, float) else value
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_a_training(method: str, command_line: CommandLine) -> None:
     narrow = [f"method.{words}" for words in METHODS[method].split()]
     words = [f"method={method}", *SMALL, *LENGTHS, *narrow, "hydra.run.dir=run"]
-    answer = command_line(*words)
-    ok(answer)
+    ok(command_line(*words))
     scores = json.loads(Path("run/scores.json").read_text())
-    told = shape(scores) | {**dict.fromkeys(MACHINE, "#")}
+    told = shape(scores) | UNSTEADY
     told["selections"] = {name: sorted(one) for name, one in scores["selections"].items()}
     text = json.dumps(told | {"weights": scores["weights"]}, indent=1)
     approve(f"train/{method}.txt", f"{listing(Path('run'))}\nscores.json\n{text}")
+
+
+# Verbs that read a checkpoint
+
+
+@pytest.fixture
+def run(command_line: CommandLine) -> str:
+    """A run of two steps."""
+    ok(command_line("method=source_only", *SMALL, *LENGTHS, "hydra.run.dir=run"))
+    return "checkpoint=run"
+
+
+def approve_folder(verb: str, outcome: Outcome, folder: str) -> None:
+    approve(f"{verb}/terminal.txt", ok(outcome), measured=True)
+    approve(f"{verb}/folder.txt", listing(Path(folder)))
+
+
+def test_evaluate(run: str, command_line: CommandLine) -> None:
+    words = [run, "device=cpu", "workers=0", "hydra.run.dir=scored"]
+    approve_folder("evaluate", command_line("evaluate", *words), "scored")
+    scores = json.loads(Path("scored/scores.json").read_text())
+    approve("evaluate/scores.txt", json.dumps(shape(scores) | UNSTEADY, indent=1), measured=True)
+
+
+def test_predict(run: str, command_line: CommandLine) -> None:
+    write_street(Path("in"))
+    words = [run, "input=in", "output=out", "device=cpu"]
+    approve_folder("predict", command_line("predict", *words), "out")
+
+
+def test_retrieve(run: str, command_line: CommandLine) -> None:
+    words = [run, "output=out", "device=cpu", "workers=0", "k=[1]", "strips=1"]
+    approve_folder("retrieve", command_line("retrieve", *words), "out")
+    page = skeleton(Path("out/index.html").read_text(encoding="utf-8"))
+    approve("retrieve/page.txt", page, measured=True)
+    approve("retrieve/retrieval.csv", Path("out/retrieval.csv").read_text(), measured=True)
+    head, *neighbours = Path("out/neighbours.csv").read_text().splitlines()
+    approve("retrieve/neighbours.txt", f"{head}\n{len(neighbours)} more lines")
+
+
+def test_export(run: str, command_line: CommandLine) -> None:
+    words = [run, "output=out", "formats=[torch_export]", "sizes=[[32,64]]"]
+    approve_folder("export", command_line("export", *words), "out")
+    approve("export/model_card.txt", Path("out/model_card.md").read_text(), measured=True)
+
+
+# Data
+
+
+def test_data_check(camvid: Path, command_line: CommandLine) -> None:
+    words = (
+        f"target=camvid target.root={camvid} workers=0 pictures=1 cache_root=cache "
+        "source.length.train=3 source.length.val=2 source.size=[32,64] hydra.run.dir=checked"
+    ).split()
+    approve_folder("data_check", command_line("data", "check", *words), "checked")
+    (camvid / "val" / "001.png").write_bytes(b"no image")
+    (camvid / "trainannot" / "002.png").unlink()
+    broken = command_line("data", "check", *words)
+    text = f"exit {broken.returncode}\n{broken.stdout}\n{broken.stderr}"
+    approve("data_check/broken.txt", text, measured=True)
+
+
+def test_data_draw_and_prepare(command_line: CommandLine) -> None:
+    words = "layout=camvid root=drawn length=[2,1] size=[32,64] workers=0"
+    approve_folder("data_draw", command_line("data", "draw", *words.split()), "drawn")
+    target = "target=camvid target.root=drawn target.size=[32,64] cache_root=kept workers=0"
+    for verb in ("data prepare", "data prepare superpixels"):
+        answer = ok(command_line(*verb.split(), *target.split()))
+        approve(f"{verb.replace(' ', '_')}.txt", answer, measured=True)
+
+
+# Sweeps
+
+
+def test_sweep(command_line: CommandLine) -> None:
+    words = [*SMALL, *LENGTHS, "method.critic.width=4", "hydra.sweep.dir=swept"]
+    outcome = command_line("-m", "method.lambda_adv=0.001,0.004,1e300", *words)
+    text = f"exit {outcome.returncode}\n{outcome.stdout}\n{outcome.stderr}"
+    approve("sweep/terminal.txt", text, measured=True)
+    files = "".join(f"{path.name}\n" for path in sorted(Path("swept").iterdir()))
+    approve("sweep/folder.txt", files)
+    for name in ("sweep.csv", "sweep.json"):
+        text = Path("swept", name).read_text(encoding="utf-8")
+        approve(f"sweep/{name}", text, measured=True)
+
+
+# Mistakes: the lines stand in the approved files, each after a dollar sign
+
+
+@pytest.mark.parametrize("group", sorted(path.stem for path in APPROVED.glob("mistakes/*.txt")))
+def test_mistakes(
+    group: str, camvid: Path, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever adds a line renews the answers."""
+    monkeypatch.setenv("HOME", "home")
+    files = {f"own/{name}.yaml": text for name, text in OWN.items()}
+    for name in ("full/x", "afile.txt", "broken/checkpoints/last.ckpt"):
+        files[name] = "no checkpoint"
+    for name, text in files.items():
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(text)
+    write_run(Path("run"))
+    write_street(Path("drives"))
+    save_whole_run(Path("scored"), "adaptseg", 0, 0.5)
+    before = listing(Path())
+    approved = (APPROVED / "mistakes" / f"{group}.txt").read_text(encoding="utf-8")
+    answers = []
+    for line in re.findall(r"^\$ (.*)$", approved, re.M):
+        outcome = command_line(*shlex.split(line))
+        assert outcome.returncode, f"no mistake: {line}"
+        text = f"{outcome.stdout}{outcome.stderr}"
+        answers.append(f"$ {line}\nexit {outcome.returncode}\n{text}")
+    approve(f"mistakes/{group}.txt", "\n".join(answers))
+    assert listing(Path()) == before
