@@ -6,7 +6,8 @@ from xml.etree import ElementTree
 import pytest
 
 from uda_seg.report.axes import Frame, ticks
-from uda_seg.report.figures import Curve, Plot, class_bars, draw_curves, key, series_of
+from uda_seg.report.figures import Curve, Plot, class_bars, draw_curves, series_of
+from uda_seg.report.rendering import render
 
 
 @pytest.mark.parametrize(
@@ -74,6 +75,8 @@ def test_looks_of_many_rows_differ_and_a_role_has_its_look_once():
     assert len({(look.colour, look.dash) for look in looks}) == 20
 
 
-def test_key_names_every_row():
-    root = ElementTree.fromstring(key(series_of(["a & b", "c"], [None, "control"])))
-    assert ["".join(item.itertext()) for item in root] == ["a & b", "c"]
+def test_the_legend_names_every_row():
+    looks = series_of(["a & b", "c"], [None, "control"])
+    figure = render("figure.html", words="", looks=looks, label="Curves", figure="<svg></svg>")
+    legend = ElementTree.fromstring(f"<div>{figure}</div>")[0]
+    assert ["".join(item.itertext()).strip() for item in legend] == ["a & b", "c"]

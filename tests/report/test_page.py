@@ -31,9 +31,11 @@ class Checker(HTMLParser):
         self.addresses: list[str] = []
         self.links: list[str] = []
         self.places: list[str] = []
+        self.attributes: set[str] = set()
         self.text = ""
 
     def handle_starttag(self, tag, attrs):
+        self.attributes |= {name for name, _ in attrs}
         self.addresses += [value for name, value in attrs if name == "src" and value]
         self.links += [value for name, value in attrs if name == "href" and value]
         self.places += [value for name, value in attrs if name == "id" and value]

@@ -25,7 +25,7 @@ from uda_seg.commands import report
 from uda_seg.errors import ConfigError
 from uda_seg.images import pictures
 from uda_seg.report import gallery
-from uda_seg.report.confusion import row_shares
+from uda_seg.report.confusions import row_shares
 
 
 def page_of(folder: Path, *words: str) -> tuple[str, Checker]:

@@ -138,17 +138,6 @@ def class_bars(
     return svg(frame.left + frame.width + 12, 360, title, parts)
 
 
-def key(series: Sequence[Series]) -> str:
-    """The legend, as HTML that wraps."""
-    items = (
-        '<li><svg width="30" height="10" aria-hidden="true"><line x1="1" x2="29" y1="5" y2="5" '
-        f'stroke-width="4" stroke-dasharray="{look.dash}" style="stroke:{look.colour}"/></svg>'
-        f"{escape(look.label)}</li>"
-        for look in series
-    )
-    return f'<ul class="key">{"".join(items)}</ul>'
-
-
 def _curve(frame: Frame, curve: Curve, plot: Plot, names: Mapping[float, str]) -> list[str]:
     runs = [run for run in curve.runs if run]
     if not runs:

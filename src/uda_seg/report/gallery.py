@@ -4,15 +4,16 @@ import base64
 import io
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 from PIL import Image, UnidentifiedImageError
 
 from uda_seg.images.pictures import IGNORED, colour_of
 from uda_seg.report.comparison import Line
-from uda_seg.report.part import Part, folded, note
+from uda_seg.report.rendering import Part, render
 
 WIDTHS = (640, 480, 360, 256)
 """Pixels; pictures are made no wider than the first, and smaller while there are too many."""
@@ -23,7 +24,6 @@ WRONG = (213, 16, 16)
 RIGHT = (190, 191, 188)
 
 WORDS = {"baseline": "before: ", "control": "", "oracle": "", None: "after: "}
-
 
 OPEN = 2
 """Scenes that need no click."""
@@ -40,8 +40,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Cell:
-    caption: str
-    """In HTML."""
+    caption: Markup
     pictures: tuple[Picture, ...]
     """One below the other."""
 
@@ -58,8 +57,8 @@ def gallery(lines: Sequence[Line], left_out: int = 0) -> Part | None:
     first = next((folder for line in lines for folder in line.row.folders if numbers(folder)), None)
     if first is None:
         return None
-    scenes = [scene(lines, first, number) for number in numbers(first)]
-    shown, said = _within(scenes, BYTES)
+    scenes = [cells for number in numbers(first) if (cells := scene(lines, first, number))]
+    embedded, remarks = _within(scenes, BYTES)
     seeds = {line.seeds[0] for line in lines}
     words = f" of seed {seeds.pop()}" if len(seeds) == 1 else ""
     text = (
@@ -68,9 +67,13 @@ def gallery(lines: Sequence[Line], left_out: int = 0) -> Part | None:
     )
     if left_out:
         text += f" Of {left_out} more rows there are no pictures here."
-    body = note(" ".join([text, *said])) + class_key(list(lines[0].iou)) + "".join(shown[:OPEN])
-    if shown[OPEN:]:
-        body += folded(f"{len(shown[OPEN:])} more images", "".join(shown[OPEN:]))
+    body = render(
+        "gallery.html",
+        words=" ".join([text, *remarks]),
+        colors=class_colors(list(lines[0].iou)),
+        open=embedded[:OPEN],
+        more=embedded[OPEN:],
+    )
     return Part("Before and after", body)
 
 
@@ -80,12 +83,9 @@ def numbers(folder: Path) -> list[str]:
     return sorted(path.name.removesuffix("_image.png") for path in found)
 
 
-def class_key(classes: Sequence[str]) -> str:
-    items = (
-        f'<li><i style="background:rgb{colour_of(name)}"></i>{escape(name)}</li>'
-        for name in classes
-    )
-    return f'<ul class="classes">{"".join(items)}</ul>'
+def class_colors(classes: Sequence[str]) -> list[tuple[str, tuple[int, int, int]]]:
+    """The legend of label maps."""
+    return [(name, colour_of(name)) for name in classes]
 
 
 def scene(lines: Sequence[Line], first: Path, number: str) -> list[Cell]:
@@ -102,10 +102,11 @@ def scene(lines: Sequence[Line], first: Path, number: str) -> list[Cell]:
     if image is None:
         return []
     labelled = label is not None and bool((label != IGNORED).any())
-    cells = [Cell("<b>target image</b>", (Picture(f"target image {number}", image, True),))]
+    caption, shown = Markup("<b>target image</b>"), [Picture(f"target image {number}", image, True)]
     if label is not None and labelled:
-        both = (*cells[0].pictures, Picture(f"label of image {number}", label))
-        cells = [Cell("<b>target image</b> and <b>label</b>", both)]
+        caption += Markup(" and <b>label</b>")
+        shown.append(Picture(f"label of image {number}", label))
+    cells = [Cell(caption, tuple(shown))]
     for line in lines:
         folder = Path(line.row.folders[0]) if line.row.folders else None
         mine = same_image(folder, image, number) if folder else None
@@ -115,7 +116,7 @@ def scene(lines: Sequence[Line], first: Path, number: str) -> list[Cell]:
         if prediction is None:
             continue
         name = line.row.label
-        caption = f"{WORDS[line.role]}<b>{escape(name)}</b>"
+        caption = Markup("{}<b>{}</b>").format(WORDS[line.role], name)
         words = f"prediction of {name}, image {number}"
         pictures = [Picture(words, prediction)]
         if label is not None and labelled and label.shape == prediction.shape:
@@ -176,29 +177,38 @@ def embed(shown: Picture, widest: int) -> str:
     return f"data:image/{kind};base64," + base64.b64encode(code.getvalue()).decode()
 
 
-def _within(scenes: Sequence[Sequence[Cell]], most: int) -> tuple[list[str], list[str]]:
-    """Scenes in HTML that take `most` bytes together, and what had to be done for it."""
-    scenes = [cells for cells in scenes if cells]
-    drawn, said = [_drawn(cells, WIDTHS[0]) for cells in scenes], []
+Embedded = list[dict[str, Any]]
+"""The cells of a scene as the template takes them."""
+
+
+def _within(scenes: Sequence[Sequence[Cell]], most: int) -> tuple[list[Embedded], list[str]]:
+    """Scenes whose pictures take `most` bytes together, and what had to be done for it."""
+    embedded, remarks = [_embedded(cells, WIDTHS[0]) for cells in scenes], []
     for width in WIDTHS[1:]:
-        if sum(map(len, drawn)) <= most:
+        if sum(map(_bytes, embedded)) <= most:
             break
-        drawn = [_drawn(cells, width) for cells in scenes]
-        said = [f"Pictures are at most {width} pixels wide, to keep the page small."]
-    kept = list(drawn)
-    while len(kept) > 1 and sum(map(len, kept)) > most:
+        embedded = [_embedded(cells, width) for cells in scenes]
+        remarks = [f"Pictures are at most {width} pixels wide, to keep the page small."]
+    kept = list(embedded)
+    while len(kept) > 1 and sum(map(_bytes, kept)) > most:
         kept.pop()
-    if len(kept) < len(drawn):
-        said.append(f"{len(drawn) - len(kept)} more scenes lie in the run folders.")
-    return kept, said
+    if len(kept) < len(embedded):
+        remarks.append(f"{len(embedded) - len(kept)} more scenes lie in the run folders.")
+    return kept, remarks
 
 
-def _drawn(cells: Sequence[Cell], widest: int) -> str:
-    figures = []
-    for cell in cells:
-        images = "".join(
-            f'<img alt="{escape(one.alternative)}" src="{embed(one, widest)}">'
-            for one in cell.pictures
-        )
-        figures.append(f"<figure>{images}<figcaption>{cell.caption}</figcaption></figure>")
-    return f'<div class="scene">{"".join(figures)}</div>'
+def _embedded(cells: Sequence[Cell], widest: int) -> Embedded:
+    return [
+        {
+            "caption": cell.caption,
+            "pictures": [
+                {"alternative": one.alternative, "address": embed(one, widest)}
+                for one in cell.pictures
+            ],
+        }
+        for cell in cells
+    ]
+
+
+def _bytes(scene: Embedded) -> int:
+    return sum(len(one["address"]) for cell in scene for one in cell["pictures"])

@@ -6,21 +6,19 @@ Reads `scores.json` (through `Row.runs`) and, of the run folders, `pictures/NNN_
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from html import escape
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
+from markupsafe import Markup
 
-from uda_seg.report import figures, summary, table, training
+from uda_seg.report import curves, figures, rendering, summary, table
 from uda_seg.report.boards import Board
 from uda_seg.report.comparison import Line, Row, compare
-from uda_seg.report.confusion import confusion
+from uda_seg.report.confusions import confusions
 from uda_seg.report.figures import Series
 from uda_seg.report.gallery import gallery
 from uda_seg.report.parameters import PublishedCurve, parameter_curves
-from uda_seg.report.part import Part, folded, scroller
-from uda_seg.runs.files import write_text
+from uda_seg.report.rendering import Part, render
 
 MOST_DRAWN = 10
 """Rows in figures and galleries; a table has room for all."""
@@ -96,28 +94,17 @@ def write_boards(
         remarks: on runs that are on no board.
         above: parts that stand before the boards.
     """
-    several = len(boards) > 1
-    contents = [(f"part-{place}", part.title) for place, part in enumerate(above)]
-    sections = [
-        f'<h2 id="part-{place}">{escape(part.title)}</h2>{part.body}'
-        for place, part in enumerate(above)
-    ]
-    for place, board in enumerate(boards):
-        name = f"table-{place + 1}"
-        parts = list(_parts(board, choices))
-        if several:
-            contents.append((name, board.title))
-        else:
-            contents += [(f"{name}-{i}", part.title) for i, part in enumerate(parts)]
-        sections.append(_section(name, board, parts, several))
-    page = [
-        f"<header><h1>{escape(title)}</h1><p>{escape(text)}</p>",
-        f'{_contents(contents)}</header><main id="main">',
-        *sections,
-        _remarks(remarks, "Not in the tables"),
-        f"<h2>The command</h2><pre>{escape(command)}</pre>" if command else "",
-    ]
-    write_text(Path(path), _document(title, "\n".join(page)))
+    sections = [_section(board, choices) for board in boards]
+    rendering.write_page(
+        path,
+        "runs.html",
+        title=title,
+        text=text,
+        above=above,
+        sections=sections,
+        remarks=remarks,
+        command=command,
+    )
 
 
 def drawn(lines: Sequence[Line], most: int = MOST_DRAWN) -> list[Line]:
@@ -132,26 +119,46 @@ def _falling(line: Line) -> float:
     return -float(np.nan_to_num(line.miou.mean))
 
 
+@dataclass(frozen=True)
+class _Section:
+    """What the page says about one board."""
+
+    title: str
+    facts: str
+    cards: Markup
+    remarks: Sequence[str]
+    parts: list[Part]
+
+
+def _section(board: Board, choices: Choices) -> _Section:
+    lines = drawn(board.lines)
+    looks = figures.series_of([line.row.label for line in lines], [line.role for line in lines])
+    cards = summary.cards(lines, looks) if is_scored(lines) else Markup()
+    facts = _facts(board.lines, len(lines))
+    parts = list(_parts(board.lines, lines, looks, choices))
+    return _Section(board.title, facts, cards, board.remarks, parts)
+
+
 def is_scored(lines: Sequence[Line]) -> bool:
     """Whether the target has labels."""
     return any(np.isfinite(line.miou.mean) for line in lines)
 
 
-def _parts(board: Board, choices: Choices) -> Iterator[Part]:
-    every, selection = board.lines, choices.selection
-    lines = drawn(every)
-    looks = figures.series_of([line.row.label for line in lines], [line.role for line in lines])
-    logged = training.logged(lines)
+def _parts(
+    every: Sequence[Line], lines: Sequence[Line], looks: Sequence[Series], choices: Choices
+) -> Iterator[Part]:
+    selection = choices.selection
+    logged = curves.logged(lines)
     scored = is_scored(every)
     optional = [
         summary.scores_table(every, selection) if scored else None,
         parameter_curves(every, selection, choices.published, choices.against) if scored else None,
         gallery(lines, len(every) - len(lines)),
-        training.miou_curves(lines, looks),
-        training.loss_curves(logged, looks),
-        training.label_free_curves(lines, logged, looks),
+        curves.miou_curves(lines, looks),
+        curves.loss_curves(logged, looks),
+        curves.label_free_curves(lines, logged, looks),
         _bars(lines, looks) if scored else None,
-        confusion(_worth_a_matrix(lines), selection),
+        confusions(_worth_a_matrix(lines), selection),
         summary.selections(every) if scored else None,
         summary.costs(every),
         summary.meanings(every) if scored else None,
@@ -173,24 +180,9 @@ def _bars(lines: Sequence[Line], looks: Sequence[Series]) -> Part:
     names = list(lines[0].iou)
     bars = figures.class_bars(names, looks, values, "IoU of every class, percent")
     solid = [Series(look.label, look.colour) for look in looks]
-    return Part("Class by class", figures.key(solid) + scroller(bars, "IoU of every class"))
-
-
-def _section(name: str, board: Board, parts: Sequence[Part], several: bool) -> str:
-    """The cards, then part after part; below a heading of its own where there are several."""
-    lines = drawn(board.lines)
-    looks = figures.series_of([line.row.label for line in lines], [line.role for line in lines])
-    head, tag = (f"<h2>{escape(board.title)}</h2>", "h3") if several else ("", "h2")
-    cards = summary.cards(lines, looks) if is_scored(lines) else ""
-    said = f'<p class="soft">{escape(_facts(board.lines, len(lines)))}</p>'
-    body = "\n".join(
-        f'<{tag} id="{name}-{place}">{escape(part.title)}</{tag}>{part.body}'
-        for place, part in enumerate(parts)
-    )
-    return (
-        f'<section id="{name}">{head}{said}{cards}'
-        f"{_remarks(board.remarks, 'What to know about these rows')}{body}</section>"
-    )
+    label = "IoU of every class"
+    body = render("figure.html", words="", looks=solid, label=label, figure=bars)
+    return Part("Class by class", body)
 
 
 def _facts(lines: Sequence[Line], shown: int) -> str:
@@ -207,26 +199,3 @@ def _facts(lines: Sequence[Line], shown: int) -> str:
     if not is_scored(lines):
         words += " · the target has no labels, so there is no mIoU"
     return words
-
-
-def _remarks(remarks: Sequence[str], title: str) -> str:
-    if not remarks:
-        return ""
-    items = "".join(f"<li>{escape(remark)}</li>" for remark in remarks)
-    return folded(f"{title} ({len(remarks)})", f"<ul>{items}</ul>")
-
-
-def _contents(entries: Sequence[tuple[str, str]]) -> str:
-    links = "".join(f'<li><a href="#{name}">{escape(words)}</a></li>' for name, words in entries)
-    return f'<nav aria-label="Contents"><ul>{links}</ul></nav>'
-
-
-def _document(title: str, body: str) -> str:
-    style = resources.files("uda_seg.report").joinpath("page.css").read_text(encoding="utf-8")
-    return (
-        '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">'
-        f"<title>{escape(title)}</title><style>\n{style}</style></head>\n"
-        f'<body><a class="skip" href="#main">Skip to the results</a>\n<div class="page">{body}\n'
-        "</main></div></body></html>\n"
-    )

@@ -11,9 +11,9 @@ from uda_seg.errors import ConfigError, suggest
 from uda_seg.evaluation.scores import select
 from uda_seg.report.axes import ticks
 from uda_seg.report.comparison import Line
-from uda_seg.report.figures import DASHES, Curve, Plot, Series, draw_curves, key, series_of
+from uda_seg.report.figures import DASHES, Curve, Plot, Series, draw_curves, series_of
 from uda_seg.report.labels import NAMES, told, value_at
-from uda_seg.report.part import Part, grid, note, scroller
+from uda_seg.report.rendering import Part, render
 from uda_seg.report.runs import overrides_of
 from uda_seg.runs import run_folder
 
@@ -78,12 +78,16 @@ def parameter_curves(
     chosen = [against] if against else [name for name in order if sizes[name] > 2][:MOST]
     if not chosen:
         return None
-    body = [_figure(name, found[name], lines, published, selection) for name in chosen]
+    figures = []
+    for name in chosen:
+        one = drawing(name, found[name], lines, published, selection)
+        figures.append((name, one, draw_curves(one.curves, one.plot)))
     words = "Rows that differ in one number alone. Mean, lowest and highest seed."
     others = [name for name in order if name not in chosen]
     if not against and others:
         words += f" Not drawn: {', '.join(others)} (against=… draws one)."
-    return Part("One number against mIoU", note(words) + "".join(body))
+    body = render("parameters.html", words=words, figures=figures)
+    return Part("One number against mIoU", body)
 
 
 def check_against(against: str | None, boards: Sequence[Sequence[Line]]) -> None:
@@ -217,22 +221,6 @@ def drawing(
         x_ticks=round_names(places) if len(values) > MOST_NAMED else None,
     )
     return Drawing([*curves, *beside], plot, rows, beyond)
-
-
-def _figure(
-    name: str,
-    members: Sequence[Family],
-    lines: Sequence[Line],
-    published: Sequence[PublishedCurve],
-    selection: str,
-) -> str:
-    drawn = drawing(name, members, lines, published, selection)
-    return (
-        f"<h4>{name}</h4>{key([curve.series for curve in drawn.curves])}"
-        + scroller(draw_curves(drawn.curves, drawn.plot), f"mIoU against {name}")
-        + (note(f"Outside the figure: {', '.join(drawn.beyond)}.") if drawn.beyond else "")
-        + grid(["", name, "mIoU"], drawn.rows, f"mIoU against {name}, as numbers")
-    )
 
 
 def _references(

@@ -1,12 +1,13 @@
 """The page of a published table: the paper's numbers beside ours, then our runs."""
 
 from collections.abc import Sequence
-from html import escape
 from pathlib import Path
+
+from markupsafe import Markup
 
 from uda_seg.report.boards import Board
 from uda_seg.report.page import Choices, write_boards
-from uda_seg.report.part import Part, note, scroller
+from uda_seg.report.rendering import Part, render
 from uda_seg.report.reproduction import Reproduction
 from uda_seg.report.reproduction_grid import Cell, classes, not_run, sums
 from uda_seg.report.reproduction_text import explanations
@@ -27,44 +28,25 @@ def write_reproduction(path: Path, table: Reproduction, command: str) -> None:
 def parts(table: Reproduction) -> list[Part]:
     """What stands before the runs."""
     title = "Published and ours" if table.has_published else "The table"
-    heads, rows = sums(table)
-    found = [Part(title, _table(heads, rows, "means") + _terms(table))]
+    # what was not run has a part of its own
+    terms = [pair for pair in explanations(table) if not pair[0].startswith("not run (")]
+    found = [Part(title, _table(*sums(table), "means", meanings=terms))]
     heads, rows = classes(table)
     if rows:
         words = "IoU of every class, percent; our rows once they have been run."
-        found.append(
-            Part("Published and ours, class by class", note(words) + _table(heads, rows, "classes"))
-        )
-    left = "".join(
-        f"<li><b>{escape('; '.join(names))}</b>: {escape(why)}</li>"
-        for why, names in not_run(table).items()
-    )
-    if left:
-        found.append(Part("What was not run", f"<ul>{left}</ul>"))
+        body = _table(heads, rows, "classes", words)
+        found.append(Part("Published and ours, class by class", body))
+    if reasons := not_run(table):
+        found.append(Part("What was not run", render("not_run.html", reasons=reasons)))
     return found
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[Cell]], label: str) -> str:
-    head = "".join(f'<th scope="col">{escape(words)}</th>' for words in heads)
-    body = "".join(
-        f'<tr><th scope="row">{escape(row[0].text)}</th>'
-        + "".join(f"<td>{_cell(cell)}</td>" for cell in row[1:])
-        + "</tr>"
-        for row in rows
-    )
-    return scroller(f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>", label)
-
-
-def _cell(cell: Cell) -> str:
-    mark = "†" if cell.recalled else ""
-    return escape(cell.text) + mark + (f"<sup>{cell.letter}</sup>" if cell.letter else "")
-
-
-def _terms(table: Reproduction) -> str:
-    """Letters, columns and notes; what was not run has a part of its own."""
-    items = "".join(
-        f"<dt>{escape(name)}</dt><dd>{escape(words)}.</dd>"
-        for name, words in explanations(table)
-        if not name.startswith("not run (")
-    )
-    return f"<dl>{items}</dl>"
+def _table(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[Cell]],
+    label: str,
+    words: str = "",
+    meanings: Sequence[tuple[str, str]] = (),
+) -> Markup:
+    values = {"heads": heads, "rows": rows, "label": label, "words": words, "meanings": meanings}
+    return render("published_table.html", **values)

@@ -2,82 +2,58 @@
 
 import math
 from collections.abc import Sequence
-from html import escape
+from typing import Any
 
 import numpy as np
+from markupsafe import Markup
 
 from uda_seg.evaluation.scores import SELECTIONS
 from uda_seg.report import table
 from uda_seg.report.comparison import SHORT, Line, spread
 from uda_seg.report.figures import Series
-from uda_seg.report.part import Part, grid, note, row_head, scroller
+from uda_seg.report.rendering import Part, render
 
 ABSURD = 1e6
 """Images a second; older runs said so when they were resumed after their last step."""
 
 
-def cards(lines: Sequence[Line], looks: Sequence[Series]) -> str:
-    found = []
-    for line, look in zip(lines, looks, strict=True):
-        miou = line.miou
-        around = "" if miou.deviation is None else f"<small> ± {miou.deviation:.1f}</small>"
-        notes = [
-            f"{gain.text(sign=True)} over {words}"
-            for gain, words in ((line.over_baseline, "baseline"), (line.over_control, "control"))
-            if gain is not None
-        ]
-        if line.gap_closed is not None and line.role != "oracle":
-            notes.append(f"closes {line.gap_closed:.0f} % of the gap")
-        notes += line.caveats
-        shown = "".join(f"<span>{escape(note)}</span>" for note in notes)
-        found.append(
-            f'<li style="--look:{look.colour}"><span class="name">{escape(line.row.label)}</span>'
-            f"<b>{table.number(miou.mean)}{around}</b><span>mIoU, percent</span>{shown}</li>"
-        )
-    return f'<ul class="cards">{"".join(found)}</ul>'
+def cards(lines: Sequence[Line], looks: Sequence[Series]) -> Markup:
+    return render("cards.html", cards=[_card(*pair) for pair in zip(lines, looks, strict=True)])
+
+
+def _card(line: Line, look: Series) -> dict[str, Any]:
+    notes = [
+        f"{gain.text(sign=True)} over {words}"
+        for gain, words in ((line.over_baseline, "baseline"), (line.over_control, "control"))
+        if gain is not None
+    ]
+    if line.gap_closed is not None and line.role != "oracle":
+        notes.append(f"closes {line.gap_closed:.0f} % of the gap")
+    return {
+        "label": line.row.label,
+        "color": look.colour,
+        "miou": table.number(line.miou.mean),
+        "deviation": None if line.miou.deviation is None else f"{line.miou.deviation:.1f}",
+        "notes": [*notes, *line.caveats],
+    }
 
 
 def scores_table(lines: Sequence[Line], selection: str) -> Part:
     heads, cells = _sums_first(*table.grid(lines, short=True))
     full = {SHORT.get(name, name): name for name in lines[0].iou}
     best = table.best(lines)
-    head = "".join(
-        f'<th scope="col" title="{escape(full.get(h, h))}">{escape(h)}</th>' for h in heads
-    )
-    body = []
+    rows = []
     for i, (line, row) in enumerate(zip(lines, cells, strict=True)):
-        columns = [row_head(row[0])]
-        for h, cell in zip(heads[1:], row[1:], strict=True):
-            value = line.iou[full[h]] if h in full else line.miou.mean if h == "mIoU" else np.nan
-            kinds = ["best"] * ((i, h) in best) + ["main"] * (h == "mIoU")
-            columns.append(heat_cell(value, cell, kinds))
-        body.append(f"<tr>{''.join(columns)}</tr>")
-    words = f"IoU of every class at each run's checkpoint “{SELECTIONS.get(selection, selection)}”."
-    return Part(
-        "Per-class IoU",
-        note(f"{words} The darker, the higher. Bold: best without target labels.")
-        + scroller(
-            f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>",
-            "IoU of every class and row",
-        ),
+        values = {h: line.iou[name] for h, name in full.items()} | {"mIoU": line.miou.mean}
+        kinds = {h: ["best"] * ((i, h) in best) + ["main"] * (h == "mIoU") for h in heads}
+        columns = zip(heads[1:], row[1:], strict=True)
+        rows.append((row[0], [(values.get(h, np.nan), text, kinds[h]) for h, text in columns]))
+    words = (
+        f"IoU of every class at each run's checkpoint “{SELECTIONS.get(selection, selection)}”. "
+        "The darker, the higher. Bold: best without target labels."
     )
-
-
-def heat_cell(value: float, words: str, kinds: Sequence[str] = (), title: str = "") -> str:
-    """A table's cell, the darker the higher its value (percent) is; NaN has no shade.
-
-    Args:
-        value: in [0, 100].
-        words: shown.
-        kinds: further CSS classes.
-        title: shown when it is pointed at.
-    """
-    shaded = not math.isnan(value)
-    kinds = [*kinds, *["heat"] * shaded]
-    named = f' class="{" ".join(kinds)}"' if kinds else ""
-    heat = f' style="--v:{value:.0f}"' if shaded else ""
-    hint = f' title="{escape(title)}"' if title else ""
-    return f"<td{named}{heat}{hint}>{escape(words)}</td>"
+    titled = [(head, full.get(head, head)) for head in heads]
+    return Part("Per-class IoU", render("scores_table.html", words=words, heads=titled, rows=rows))
 
 
 def _sums_first(heads: list[str], cells: list[list[str]]) -> tuple[list[str], list[list[str]]]:
@@ -95,12 +71,9 @@ def selections(lines: Sequence[Line]) -> Part:
         steps = {name: ", ".join(str(one["step"]) for one in c) for name, c in chosen.items()}
         rows.append([line.row.label, *(f"{values[name]} (step {steps[name]})" for name in names)])
     words = "; ".join(f"{name.replace('_', ' ')}: {SELECTIONS[name]}" for name in names)
+    words = f"mIoU by how the checkpoint was chosen. {words}."
     heads = ["row", *(name.replace("_", " ") for name in names)]
-    return Part(
-        "Which checkpoint",
-        note(f"mIoU by how the checkpoint was chosen. {words}.")
-        + grid(heads, rows, "mIoU by checkpoint"),
-    )
+    return Part("Which checkpoint", _grid(heads, rows, "mIoU by checkpoint", words=words))
 
 
 def costs(lines: Sequence[Line]) -> Part:
@@ -125,7 +98,7 @@ def costs(lines: Sequence[Line]) -> Part:
         "Parameters: of the network that is kept, and of what only training needs. "
         "–: not logged when the run was made."
     )
-    return Part("Costs", note(words) + grid(heads, rows, "Costs of every row"))
+    return Part("Costs", _grid(heads, rows, "Costs of every row", words=words))
 
 
 def _parameters(counts: dict[str, int]) -> str:
@@ -137,11 +110,8 @@ def _parameters(counts: dict[str, int]) -> str:
 
 
 def meanings(lines: Sequence[Line]) -> Part:
-    items = (
-        f"<dt>{escape(name)}</dt><dd>{escape(meaning)}.</dd>"
-        for name, meaning in table.legend(lines).items()
-    )
-    return Part("What the columns mean", f"<dl>{''.join(items)}</dl>")
+    legend = table.legend(lines).items()
+    return Part("What the columns mean", render("terms.html", meanings=legend))
 
 
 def origin(lines: Sequence[Line]) -> Part:
@@ -162,8 +132,7 @@ def origin(lines: Sequence[Line]) -> Part:
             ])  # fmt: skip
     versions = lines[0].row.runs[0].get("versions") or {}
     known = ", ".join(f"{name} {version}" for name, version in versions.items() if version)
-    body = grid(heads, rows, "Every run") + (note(known) if known else "")
-    return Part("How it was made", body)
+    return Part("How it was made", _grid(heads, rows, "Every run", below=known))
 
 
 def _commit(commit: str | None) -> str:
@@ -171,3 +140,13 @@ def _commit(commit: str | None) -> str:
     if not commit:
         return "–"
     return commit[:10] + ("-dirty" if commit.endswith("-dirty") else "")
+
+
+def _grid(
+    heads: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    label: str,
+    words: str = "",
+    below: str = "",
+) -> Markup:
+    return render("grid.html", heads=heads, rows=rows, label=label, words=words, below=below)

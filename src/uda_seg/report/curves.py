@@ -1,12 +1,11 @@
 """What happened while training: mIoU, losses, discriminators, and what needs no labels."""
 
 from collections.abc import Mapping, Sequence
-from html import escape
 from typing import Any
 
 from uda_seg.report.comparison import Line
-from uda_seg.report.figures import Curve, Plot, Series, draw_curves, key
-from uda_seg.report.part import Part, note, scroller
+from uda_seg.report.figures import Curve, Plot, Series, draw_curves
+from uda_seg.report.rendering import Part, render
 from uda_seg.report.runs import metrics
 
 POINTS = 80
@@ -34,7 +33,9 @@ def miou_curves(lines: Sequence[Line], looks: Sequence[Series]) -> Part | None:
         "lowest to the highest seed. Target labels are used to draw this, never to train (but by "
         "an oracle)."
     )
-    return Part("Learning curves", note(words) + key(looks) + scroller(drawn, "Learning curves"))
+    title = "Learning curves"
+    body = render("figure.html", words=words, looks=looks, label=title, figure=drawn)
+    return Part(title, body)
 
 
 def loss_curves(found: Logged, looks: Sequence[Series]) -> Part | None:
@@ -49,7 +50,7 @@ def loss_curves(found: Logged, looks: Sequence[Series]) -> Part | None:
     words = f"Unweighted. Where more was logged, a point is a mean, {POINTS} to a curve."
     if names[MOST:]:
         words += f" Not drawn: {', '.join(names[MOST:])}."
-    return Part("Losses", note(words) + key(looks) + _side_by_side(figures))
+    return Part("Losses", render("figures.html", words=words, looks=looks, figures=figures))
 
 
 def label_free_curves(lines: Sequence[Line], found: Logged, looks: Sequence[Series]) -> Part | None:
@@ -73,7 +74,7 @@ def label_free_curves(lines: Sequence[Line], found: Logged, looks: Sequence[Seri
         "cannot tell the domains apart. Entropy and information (sure, and yet varied) are of "
         "predictions on the target's validation images."
     )
-    return Part("Without labels", note(words) + key(looks) + _side_by_side(figures))
+    return Part("Without labels", render("figures.html", words=words, looks=looks, figures=figures))
 
 
 def thin(points: Points, most: int) -> Points:
@@ -116,11 +117,8 @@ def _figure(
     title: str,
     y_range: tuple[float, float] | None = None,
     dots: bool = False,
-) -> str:
+) -> tuple[str, str]:
+    """A title, and its drawing."""
     curves = [Curve(look, line) for look, line in zip(looks, runs, strict=True)]
     plot = Plot("training step", "", f"{title}, by step", SMALL, y_range, dots=dots)
-    return f"<figure><figcaption>{escape(title)}</figcaption>{draw_curves(curves, plot)}</figure>"
-
-
-def _side_by_side(figures: Sequence[str]) -> str:
-    return f'<div class="pairs">{"".join(figures)}</div>'
+    return title, draw_curves(curves, plot)
