@@ -77,15 +77,29 @@ def _keep_defaults(patch: pytest.MonkeyPatch, module: Any) -> None:
         return defaults, None
 
     patch.setattr(module, "_create_defaults_list", create)
+    table = module._create_interpolation_map
+
+    def names(overrides: Any, defaults: Any, self_added: bool) -> Any:
+        """Of choices, for files that are chosen by them: rare, and slow to make."""
+        return table(overrides, defaults, self_added) if "${" in repr(defaults) else None
+
+    patch.setattr(module, "_create_interpolation_map", names)
 
 
 def _keep_merged(patch: pytest.MonkeyPatch, loader: Any) -> None:
-    make = loader._compose_config_from_defaults_list
+    load, merge = loader._load_single_config, loader._compose_config_from_defaults_list
+
+    def load_single(self: Any, default: Any, repo: Any) -> Any:
+        places = searched(repo)
+        if places is None:
+            return load(self, default, repo)
+        return kept(("single", places, repr(default)), lambda: load(self, default, repo))
 
     def compose(self: Any, defaults: Any, repo: Any) -> Any:
         places = searched(repo)
         if places is None:
-            return make(self, defaults, repo)
-        return kept(("merged", places, repr(defaults)), lambda: make(self, defaults, repo))
+            return merge(self, defaults, repo)
+        return kept(("merged", places, repr(defaults)), lambda: merge(self, defaults, repo))
 
+    patch.setattr(loader, "_load_single_config", load_single)
     patch.setattr(loader, "_compose_config_from_defaults_list", compose)
