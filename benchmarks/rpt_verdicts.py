@@ -48,7 +48,6 @@ import torch
 from torch import Tensor
 
 from uda_seg.batch import IGNORE
-from uda_seg.commands.evaluate import load
 from uda_seg.components import clusters, superpixels
 from uda_seg.components.vertical_order import VerticalOrder
 from uda_seg.config import build
@@ -57,7 +56,7 @@ from uda_seg.data.datasets.base import Dataset
 from uda_seg.data.datasets.opening import open_split
 from uda_seg.evaluation.confusion import ConfusionMatrix
 from uda_seg.evaluation.measures import miou
-from uda_seg.runs.checkpoint_config import config_of
+from uda_seg.runs.trained import config_of, open_trained
 
 CLASSES = 19
 
@@ -77,7 +76,7 @@ class Looks:
 
 @torch.no_grad()
 def look(checkpoint: Path, run: dict[str, Any], every: int, segments: int) -> Looks:
-    network, _, _ = load(checkpoint, run)
+    network = open_trained(checkpoint).network
     teacher = build(run["backbone"], classes=CLASSES).eval()  # ImageNet's weights
     dataset = open_split(run["target"], "train")
     slic = SLIC(segments, compactness=10, smoothing=0.5, iterations=4)

@@ -38,18 +38,24 @@ def worker(overrides: list[str]) -> None:
         pass
     import torch
 
-    from uda_seg.commands import train
     from uda_seg.networks.modes import evaluating
 
-    getattr(train, "set_up_torch", torch.set_num_threads)(1)
+    try:
+        from uda_seg.training import setup
+        from uda_seg.training.trainer import set_up_torch
+    except ImportError:  # a checkout from before
+        from uda_seg.commands import train as setup
+
+        set_up_torch = getattr(setup, "set_up_torch", torch.set_num_threads)
+    set_up_torch(1)
     # As Lightning does for trainer.deterministic=warn.
     torch.use_deterministic_algorithms(True, warn_only=True)
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         config: Any = OmegaConf.to_container(compose("train", overrides), resolve=True)
     torch.manual_seed(0)
-    pair = train.make_pair(config, Path(tempfile.mkdtemp()))
-    method = train.make_method(config, len(pair.space))
-    module = train.make_adaptation(config, method, list(pair.space.classes))
+    pair = setup.make_pair(config, Path(tempfile.mkdtemp()))
+    method = setup.make_method(config, len(pair.space))
+    module = setup.make_adaptation(config, method, list(pair.space.classes))
     optimizer = module.configure_optimizers()["optimizer"]
     pair.trainer = module.trainer = Alone()  # type: ignore[assignment]
     training, scoring = iter(pair.train_dataloader()), iter(pair.val_dataloader())

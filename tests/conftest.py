@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from kept_configs import _configs_are_kept  # noqa: F401 (a fixture of all tests)
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import OmegaConf, open_dict
 from PIL import Image
 
 from uda_seg.batch import IGNORE, Batch, Source, Target
@@ -111,12 +111,13 @@ def batch() -> Batch:
     return make_batch()
 
 
-def compose(verb: str, overrides: list[str]) -> DictConfig:
+def compose(verb: str, overrides: list[str]) -> dict[str, Any]:
     """A checked config, as a command gets it."""
     config = check(verb, overrides).config
     with open_dict(config):
         config.pop("hydra", None)
-    return config
+    plain: Any = OmegaConf.to_container(config, resolve=True)
+    return plain
 
 
 def write_camvid(

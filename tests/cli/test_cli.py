@@ -104,7 +104,7 @@ def test_a_run_gets_its_resolved_config_and_a_folder_of_its_own(call: Outcome) -
     config, folder = seen[0]
     assert folder.is_dir()
     assert folder.parent == Path("outputs/adaptseg_toytown_to_toytown_camera_tiny_seed3").resolve()
-    assert config.run_name == folder.parent.name
+    assert config["run_name"] == folder.parent.name
     assert "${" not in str(config)
 
 
@@ -159,8 +159,8 @@ def test_a_sweep_has_a_folder_for_each_job_and_outlives_a_failure(
     seen = {}
 
     def job(config: Any, folder: Path) -> float:
-        seen[config.method.lambda_adv] = folder
-        if config.method.lambda_adv == 0.001:
+        seen[config["method"]["lambda_adv"]] = folder
+        if config["method"]["lambda_adv"] == 0.001:
             raise DataError("no luck")
         return 1.0
 

@@ -133,9 +133,11 @@ def test_one_list_serves_all_jobs_of_a_sweep(call: Outcome) -> None:  # noqa: F8
     seen = []
 
     def job(job_config: Any, folder: Path) -> float:
-        seen.append((job_config.source.name, job_config.seed, folder.name))
+        seen.append((job_config["source"]["name"], job_config["seed"], folder.name))
         run_folder.open_run(job_config, folder)
-        save_run(folder, str(job_config.method.name), job_config.seed, 0.5)  # else it failed
+        save_run(
+            folder, str(job_config["method"]["name"]), job_config["seed"], 0.5
+        )  # else it failed
         return 50.0
 
     for name in ("gta5", "camvid", "cityscapes"):

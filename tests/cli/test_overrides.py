@@ -7,9 +7,10 @@ import torch
 
 from uda_seg.cli.checked_config import without_hydra
 from uda_seg.cli.command_line import check
+from uda_seg.config import plain
 from uda_seg.errors import ConfigError, WeightsError
 from uda_seg.runs import run_folder
-from uda_seg.runs.checkpoint_config import evaluation_config
+from uda_seg.runs.trained import evaluation_config
 
 SMALL = ["source=camvid", "target=camvid", "backbone=tiny", "method=adaptseg"]
 
@@ -184,12 +185,12 @@ def test_evaluate_knows_the_runs_own_target(finished_run: Path) -> None:
 @pytest.mark.parametrize("override", ["target.root=/x", "target=camvid", "split=test"])
 def test_evaluation_has_a_complete_target(finished_run: Path, override: str) -> None:
     config = check("evaluate", [f"checkpoint={finished_run}", override]).config
-    complete = evaluation_config(without_hydra(config))
-    assert complete.target.name == "camvid"
-    assert complete.run.method.name == "adaptseg"
-    assert complete.checkpoint == str(finished_run / "checkpoints" / "last.ckpt")
-    assert (complete.target.root == "/x") == (override == "target.root=/x")
-    assert (complete.target.size == [32, 48]) == (override != "target=camvid")
+    complete = evaluation_config(plain(without_hydra(config)))
+    assert complete["target"]["name"] == "camvid"
+    assert complete["run"]["method"]["name"] == "adaptseg"
+    assert complete["checkpoint"] == str(finished_run / "checkpoints" / "last.ckpt")
+    assert (complete["target"]["root"] == "/x") == (override == "target.root=/x")
+    assert (complete["target"]["size"] == [32, 48]) == (override != "target=camvid")
 
 
 def test_evaluate_needs_a_checkpoint() -> None:
@@ -205,8 +206,8 @@ def test_evaluation_reads_the_config_in_a_checkpoint_that_was_moved(finished_run
     config = check("evaluate", ["checkpoint=moved.ckpt", "target.root=/x"]).config
     # Hydra sets what the check could not judge.
     config.target = {"root": "/x"}
-    complete = evaluation_config(without_hydra(config))
-    assert (complete.target.root, complete.target.name) == ("/x", "camvid")
+    complete = evaluation_config(plain(without_hydra(config)))
+    assert (complete["target"]["root"], complete["target"]["name"]) == ("/x", "camvid")
     torch.save({"weights": 1}, "moved.ckpt")
     with pytest.raises(WeightsError, match="is no checkpoint of a run"):
-        evaluation_config(without_hydra(config))
+        evaluation_config(plain(without_hydra(config)))

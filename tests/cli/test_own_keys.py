@@ -10,7 +10,7 @@ from omegaconf import OmegaConf
 from uda_seg.cli.command_line import Checked, check
 from uda_seg.config import conf_folder
 from uda_seg.errors import ConfigError
-from uda_seg.runs.checkpoint_config import evaluation_config
+from uda_seg.runs.trained import evaluation_config
 
 YAML = """defaults: [folder, _self_]
 name: mine
@@ -94,6 +94,6 @@ def test_it_is_replaced_in_a_target_that_a_checkpoint_tells(tmp_path: Path) -> N
         result = check("evaluate", [f"checkpoint={run}", line])
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
             config = compose("evaluate", overrides=result.overrides)
-        found = evaluation_config(config).target
-        assert {str(k): v for k, v in found.classes.items()} == classes
-        assert found.name == "mine"
+        found = evaluation_config(config)["target"]
+        assert {str(k): v for k, v in found["classes"].items()} == classes
+        assert found["name"] == "mine"

@@ -32,7 +32,7 @@ def check(root: Path, *more: str, **target: object) -> dict:
     ]  # fmt: skip
     try:
         config = compose("data_check", [*words, *more])
-        config.target.update(target)
+        config["target"].update(target)
         data_check.run(config, folder)
     finally:
         found = json.loads((folder / "check.json").read_text())

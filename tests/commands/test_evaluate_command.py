@@ -12,7 +12,7 @@ import yaml
 from conftest import compose
 from omegaconf import OmegaConf
 
-from uda_seg.commands.evaluate import choose_device, run
+from uda_seg.commands.evaluate import run
 from uda_seg.config import build, conf_folder
 from uda_seg.data.datasets.labels import Encoder, LabelSpace
 from uda_seg.data.datasets.opening import open_scored
@@ -23,6 +23,7 @@ from uda_seg.data.files.reading import read_ids
 from uda_seg.errors import ConfigError, UserError, WeightsError
 from uda_seg.evaluation import scores
 from uda_seg.evaluation.measures import iou
+from uda_seg.runs.trained import choose_device
 
 CLASSES = ["road", "building", "sky", "car"]
 
@@ -68,7 +69,7 @@ def settings(checkpoint: Path, **changes) -> OmegaConf:
     del config["defaults"]
     config |= {"checkpoint": str(checkpoint), "device": "cpu", "workers": 0, "panels": 2}
     config |= {"data_root": ".", "target": None}
-    return OmegaConf.create(config | changes)
+    return config | changes
 
 
 def test_scores_equal_a_plain_loop(trained, tmp_path):
@@ -207,7 +208,7 @@ def test_predictions_agree_with_the_scores(trained, tmp_path):
 
 def test_an_id_for_a_class_is_chosen_on_the_command_line(trained):
     words = [f"checkpoint={trained}", "prediction_ids={traffic sign: 16}"]
-    assert compose("evaluate", words).prediction_ids == {"traffic sign": 16}
+    assert compose("evaluate", words)["prediction_ids"] == {"traffic sign": 16}
 
 
 def test_an_absent_device_is_named(monkeypatch):

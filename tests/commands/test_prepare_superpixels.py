@@ -15,12 +15,12 @@ from PIL import Image
 from uda_seg.batch import NO_SUPERPIXEL
 from uda_seg.cli import help_text
 from uda_seg.commands import data_prepare, data_prepare_superpixels
-from uda_seg.commands.train import make_pair
 from uda_seg.config import plain
 from uda_seg.data.cache import fill_cache
 from uda_seg.data.cache.slic import SLIC
 from uda_seg.data.feeding.streams import TrainingPairs, WholeImages, collate_pairs, collate_whole
 from uda_seg.errors import CheckError, ConfigError
+from uda_seg.training.setup import make_pair
 
 VERB = "data_prepare_superpixels"
 SETTINGS = ["target.size=[24,32]", "superpixels.segments=20", "cache_root=kept"]

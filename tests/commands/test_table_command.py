@@ -11,6 +11,7 @@ from report.report_examples import CLASSES, save_run
 from uda_seg.cli.checked_config import without_hydra
 from uda_seg.cli.command_line import check
 from uda_seg.commands import table as command
+from uda_seg.config import plain
 from uda_seg.errors import ConfigError
 from uda_seg.experiments.rows import Job
 from uda_seg.experiments.runner import RunError
@@ -71,8 +72,8 @@ def mini(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def run(folder: Path, *overrides: str) -> None:
     given = ["table=mini", "seeds=[0,1]", "jobs=2", *overrides]
-    config = without_hydra(check("table", given, own_folder=folder.parent / "mine").config)
-    command.run(config, folder)
+    config = check("table", given, own_folder=folder.parent / "mine").config
+    command.run(plain(without_hydra(config)), folder)
 
 
 def begun(folder: Path) -> dict[str, int]:
@@ -145,5 +146,5 @@ def test_mistakes_are_told_before_anything_runs(mini: Path) -> None:
         given, own = ["table=mini", override], mini.parent / "mine"
         config = without_hydra(check("table", given, own_folder=own).config)
         with pytest.raises(ConfigError, match=words):
-            command.run(config, mini)
+            command.run(plain(config), mini)
     assert begun(mini) == {}

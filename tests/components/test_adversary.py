@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from uda_seg.commands import train
 from uda_seg.components.adversary import FAKE, REAL, Adversary
 from uda_seg.components.regions import RegionClassifiers
+from uda_seg.evaluation import scores
 
 
 class Reader(nn.Module):
@@ -77,8 +78,8 @@ def test_a_run_logs_accuracy_and_entropy_and_what_it_ran_on(camvid: Path, tmp_pa
         assert all(0 <= share <= 1 for share in shares.values())
     entropy = float(rows[-1]["target/entropy"])
     assert 0 < entropy <= 1
-    scores = train.scores.load(folder)
-    assert scores["history"][-1]["entropy"] == pytest.approx(entropy, rel=1e-6)
-    assert scores["device"] == "cpu"
-    assert scores["parameters"].keys() == {"network", "discriminator"}
-    assert min(scores["parameters"].values()) > 100
+    scored = scores.load(folder)
+    assert scored["history"][-1]["entropy"] == pytest.approx(entropy, rel=1e-6)
+    assert scored["device"] == "cpu"
+    assert scored["parameters"].keys() == {"network", "discriminator"}
+    assert min(scored["parameters"].values()) > 100

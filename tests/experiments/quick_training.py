@@ -36,8 +36,8 @@ class Training:
         self.killed: set[float] = set()
 
     def run(self, config: Any, folder: Path) -> float:
-        value = float(config.method.get("lambda_adv", 0.001))
-        self.begun.append((value, config.seed, config.resume))
+        value = float(config["method"].get("lambda_adv", 0.001))
+        self.begun.append((value, config["seed"], config["resume"]))
         run_folder.open_run(config, folder)
         if value in self.failing or self.fails():
             raise DataError(f"no luck with {value}\nand more")
@@ -45,9 +45,9 @@ class Training:
             (folder / "checkpoints").mkdir(exist_ok=True)
             (folder / "checkpoints" / "last.ckpt").write_bytes(b"")
             raise KeyboardInterrupt
-        share = min(0.9, max(0.1, 0.6 - 0.1 * abs(math.log10(value / 0.002)) + config.seed / 50))
-        name = str(config.method.name)
-        save_run(folder, name, config.seed, share, history=[entry(share)])
+        share = min(0.9, max(0.1, 0.6 - 0.1 * abs(math.log10(value / 0.002)) + config["seed"] / 50))
+        name = str(config["method"]["name"])
+        save_run(folder, name, config["seed"], share, history=[entry(share)])
         return miou(folder)
 
     @property

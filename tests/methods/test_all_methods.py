@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 from conftest import CLASSES, compose, make_batch, make_network
-from omegaconf import OmegaConf
 
 from uda_seg.config import build, conf_folder
 from uda_seg.errors import ConfigError
@@ -61,9 +60,7 @@ def method_config(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
         narrow = [f"method.{part}.width=4" for part in ("image_critic", "output_critic")]
         narrow += ["method.translator.width=4", "method.translator.blocks=1"]
     config = compose("train", [f"method={name}", *TINY, *narrow, *overrides])
-    plain = OmegaConf.to_container(config, resolve=True)
-    assert isinstance(plain, dict)
-    return plain["method"]
+    return config["method"]
 
 
 def make(variant: tuple[str, tuple[str, ...]], network: torch.nn.Module) -> Method:

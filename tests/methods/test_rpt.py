@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 import torch
 from conftest import CLASSES, compose, make_batch, make_network
-from omegaconf import OmegaConf
 from torch import Tensor
 
 from uda_seg.batch import IGNORE, NO_SUPERPIXEL, Survey, Target
@@ -37,7 +36,7 @@ def rpt(network: Any, *overrides: str, name: str = "rpt_plain") -> RPT:
     narrow = ["method.critic.width=4"] if name == "rpt" else []
     words = [f"method={name}", "backbone=tiny", "source=camvid", "target=camvid", *narrow]
     words += ["method.cluster_count=4", "method.order.hidden=8", *overrides]
-    config: Any = OmegaConf.to_container(compose("train", words), resolve=True)
+    config: Any = compose("train", words)
     torch.manual_seed(1)
     return build(config["method"], network=network)
 
@@ -212,7 +211,7 @@ def test_without_regularisers_it_is_its_base(network: Any) -> None:
     nothing = [f"method.lambda_{name}=null" for name in ("patch", "cluster", "context")]
     method = rpt(network, *nothing, name="rpt")
     words = ["method=adaptseg", "method.levels=single", "method.critic.width=4", "backbone=tiny"]
-    config: Any = OmegaConf.to_container(compose("train", words), resolve=True)
+    config: Any = compose("train", words)
     torch.manual_seed(1)
     base = build(config["method"], network=network)
     ours, theirs = (

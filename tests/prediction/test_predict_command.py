@@ -100,8 +100,8 @@ def test_neither_batches_nor_threads_nor_windows_change_what_is_predicted(
     own = settings(trained, street, tmp_path / "own", size="own")
     run(own, tmp_path)
     for key, value in (("mode", "slide"), ("window", [48, 64]), ("stride", [24, 32])):
-        own.inference[key] = value
-    own.output = str(tmp_path / "slide")
+        own["inference"][key] = value
+    own["output"] = str(tmp_path / "slide")
     run(own, tmp_path)
     ids = {way: read_ids(tmp_path / way / "ids/drive/b.png") for way in ("one", "own", "slide")}
     assert (ids["own"] == ids["slide"]).mean() > 0.8  # windows end otherwise than the picture

@@ -1,5 +1,6 @@
 """A run folder as training leaves it, with a tiny network that sees colours."""
 
+import copy
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,6 @@ import cv2
 import numpy as np
 import torch
 import yaml
-from omegaconf import OmegaConf
 
 from uda_seg.config import build, conf_folder
 
@@ -28,6 +28,7 @@ def write_run(folder: Path, seed: int = 0, classes: list[str] = CLASSES) -> Path
             "size": SIZE,
         },
         "backbone": backbone,
+        "inference": yaml_of("predict.yaml")["inference"],
     }
     (folder / "checkpoints").mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(config))
@@ -53,7 +54,7 @@ def settings(run: Path, wanted: Path | str, folder: Path | str, **changes: Any) 
     config = yaml_of("predict.yaml")
     del config["defaults"], config["hydra"]
     config |= {"checkpoint": str(run), "input": str(wanted), "output": str(folder)}
-    return OmegaConf.create(config | {"device": "cpu"} | changes)
+    return copy.deepcopy(config | {"device": "cpu"} | changes)
 
 
 def picture(seed: int, height: int = 48, width: int = 64) -> np.ndarray:

@@ -66,7 +66,7 @@ def test_only_the_first_of_all_processes_writes_what_a_run_is(config, monkeypatc
 
 def test_auto_takes_the_newest_unfinished_run_of_the_experiment(config) -> None:
     now = plain(config) | {"resume": "auto"}
-    name = f"outputs/{config.run_name}"
+    name = f"outputs/{config['run_name']}"
     assert folder_to_resume(now) is None
     make(config, f"{name}/done", done=True)
     make(config, f"{name}/never", checkpoint=None)

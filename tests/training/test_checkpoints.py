@@ -14,13 +14,13 @@ import torch
 from lightning import LightningModule, Trainer
 from torch.utils.data import DataLoader
 
-from uda_seg.commands import train
 from uda_seg.evaluation import scores
 from uda_seg.runs.checkpoint import CheckpointFiles, step_of
 from uda_seg.runs.stopping import Stopped, StopRequest
 from uda_seg.training.checkpoints import Checkpoints
 from uda_seg.training.scoreboard import CRITERION, Scoreboard
 from uda_seg.training.stop import Stop
+from uda_seg.training.trainer import finish
 
 STEPS, VALIDATE, SAVE = 9, 2, 3
 RIGHT = {2: 0, 4: 5, 6: 5, 8: 3, 9: 7}
@@ -135,7 +135,7 @@ def start(folder: Path, moment: Moments, replaced: dict[str, Any], life: int = 0
             module, DataLoader(range(100)), DataLoader([0]),
             ckpt_path=last if last.is_file() else None, weights_only=True,
         )  # fmt: skip
-        train.finish(trainer, module, pair, scoreboard, checkpoints, folder)  # type: ignore
+        finish(trainer, module, pair, scoreboard, checkpoints, folder)  # type: ignore
 
 
 def outcome(folder: Path) -> dict[str, Any]:

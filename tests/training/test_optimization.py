@@ -8,13 +8,12 @@ from typing import Any
 import pytest
 import torch
 from conftest import compose
-from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from uda_seg.commands import train
 from uda_seg.config import build
 from uda_seg.networks.backbones import ResNetEncoder
 from uda_seg.training.optimization import JointOptimizer, make_optimizer, polynomial
+from uda_seg.training.setup import facts, make_adaptation, make_method
 
 TIMES = [1, 3, 4, 2]
 STEPS, BREAK = 6, 3
@@ -120,13 +119,13 @@ RESNET = [
 @pytest.mark.parametrize("setting", ["1", "authors"])
 def test_the_switch_repeats_the_encoder_and_not_the_heads(setting: str) -> None:
     switch = f"backbone.optimizer.encoder_updates={setting}"
-    config: Any = OmegaConf.to_container(compose("train", [*RESNET, switch]), resolve=True)
-    method = train.make_method(config, classes=4)
-    module = train.make_adaptation(config, method, list("abcd"))
+    config: Any = compose("train", [*RESNET, switch])
+    method = make_method(config, classes=4)
+    module = make_adaptation(config, method, list("abcd"))
     joint = module.configure_optimizers()["optimizer"]
     network: Any = method.network.double()
     assert (
-        train.facts(config, module, None)["encoder_updates"]
+        facts(config, module, None)["encoder_updates"]
         == config["backbone"]["optimizer"]["encoder_updates"]
     )
     if setting == "1":
@@ -153,7 +152,7 @@ def test_the_switch_repeats_the_encoder_and_not_the_heads(setting: str) -> None:
 def test_elsewhere_authors_is_once(backbone: str) -> None:
     """Their VGG lists each weight once; nothing else is theirs."""
     overrides = [f"backbone={backbone}", "backbone.optimizer.encoder_updates=authors"]
-    config: Any = OmegaConf.to_container(compose("train", overrides), resolve=True)["backbone"]
+    config: Any = compose("train", overrides)["backbone"]
     with torch.device("meta"):
         network = build(
             {**config, "pretrained": "none"} if "vgg" in backbone else config, classes=4

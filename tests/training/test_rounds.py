@@ -13,6 +13,7 @@ from conftest import compose
 
 from uda_seg.commands import train
 from uda_seg.methods.rpt import RPT
+from uda_seg.training.adaptation import Adaptation
 
 SMALL = [
     "method=rpt_plain", "method.cluster_count=8", "method.order.hidden=8", "method.order.columns=8",
@@ -68,7 +69,7 @@ def test_every_round_sees_all_images_once_and_a_killed_run_does_not_look_again(
     straight = run(tmp_path / "straight", "trainer.checkpoint_every=5")
     assert begun == [(number, list(range(5)), False) for number in (1, 2, 3)]
     begun.clear()
-    original = train.Adaptation.training_step
+    original = Adaptation.training_step
 
     def dies(module: Any, batch: Any, batch_idx: int) -> None:
         if module.global_step == 8:
@@ -76,7 +77,7 @@ def test_every_round_sees_all_images_once_and_a_killed_run_does_not_look_again(
         original(module, batch, batch_idx)
 
     with monkeypatch.context() as patch:
-        patch.setattr(train.Adaptation, "training_step", dies)
+        patch.setattr(Adaptation, "training_step", dies)
         with pytest.raises(KilledError):
             run(tmp_path / "killed", "trainer.checkpoint_every=5")
     stored = torch.load(tmp_path / "killed" / "checkpoints" / "last.ckpt", weights_only=True)

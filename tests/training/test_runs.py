@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 import torch
 from conftest import compose, write_camvid
-from omegaconf import OmegaConf
 
 from uda_seg.commands import train
 from uda_seg.data.datasets.base import FileDataset
 from uda_seg.errors import UserError
+from uda_seg.runs.initial import start
+from uda_seg.training.adaptation import Adaptation
 from uda_seg.training.checkpoints import Checkpoints
+from uda_seg.training.setup import make_method
 
 SMALL = [
     "backbone=tiny", "source=camvid", "target=camvid", "trainer=cpu", "logger=none",
@@ -105,7 +107,7 @@ class KilledAt:
         self.step = step
 
     def __enter__(self) -> None:
-        self.original = train.Adaptation.training_step
+        self.original = Adaptation.training_step
         original, step = self.original, self.step
 
         def dies(module: Any, batch: Any, batch_idx: int) -> None:
@@ -113,10 +115,10 @@ class KilledAt:
                 raise KilledError
             original(module, batch, batch_idx)
 
-        train.Adaptation.training_step = dies
+        Adaptation.training_step = dies
 
     def __exit__(self, *_: object) -> None:
-        train.Adaptation.training_step = self.original
+        Adaptation.training_step = self.original
 
 
 @pytest.mark.parametrize("method", ["source_only", "adaptive_bn", "adaptseg"])
@@ -218,8 +220,7 @@ def test_scores_say_what_was_run(camvid: Path, tmp_path: Path) -> None:
 def test_a_run_starts_from_another_runs_network(camvid: Path, tmp_path: Path) -> None:
     first = run(tmp_path / "first", overrides(camvid, "trainer.steps=2"))
     config = compose("train", overrides(camvid, f"initial={tmp_path / 'first'}"))
-    plain = OmegaConf.to_container(config, resolve=True)
-    method = train.make_method(plain, 11)
-    train.start(method.network, plain, first["hyper_parameters"]["classes"])
+    method = make_method(config, 11)
+    start(method.network, config, first["hyper_parameters"]["classes"])
     for name, weight in method.network.state_dict().items():
         assert torch.equal(weight, first["state_dict"][f"method.network.{name}"]), name

@@ -97,11 +97,11 @@ class Job:
         if not cluster.rank():
             os.environ[FOLDER_VARIABLE] = str(self.folder)
             os.environ[PARENT] = str(os.getpid())
-        command: Callable[..., float | None]
+        command: Callable[[Any, Path], float | None]
         command = importlib.import_module(f"uda_seg.commands.{self.verb}").run
         _quieten_lightning()
         keep_freed_memory()
-        returned = command(config, self.folder)
+        returned = command(OmegaConf.to_container(config, resolve=True), self.folder)
         return _score(self.folder) if self.multirun and returned is not None else returned
 
 

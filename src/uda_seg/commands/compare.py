@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from uda_seg.cli.job_configs import configs, own_folder
 from uda_seg.evaluation import scores
 from uda_seg.experiments.job_progress import complaints, watch
@@ -20,30 +18,28 @@ from uda_seg.runs import files
 log = logging.getLogger(__name__)
 
 
-def run(config: DictConfig, folder: Path) -> float | None:
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    comparison = plain["comparison"]
-    wanted = jobs(comparison, plain["seeds"], plain["overrides"], folder, own_folder())
+def run(config: dict[str, Any], folder: Path) -> None:
+    comparison = config["comparison"]
+    wanted = jobs(comparison, config["seeds"], config["overrides"], folder, own_folder())
     configs(wanted)
     pending = [job for job in wanted if not job.done]
     log.info(
         "%s: %d runs, %d of them done; folder %s",
         comparison["name"], len(wanted), len(wanted) - len(pending), folder,
     )  # fmt: skip
-    if plain["dry_run"]:
+    if config["dry_run"]:
         for job in wanted:
             log.info("%s %s", "done   " if job.done else "pending", " ".join(job.command()[1:]))
-        return None
+        return
     check_replaced(wanted, folder)
     failed: dict[Path, str] = {}
-    watch(wanted, pending, plain["jobs"], plain["threads"], failed)
+    watch(wanted, pending, config["jobs"], config["threads"], failed)
     report(comparison, [job for job in wanted if job.folder not in failed], folder)
     if failed:
         raise RunError(
             f"{len(failed)} of {len(wanted)} runs failed; the same command tries them again\n"
             + complaints(wanted, failed)
         )
-    return None
 
 
 def report(comparison: dict[str, Any], finished: Sequence[Job], folder: Path) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import cv2
-from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -39,20 +38,18 @@ BAR_SECONDS = 0.2
 """Between two drawings of the bars."""
 
 
-def run(config: DictConfig, folder: Path) -> float | None:
+def run(config: dict[str, Any], folder: Path) -> None:
     """
     Raises:
         CheckError: something would break training; all of it is printed and written before.
     """
     run_folder.open_run(config, folder)
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    checks = open_all(plain)
+    checks = open_all(config)
     with one_thread():
-        look_at_all(checks, plain)
-        found = conclude(checks, plain)
-        draw(checks, found, plain["pictures"], folder)
-    tell(found, folder, list(write_lists(checks, plain, folder)))
-    return None
+        look_at_all(checks, config)
+        found = conclude(checks, config)
+        draw(checks, found, config["pictures"], folder)
+    tell(found, folder, list(write_lists(checks, config, folder)))
 
 
 def open_all(config: Mapping[str, Any]) -> list[SplitCheck]:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
 from rich.table import Table
 
@@ -30,13 +29,12 @@ class Words:
     """Each class's id and own word, as readers see them."""
 
 
-def run(config: DictConfig, folder: Path) -> float | None:
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    source, target = words_of(plain["source"]), words_of(plain["target"])
+def run(config: dict[str, Any], folder: Path) -> None:
+    source, target = words_of(config["source"]), words_of(config["target"])
     theirs = target.classes or source.classes
-    space = label_space(plain["label_space"], source.classes.values(), theirs.values())
+    space = label_space(config["label_space"], source.classes.values(), theirs.values())
     console = Console()
-    names = plain["source"]["name"], plain["target"]["name"]
+    names = config["source"]["name"], config["target"]["name"]
     console.print(f"\n{names[0]} → {names[1]}: {len(space)} classes", style="bold", markup=False)
     console.print(mapping(space, source, target, names))
     for name, words in zip(names, (source, target), strict=True):
@@ -47,11 +45,10 @@ def run(config: DictConfig, folder: Path) -> float | None:
     if not target.classes:
         console.print(f"{names[1]} has no labels: nothing can be scored on it", style="dim")
     others = [name for name in map(canonical, theirs.values()) if space.place(name) == IGNORE]
-    asked = possible(customary(plain["target"]), space.classes, others)
+    asked = possible(customary(config["target"]), space.classes, others)
     own = [PROTOCOLS[key] for key in asked if not is_plain(key, space.classes)]
     heads = [f"mIoU {'' if len(own) < len(asked) else 'of these '}{len(space)}", *own]
     console.print(f"reported, from one confusion matrix: {_listed(heads)}")
-    return None
 
 
 def words_of(domain: Mapping[str, Any]) -> Words:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
@@ -19,16 +19,14 @@ from uda_seg.runs.bars import track
 from uda_seg.runs.stopping import in_worker
 
 
-def run(config: DictConfig, folder: Path) -> float | None:
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    group, node = find_layout(plain["layout"], _own_folders())
-    root = Path(plain["root"])
-    draw(node, root, plain)
-    name = plain["layout"]
+def run(config: dict[str, Any], folder: Path) -> None:
+    group, node = find_layout(config["layout"], _own_folders())
+    root = Path(config["root"])
+    draw(node, root, config)
+    name = config["layout"]
     print(
         f"{root}: look at it with: python -m uda_seg data check {group}={name} {group}.root={root}"
     )
-    return None
 
 
 def draw(node: Mapping[str, Any], root: Path, settings: Mapping[str, Any]) -> None:

@@ -6,8 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from uda_seg.commands.data_check import one_thread
 from uda_seg.data.cache.cached_dataset import Cached, cached
 from uda_seg.data.cache.fill_cache import Part, check_room, clear, fill, tell
@@ -19,24 +17,22 @@ from uda_seg.errors import ConfigError
 log = logging.getLogger(__name__)
 
 
-def run(config: DictConfig, folder: Path) -> float | None:
+def run(config: dict[str, Any], folder: Path) -> None:
     """
     Raises:
         CheckError: some samples cannot be read; all others are kept.
         ConfigError: there is nothing to prepare, or no room for it.
     """
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    if plain.get("source") is None and plain.get("target") is None:
+    if config.get("source") is None and config.get("target") is None:
         raise ConfigError("nothing to prepare: give source=… or target=…, or both")
     with one_thread():
-        parts = list(open_parts(plain))
-        if plain["clear"]:
+        parts = list(open_parts(config))
+        if config["clear"]:
             clear(parts, "*")
         elif parts:
-            check_room(parts, Path(plain["cache_root"]).expanduser())
-            fill(parts, plain["workers"])
+            check_room(parts, Path(config["cache_root"]).expanduser())
+            fill(parts, config["workers"])
             tell(parts, "train with cache=disk")
-    return None
 
 
 def open_parts(config: Mapping[str, Any]) -> Iterator[Part]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from omegaconf import DictConfig, OmegaConf
 
 from uda_seg.commands.data_check import one_thread
 from uda_seg.commands.data_prepare import members
@@ -25,27 +24,25 @@ WIDTH = 640
 """Pixels that an image has on the picture at most."""
 
 
-def run(config: DictConfig, folder: Path) -> float | None:
+def run(config: dict[str, Any], folder: Path) -> None:
     """
     Raises:
         CheckError: some images cannot be read; all others are divided and kept.
         ConfigError: there is nothing to prepare, or no room for it.
     """
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    if plain.get("target") is None:
+    if config.get("target") is None:
         raise ConfigError("nothing to prepare: give target=…")
-    root = Path(plain["cache_root"]).expanduser()
+    root = Path(config["cache_root"]).expanduser()
     with one_thread():
-        divided = list(open_members(plain))
+        divided = list(open_members(config))
         parts = [part(*one) for one in divided]
-        if plain["clear"]:
+        if config["clear"]:
             clear(parts, KIND)
         elif parts:
             check_room(parts, root)
-            fill(parts, plain["workers"])
-            show([one for _, one in divided], plain, root)
+            fill(parts, config["workers"])
+            show([one for _, one in divided], config, root)
             tell(parts, "train with the same superpixels.*, target.size and cache_root")
-    return None
 
 
 def open_members(config: Mapping[str, Any]) -> Iterator[tuple[str, WithSuperpixels]]:

@@ -6,10 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from omegaconf import DictConfig, OmegaConf
-
 from uda_seg import __version__
-from uda_seg.commands.evaluate import load, selection_of
 from uda_seg.config import locate
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation import scores
@@ -20,7 +17,7 @@ from uda_seg.export.model_card import Card
 from uda_seg.export.whole_folder import check_empty, whole
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.portable import portable
-from uda_seg.runs.checkpoint_config import evaluation_config
+from uda_seg.runs.trained import evaluation_config, open_trained
 
 log = logging.getLogger(__name__)
 
@@ -28,37 +25,37 @@ CARD = "model_card.md"
 PACKAGES = ("torch", "timm", "onnx", "onnxscript", "onnxruntime")
 
 
-def run(config: DictConfig, folder: Path) -> float | None:
+def run(config: dict[str, Any], folder: Path) -> None:
     """Everything goes into `output`, which appears when all is written and checked."""
-    complete: Any = OmegaConf.to_container(evaluation_config(config), resolve=True)
+    complete = evaluation_config(config)
     output = Path(complete["output"]).expanduser()
     check_empty(output)
     check_sizes(complete["sizes"])
     formats = chosen(complete["formats"], complete["opset"])
-    checkpoint, trained = Path(complete["checkpoint"]), complete["run"]
-    loaded, classes, step = load(checkpoint, trained)
-    network = cast(SegmentationNetwork, loaded)
+    trained = open_trained(complete["checkpoint"])
+    network = cast(SegmentationNetwork, trained.network)
+    run, classes, step, checkpoint = trained.run, trained.classes, trained.step, trained.path
     found, why = scores_of(complete["scores"], checkpoint, step)
     with whole(output) as unfinished:
         made = checked_files.write(
             network,
-            trained["backbone"]["name"],
+            run["backbone"]["name"],
             unfinished,
             formats,
             complete["answer"],
-            checked_files.facts(classes, trained["run_name"], step),
+            checked_files.facts(classes, run["run_name"], step),
             complete["sizes"],
             complete["tolerance"],
         )
         card = Card(
-            run=trained,
+            run=run,
             classes=classes,
             checkpoint=checkpoint.name,
             step=step,
             parameters=sum(weight.numel() for weight in portable(network).parameters()),
-            supervised_by=supervised_by(trained["method"]),
+            supervised_by=supervised_by(run["method"]),
             scores=found,
-            selection=selection_of(checkpoint) if found else None,
+            selection=scores.selection_of(checkpoint) if found else None,
             why_unscored=why,
             answer=complete["answer"],
             files=made,
@@ -68,7 +65,6 @@ def run(config: DictConfig, folder: Path) -> float | None:
         )
         (unfinished / CARD).write_text(card.text(), encoding="utf-8")
     log.info("%s: %s", output, ", ".join([*(file.name for file in made), CARD]))
-    return None
 
 
 def check_sizes(sizes: Sequence[Any]) -> None:
@@ -101,7 +97,7 @@ def scores_of(
     place = Path(given) if given else parent.parent if parent.name == "checkpoints" else parent
     if not given and not (place / "scores.json").is_file():
         return None, "no scores.json lies beside it; `evaluate` makes one, and `scores=` names it."
-    found, name = scores.load(place), selection_of(checkpoint)
+    found, name = scores.load(place), scores.selection_of(checkpoint)
     if name not in found["selections"]:
         return None, f"its scores.json has no selection `{name}`."
     scored = found["selections"][name]["step"]

@@ -5,8 +5,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from uda_seg.errors import ConfigError
 from uda_seg.report.comparison import ROLES
 from uda_seg.report.page import Choices
@@ -14,24 +12,22 @@ from uda_seg.report.published_curves import read_published
 from uda_seg.report.several import write_report
 
 
-def run(config: DictConfig, folder: Path) -> float | None:
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    runs = plain["runs"] if isinstance(plain["runs"], list) else [plain["runs"]]
+def run(config: dict[str, Any], folder: Path) -> None:
+    runs = config["runs"] if isinstance(config["runs"], list) else [config["runs"]]
     if not runs:
         raise ConfigError("runs=[]: give run folders, or folders that hold some")
-    output = Path(plain["output"])
+    output = Path(config["output"])
     if output.is_dir():
         raise ConfigError(f"output={output}: is a folder; give a file, like {output}/report.html")
-    published = read_published(plain["published"]) if plain["published"] else ()
-    choices = Choices(plain["selection"], plain["against"], published)
+    published = read_published(config["published"]) if config["published"] else ()
+    choices = Choices(config["selection"], config["against"], published)
     words = [word for word in sys.argv[1:] if not word.startswith("hydra.")]
     said = write_report(
         output,
         runs,
-        {role: plain[role] for role in ROLES},
+        {role: config[role] for role in ROLES},
         choices,
-        plain["title"],
+        config["title"],
         shlex.join(["python", "-m", "uda_seg", *words]),
     )
     print(f"{said}; page: {output} ({output.stat().st_size / 1e6:.1f} MB)")
-    return None

@@ -5,8 +5,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from uda_seg.cli.job_configs import configs, own_folder
 from uda_seg.evaluation import scores
 from uda_seg.experiments.dry_run import plan_lines
@@ -28,32 +26,30 @@ from uda_seg.runs import files
 log = logging.getLogger(__name__)
 
 
-def run(config: DictConfig, folder: Path) -> float | None:
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    table = plain["table"]
+def run(config: dict[str, Any], folder: Path) -> None:
+    table = config["table"]
     check_table(table)
-    chosen = wanted_rows(table, plain["rows"])
-    every = jobs(table, plain["seeds"], plain["overrides"], folder, own_folder())
+    chosen = wanted_rows(table, config["rows"])
+    every = jobs(table, config["seeds"], config["overrides"], folder, own_folder())
     wanted = [job for job in every if job.row in chosen]
     missing = {row: list(needs(made)) for row, made in configs(wanted).items()}
-    if plain["dry_run"]:
-        for line in plan_lines(table, wanted, missing, plain["jobs"]):
+    if config["dry_run"]:
+        for line in plan_lines(table, wanted, missing, config["jobs"]):
             log.info("%s", line)
     else:
         check_replaced(wanted, folder)
-    failed = {} if plain["dry_run"] else _run(wanted, missing, plain)
+    failed = {} if config["dry_run"] else _run(wanted, missing, config)
     states = states_of(every, chosen, missing, failed)
-    write(table, every, states, plain["selection"], folder)
+    write(table, every, states, config["selection"], folder)
     if failed:
         raise RunError(
             f"{len(failed)} of {len(wanted)} runs are missing; the same command tries them again\n"
             + complaints(wanted, failed)
         )
-    return None
 
 
 def _run(
-    wanted: Sequence[Job], missing: Mapping[str, Sequence[Need]], plain: Mapping[str, Any]
+    wanted: Sequence[Job], missing: Mapping[str, Sequence[Need]], config: Mapping[str, Any]
 ) -> dict[Path, str]:
     """Runs what is not done and can be run; folder to why of what failed or could not."""
     pending = [job for job in wanted if not job.done]
@@ -64,11 +60,11 @@ def _run(
     }
     log.info(
         "%s: %d runs, %d of them done, %d cannot be started here",
-        plain["table"]["name"], len(wanted), len(wanted) - len(pending), len(failed),
+        config["table"]["name"], len(wanted), len(wanted) - len(pending), len(failed),
     )  # fmt: skip
     able = [job for job in pending if job.folder not in failed]
     if able:
-        watch(wanted, able, plain["jobs"], plain["threads"], failed)
+        watch(wanted, able, config["jobs"], config["threads"], failed)
     return failed
 
 

@@ -49,6 +49,11 @@ REQUIRED: dict[str, type | tuple[type, ...]] = {
 }
 
 
+def selection_of(checkpoint: Path) -> str:
+    """By the file's name, so that an oracle's choice stays marked as one."""
+    return checkpoint.stem if checkpoint.stem in SELECTIONS else "last"
+
+
 def save(path: Path, scores: Mapping[str, Any]) -> None:
     """Writes the file as a whole, with derived values filled in.
 

@@ -1,17 +1,25 @@
 """One checkpoint's network, and how pictures are put to it."""
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image, ImageOps
 from torch import Tensor, nn
 
+from uda_seg.config import build
 from uda_seg.data.feeding.streams import to_tensor
+from uda_seg.data.files.reading import read_rgb
+from uda_seg.errors import ConfigError, DataError
 from uda_seg.evaluation.inference import Inference
 from uda_seg.images.scaling import resized
+from uda_seg.runs.trained import Trained
 
 
 @dataclass
@@ -65,6 +73,22 @@ class Predictor:
         self.half = precision == "bf16-mixed"
         self.device = next(network.parameters()).device
 
+    def predict(self, image: str | os.PathLike[str] | Image.Image | np.ndarray) -> np.ndarray:
+        """The mask of one picture.
+
+        Args:
+            image: a file (turned as its EXIF says), a PIL image, or an array (H, W, 3) uint8 RGB.
+
+        Returns:
+            (H, W) uint8, at the picture's own size; `classes[id]` names what a pixel is.
+
+        Raises:
+            DataError: it is no such picture.
+        """
+        pixels = pixels_of(image)
+        answers = self(self.prepare(pixels)[None], [(pixels.shape[0], pixels.shape[1])], False)
+        return answers[0].ids
+
     def prepare(self, image: np.ndarray) -> Tensor:
         """(H, W, 3) uint8 to (3, h, w) uint8."""
         return to_tensor(image if self.size is None else resized(image, self.size))
@@ -92,6 +116,53 @@ class Predictor:
                 own = enlarged[0, 0].cpu().numpy()
             answers.append(Answer(ids.byte().cpu().numpy(), own))
         return answers
+
+
+def pixels_of(image: str | os.PathLike[str] | Image.Image | np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of a file, a PIL image or an array.
+
+    Raises:
+        DataError: it is none of these.
+    """
+    if isinstance(image, (str, os.PathLike)):
+        return read_rgb(Path(image).expanduser(), upright=True)
+    if isinstance(image, Image.Image):
+        return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    pixels = np.asarray(image)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8:
+        raise DataError(
+            f"image: an array of shape {pixels.shape} and type {pixels.dtype}; give (H, W, 3) "
+            "uint8 RGB, a PIL image, or a file's path"
+        )
+    return np.ascontiguousarray(pixels)
+
+
+def predictor_of(
+    trained: Trained, inference: Inference | None = None, size: Any = None, precision: str = ""
+) -> Predictor:
+    """
+    Args:
+        trained: the network.
+        inference: None: as its run scored.
+        size: (height, width) the network sees; None: as the run's target; "own": the picture's.
+        precision: "32-true" or "bf16-mixed".
+
+    Raises:
+        ConfigError: it is no size.
+    """
+    if inference is None:
+        inference = build(trained.run["inference"])
+    if size is None:
+        size = trained.run["target"].get("size")
+    elif size == "own":
+        size = None
+    elif not (
+        isinstance(size, Sequence)
+        and len(size) == 2
+        and all(type(side) is int and side >= 1 for side in size)
+    ):
+        raise ConfigError(f"size={size}: must be height, width, like [512,1024], or own")
+    return Predictor(trained.network, trained.classes, inference, size, precision or "32-true")
 
 
 def normalised_entropy(logits: Tensor) -> Tensor:

@@ -1,20 +1,27 @@
 """Inputs to files: read ahead, asked in batches, drawn and written behind."""
 
+import logging
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from uda_seg.data.files.reading import read_rgb
-from uda_seg.errors import DataError
+from uda_seg.errors import CheckError, DataError
 from uda_seg.images import pictures
 from uda_seg.prediction.ahead import ahead
 from uda_seg.prediction.inputs import Input
 from uda_seg.prediction.look import Look
 from uda_seg.prediction.movie import Clip, Movie
 from uda_seg.prediction.predictor import Answer, Frame, Predictor, answered
-from uda_seg.prediction.store import Store, writing
+from uda_seg.prediction.store import OutputError, Store, writing
+from uda_seg.runs.bars import Bars
+
+log = logging.getLogger(__name__)
 
 Answered = tuple[Frame, list[Answer]]
 Told = Callable[[int], None]
@@ -42,6 +49,55 @@ class Work:
     threads: int
     codec: str
     quality: int
+
+    def predict(self, inputs: Sequence[Input], every: int) -> list[DataError]:
+        """Predicts all, with a bar; returns what is wrong with those that cannot be read.
+
+        Args:
+            inputs: pictures, and videos one by one.
+            every: of videos, each n-th frame.
+
+        Raises:
+            OutputError: a file cannot be written.
+        """
+        columns = (
+            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
+        )  # fmt: skip
+        stills = [one for one in inputs if not one.is_video]
+        problems: list[DataError] = []
+        start, frames = time.monotonic(), 0
+        with Bars(*columns, console=Console(stderr=True)) as bars:
+
+            def begin(title: str, total: int) -> Told:
+                task, began = bars.add_task(title, total=total, rate=""), time.monotonic()
+
+                def advance(count: int) -> None:
+                    nonlocal frames
+                    frames += count
+                    rate = (bars.tasks[task].completed + count) / (time.monotonic() - began)
+                    bars.update(task, advance=count, rate=f"{rate:.1f} images/s")
+
+                return advance
+
+            if stills:
+                problems += self.pictures(stills, begin("pictures", len(stills)))
+                frames -= len(problems)
+            for one in inputs:
+                if one.is_video:
+                    try:
+                        clip = Clip(one.path, every)
+                        self.video(one, clip, begin(one.path.name, len(clip)))
+                    except OutputError:
+                        raise
+                    except DataError as error:
+                        problems.append(error)
+        seconds, good = time.monotonic() - start, len(inputs) - len(problems)
+        log.info(
+            "%d of %d inputs predicted, %d images in %.1f s: %.1f images a second",
+            good, len(inputs), frames, seconds, frames / seconds,
+        )  # fmt: skip
+        return problems
 
     def pictures(self, items: Sequence[Input], told: Told) -> list[DataError]:
         """Predicts pictures; returns what is wrong with those that cannot be read."""
@@ -124,3 +180,20 @@ class Work:
     def _most(self) -> int:
         """Frames in memory before the network, and as many behind it."""
         return 2 * self.batch_size + self.threads
+
+
+def raise_problems(problems: Sequence[DataError], count: int) -> None:
+    """
+    Raises:
+        CheckError: some of `count` inputs could not be read; each is logged.
+        DataError: the only one could not.
+    """
+    if problems and count == 1:
+        raise problems[0]
+    for problem in problems:
+        log.error("%s", problem)
+    if problems:
+        raise CheckError(
+            f"{len(problems)} of {count} inputs cannot be read, listed above; all others are "
+            "predicted. Mend or remove them, and call this again"
+        )

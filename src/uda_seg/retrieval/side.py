@@ -1,7 +1,9 @@
 """One side of a retrieval: some images of a domain, and what is known of them."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -9,11 +11,17 @@ from torch import nn
 from torch.utils.data import Subset
 
 from uda_seg.batch import IGNORE
+from uda_seg.data.datasets.few_samples import spread
+from uda_seg.data.datasets.labels import LabelSpace
+from uda_seg.data.datasets.opening import open_scored
 from uda_seg.data.feeding.evaluation_set import EvaluationSet, collate_evaluation
 from uda_seg.data.feeding.streams import Loader
+from uda_seg.errors import ConfigError
 from uda_seg.retrieval.descriptors import describe
 from uda_seg.retrieval.layout import layout
 from uda_seg.runs.bars import track
+
+log = logging.getLogger(__name__)
 
 
 @dataclass
@@ -52,6 +60,51 @@ class Side:
                 answered = network(image[None].to(device).float() / 255, domain=self.domain)
             classes = answered.logits[0].argmax(0).cpu().numpy().astype(np.uint8)
         return image.permute(1, 2, 0).numpy(), classes
+
+
+def open_side(domain: str, config: Mapping[str, Any], names: Sequence[str]) -> Side:
+    """
+    Args:
+        domain: `source` or `target`.
+        config: of the command.
+        names: of the networks' classes.
+
+    Raises:
+        ConfigError: it has too few images.
+    """
+    classes = tuple(names)
+    node = config[domain]
+    split = config[f"{domain}_split"] or node["val_split"]
+    scored = EvaluationSet(open_scored(node, split), node.get("size"), LabelSpace(classes))
+    indices = spread(len(scored), config["limit"] or len(scored))
+    if len(indices) < 2:
+        raise ConfigError(
+            f"{domain}={node['name']}: its split {split} has one image; two are needed"
+        )
+    return Side(domain, node["name"], split, scored, indices, classes)
+
+
+def say_what_counts(sides: Mapping[str, Side], common: Sequence[int], ks: Sequence[int]) -> None:
+    """
+    Raises:
+        ConfigError: both have labels, but of different things.
+    """
+    smallest = min(len(side.indices) for side in sides.values())
+    if max(ks) > smallest:
+        log.warning("k=%s: a side has only %d images, all of which then count", ks, smallest)
+    bare = [f"{side.domain}={side.name}" for side in sides.values() if not side.labels]
+    if bare:
+        log.warning("%s: no labels, so nothing tells what is relevant", ", ".join(bare))
+        return
+    classes = sides["source"].classes
+    if not common:
+        raise ConfigError(
+            f"source={sides['source'].name} and target={sides['target'].name}: no class of the "
+            f"network's ({', '.join(classes)}) is labelled in both"
+        )
+    missing = [name for place, name in enumerate(classes) if place not in common]
+    if missing:
+        log.warning("%s: not labelled on both sides, left out of layouts", ", ".join(missing))
 
 
 def counted(sides: Mapping[str, Side]) -> list[int]:

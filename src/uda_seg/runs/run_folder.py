@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from omegaconf import DictConfig
 
 from uda_seg import __version__
 from uda_seg.config import plain
@@ -29,7 +28,7 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Ten times as fast in C, where it was built; a report reads the configs of many runs."""
 
 
-def open_run(config: DictConfig, folder: Path, step: int | None = None) -> None:
+def open_run(config: Mapping[str, Any], folder: Path, step: int | None = None) -> None:
     """Writes config.yaml, overrides.txt and environment.json; only the first process does.
 
     Args:
@@ -122,19 +121,26 @@ def _git(checkout: Path, *arguments: str) -> str | None:
     return answer.stdout.strip()
 
 
-def config_hash(config: DictConfig | Mapping[str, Any]) -> str:
+def config_hash(config: Mapping[str, Any]) -> str:
     """SHA-256 of what is computed: two runs with the same one differ by chance at most."""
     wanted = {k: v for k, v in plain(config).items() if k not in identity.NOT_THE_EXPERIMENT}
     return hashlib.sha256(json.dumps(wanted, sort_keys=True).encode()).hexdigest()
 
 
 def checkpoint_at(path: str | Path, key: str) -> Path:
-    """The .ckpt file that a path names itself, or checkpoints/last.ckpt of a run folder.
+    """The .ckpt file that a path names itself, or checkpoints/last.ckpt of a run folder, or of the
+    only one in it.
 
     Raises:
         ConfigError: it is not there; the message begins with the config's `key`.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
+    if path.is_dir() and not begun(path):
+        runs = [file.parents[1] for file in sorted(path.glob("*/checkpoints/last.ckpt"))]
+        if len(runs) > 1:
+            names = ", ".join(run.name for run in runs[-5:])
+            raise ConfigError(f"{key}={path}: holds {len(runs)} runs; name one of them: {names}")
+        path = runs[0] if runs else path
     checkpoint = path / "checkpoints" / "last.ckpt" if path.is_dir() else path
     if not checkpoint.is_file() and key == "resume" and begun(path):
         return next(path.glob("checkpoints/*.ckpt"))  # which one is decided when it is read

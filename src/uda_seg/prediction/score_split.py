@@ -1,0 +1,125 @@
+"""Score a network on all images of a split, draw some of them, and keep its predictions."""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from uda_seg.config import build
+from uda_seg.data.checking.first_look import first_look
+from uda_seg.data.datasets.bad_images import BadImages
+from uda_seg.data.datasets.labels import Encoder, LabelSpace, other_classes
+from uda_seg.data.datasets.opening import open_scored
+from uda_seg.data.feeding.data_module import evaluation_loader
+from uda_seg.data.feeding.evaluation_set import Evaluation, EvaluationSet, within
+from uda_seg.errors import ConfigError
+from uda_seg.evaluation.confusion import ConfusionMatrix
+from uda_seg.evaluation.inference import Inference
+from uda_seg.evaluation.selection import InformationMaximisation
+from uda_seg.evaluation.submission import Submission
+from uda_seg.images import pictures
+from uda_seg.runs.bars import track
+
+log = logging.getLogger(__name__)
+
+
+def score(
+    network: nn.Module,
+    classes: list[str],
+    split: str,
+    config: Mapping[str, Any],
+    folder: Path,
+    saved: Submission | None = None,
+) -> tuple[ConfusionMatrix, InformationMaximisation]:
+    """Predicts every image of the split once, draws some of them, and saves all if asked to."""
+    target, space = config["target"], LabelSpace(tuple(classes))
+    dataset = open_scored(target, split)
+    others = other_classes(space, dataset)
+    scored = EvaluationSet(dataset, target.get("size"), space, others)
+    first_look(dataset, scored.fields, Encoder(space, dataset), BadImages(False, None), "target")
+    for remark in dataset.remarks():
+        log.warning("target: %s", remark)
+    loader = evaluation_loader(scored, config["batch_size"], config["workers"])
+    inference: Inference = build(config["inference"])
+    device = next(network.parameters()).device
+    confusion = ConfusionMatrix(len(classes), len(others)).to(device)
+    label_free = InformationMaximisation(len(classes)).to(device)
+    count = len(scored)
+    panels = min(config["panels"], count)
+    drawn = [i * count // panels for i in range(panels)]
+    index = 0
+    batch: Evaluation
+    for batch in track(loader, "scoring", len(loader)):
+        image = batch.image.to(device).float() / 255
+        logits = inference(network, image)
+        label_free.update(logits)
+        for one, label, picture in zip(logits, batch.label, batch.image, strict=True):
+            prediction = inference.predict(one[None], label.shape)[0]
+            confusion.update(prediction[None], label[None].to(device))
+            if saved is not None:
+                saved.add(index, prediction.cpu().numpy())
+            if index in drawn:
+                draw(folder, drawn.index(index), picture, label, prediction.cpu(), classes)
+            index += 1
+    return confusion, label_free
+
+
+def submission(
+    config: Mapping[str, Any], split: str, classes: list[str], folder: Path
+) -> Submission | None:
+    """What writes the predictions; None when nobody asked for them."""
+    kind = config["save_predictions"]
+    if kind == "none":
+        return None
+    dataset = open_scored(config["target"], split)
+    space = LabelSpace(tuple(classes))
+    return Submission(folder, dataset, space, kind, config["prediction_ids"])
+
+
+def draw(
+    folder: Path, number: int, image: Tensor, label: Tensor, prediction: Tensor, classes: list[str]
+) -> None:
+    """pictures/NNN_{image,label,prediction}.png, all at the image's size.
+
+    Args:
+        folder: of the evaluation.
+        number: NNN.
+        image: (3, H, W) uint8.
+        label: (h, w) classes.
+        prediction: (h, w) classes.
+        classes: their names.
+    """
+    height, width = image.shape[1:]
+    for kind, picture in (
+        ("image", image.permute(1, 2, 0).numpy()),
+        ("label", pictures.colour(within(label.numpy(), len(classes)), classes)),
+        ("prediction", pictures.colour(prediction.numpy().astype(np.uint8), classes)),
+    ):
+        path = folder / "pictures" / f"{number:03}_{kind}.png"
+        pictures.save(path, pictures.resize(picture, height, width))
+
+
+def say_what_is_missing(target: Mapping[str, Any], split: str, classes: list[str]) -> None:
+    """Classes the network knows and the target does not label.
+
+    Raises:
+        ConfigError: the target labels none of them.
+    """
+    dataset = open_scored(target, split)
+    table = LabelSpace(tuple(classes)).lookup(dataset.classes)
+    missing = [name for place, name in enumerate(classes) if place not in table]
+    if not dataset.has_labels:
+        log.warning("%s has no labels at split %s: nothing is scored", target["name"], split)
+    if len(missing) == len(classes):
+        raise ConfigError(
+            f"target={target['name']}: labels none of this network's classes ({', '.join(classes)})"
+        )
+    if missing:
+        log.warning(
+            "%s does not label %s: their IoU is 0, and in the mean, wherever they are predicted",
+            target["name"],
+            ", ".join(missing),
+        )

@@ -1,0 +1,101 @@
+"""What a run is made of: data, method, loop, and what `scores.json` says about it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra.utils import get_class
+
+from uda_seg.config import build
+from uda_seg.data.datasets.bad_images import BadImages
+from uda_seg.data.feeding.data_module import Pair
+from uda_seg.errors import ConfigError
+from uda_seg.evaluation.measures import customary
+from uda_seg.methods.base import Method
+from uda_seg.runs import run_folder
+from uda_seg.training.adaptation import Adaptation
+from uda_seg.training.optimization import polynomial
+
+
+def make_pair(config: dict[str, Any], folder: Path) -> Pair:
+    method_class: type[Method] = get_class(config["method"]["_target_"])
+    needs = method_class.needed(config["method"])
+    return Pair(
+        config["source"],
+        config["target"],
+        method_class.supervised_by,
+        method_class.reads_target,
+        needs,
+        config["label_space"],
+        config["trainer"]["batch_size"],
+        config["trainer"]["workers"],
+        config["seed"],
+        BadImages(config["on_bad_image"] == "skip", folder),
+        config["cache"],
+        config["cache_root"],
+        build(config["superpixels"]) if "target.superpixels" in needs else None,
+    )
+
+
+def make_method(config: dict[str, Any], classes: int) -> Method:
+    return build(config["method"], network=build(config["backbone"], classes=classes))
+
+
+def make_adaptation(
+    config: dict[str, Any], method: Method, classes: list[str], others: Sequence[str] = ()
+) -> Adaptation:
+    backbone, settings = config["backbone"], config["trainer"]
+    factories = {"network": build(backbone["optimizer"])}
+    method.network.encoder_updates = backbone["optimizer"].get("encoder_updates", 1)
+    factories |= {k: build(o) for k, o in config["method"]["optimizers"].items()}
+    total = backbone["schedule"]["total"] or settings["steps"]
+    if total < settings["steps"]:
+        raise ConfigError(
+            f"backbone.schedule.total: {total} ends before trainer.steps={settings['steps']}; "
+            "make it null (as long as the run) or longer"
+        )
+    power, warm_up = backbone["schedule"]["power"], backbone["schedule"]["warm_up"]
+    module = Adaptation(
+        method,
+        factories,
+        lambda optimizer: polynomial(optimizer, total, power, warm_up),
+        classes,
+        build(config["inference"]),
+        config["seed"],
+        settings["accumulate"],
+        settings["clip_norm"],
+        settings["steps"],
+        others,
+    )
+    module.save_hyperparameters({"config": config, "classes": classes}, logger=False)
+    return module
+
+
+def facts(config: dict[str, Any], module: Adaptation, started_from: str | None) -> dict[str, Any]:
+    """What `scores.json` says about a run, apart from its scores."""
+    settings, method = config["trainer"], config["method"]
+    network = module.method.network
+    return {
+        "run_name": config["run_name"],
+        "method": {k: method[k] for k in ("name", "levels", "gan", "lambda_adv") if k in method},
+        "weights": module.method.weights,
+        "parameters": {
+            name: sum(parameter.numel() for parameter in player.parameters())
+            for name, player in module.method.players().items()
+        },
+        "source": config["source"]["name"],
+        "target": config["target"]["name"],
+        "split": config["target"]["val_split"],
+        "backbone": config["backbone"]["name"],
+        "seed": config["seed"],
+        "batch_norm": network.batch_norm,
+        "encoder_updates": network.encoder_updates,
+        "classes": module.classes,
+        "other_classes": module.others,
+        "protocols": customary(config["target"]),
+        "batch_size": settings["batch_size"],
+        "started_from": started_from,
+        "config_hash": run_folder.config_hash(config),
+        "git_commit": run_folder.git_commit(),
+        "versions": run_folder.versions(),
+    }
