@@ -63,7 +63,7 @@ def test_method_dataset_and_backbone_of_ones_own_in_one_run(call: Call) -> None:
 
     code, errors = call(
         "method=minimum_entropy target=railsem19 data_root=drawn target.size=[36,50] "
-        "source.size=[36,50] backbone=plain_vit backbone.transformer=vit_tiny_patch16_224 "
+        "source.size=[36,50] backbone=plain_vit backbone.transformer=test_vit "
         "backbone.pretrained=none trainer=debug trainer.steps=2 hydra.run.dir=run"
     )
     assert code == 0, errors
@@ -86,7 +86,7 @@ def test_what_is_not_trusted_is_refused_with_the_cure(
 def test_a_backbone_without_an_auxiliary_head_is_named(call: Call) -> None:
     code, errors = call(
         "method=adaptseg method.levels=multi backbone=plain_vit source.length.train=4 "
-        "backbone.transformer=vit_tiny_patch16_224 backbone.pretrained=none trainer=debug"
+        "backbone.transformer=test_vit backbone.pretrained=none trainer=debug"
     )
     assert code == 2, errors
     assert "no auxiliary head; set method.levels=single" in errors

@@ -51,42 +51,45 @@ def test_help_shows_groups_choices_and_keys() -> None:
         assert "camvid" in text
 
 
-def run_python(code: str, *words: str) -> subprocess.CompletedProcess[str]:
-    source = str(Path(uda_seg.__file__).parents[1])
-    code = f"import sys; sys.argv = ['uda-seg', *{list(words)!r}]\n{code}"
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
+ANSWERS = [
+    (["--help"], 0, "examples:"),
+    (["-h"], 0, "examples:"),
+    (["train", "--help"], 0, "trainer.steps"),
+    (["--version"], 0, uda_seg.__version__),
+    (["trian"], 2, "did you mean train?"),
+    (["--steps", "5"], 2, "steps=value"),
+    (["--cfg", "nonsense"], 2, "--help"),
+    ([*SMALL, "trainer.step=5"], 2, "a mistake in the config"),
+]
+ONE_AFTER_ANOTHER = """
+import sys
+from uda_seg.__main__ import main
+
+for words in {lines}:
+    sys.argv = ["uda-seg", *words]
+    try:
+        main()
+    except SystemExit as stop:
+        heavy = {{"torch", "timm", "lightning", "numpy"}} & set(sys.modules)
+        print("code:", stop.code, "heavy:", heavy, "end of answer")
+"""
+
+
+def test_answers_come_at_once() -> None:
+    program = ONE_AFTER_ANOTHER.format(lines=[words for words, _, _ in ANSWERS])
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | {"PYTHONPATH": source},
+        env=os.environ | {"PYTHONPATH": str(Path(uda_seg.__file__).parents[1])},
     )
-
-
-@pytest.mark.parametrize(
-    ("words", "code", "answer"),
-    [
-        (["--help"], 0, "examples:"),
-        (["-h"], 0, "examples:"),
-        (["train", "--help"], 0, "trainer.steps"),
-        (["--version"], 0, uda_seg.__version__),
-        (["trian"], 2, "did you mean train?"),
-        (["--steps", "5"], 2, "steps=value"),
-        (["--cfg", "nonsense"], 2, "--help"),
-        ([*SMALL, "trainer.step=5"], 2, "a mistake in the config"),
-    ],
-)
-def test_answers_come_at_once(words: list[str], code: int, answer: str) -> None:
-    heavy = "{'torch', 'timm', 'lightning', 'numpy'} & set(sys.modules)"
-    program = (
-        "import atexit\n"
-        f"atexit.register(lambda: print('heavy:', {heavy}))\n"
-        "from uda_seg.__main__ import main; main()"
-    )
-    answered = run_python(program, *words)
-    assert answered.returncode == code
-    assert answer in answered.stdout + answered.stderr
-    assert "Traceback" not in answered.stderr
-    assert "heavy: set()" in answered.stdout
+    answers = done.stdout.split("end of answer\n")
+    assert (done.returncode, answers.pop()) == (0, "")
+    for (words, code, phrase), answer in zip(ANSWERS, answers, strict=True):
+        assert f"code: {code} heavy: set()" in answer, words
+        assert phrase in answer, words
+        assert "Traceback" not in answer
     assert not Path("outputs").exists()
 
 

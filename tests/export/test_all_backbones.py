@@ -3,6 +3,7 @@
 import pytest
 import torch
 import yaml
+from networks.thin_resnet import THIN_AND_SHALLOW
 
 from uda_seg.config import build, conf_folder
 from uda_seg.export import agreement, deployed, formats
@@ -34,10 +35,10 @@ def test_every_backbone_is_exported(name, tmp_path):
 
 
 ENCODER = {
-    "_target_": "uda_seg.networks.backbones.ResNetEncoder", "name": "resnet18",
+    "_target_": "uda_seg.networks.backbones.ResNetEncoder", "name": THIN_AND_SHALLOW,
     "output_stride": 8, "stride_on": "conv2", "ceil_mode": True,
 }  # fmt: skip
-"""Eighteen layers in place of a hundred and one."""
+"""Ten layers in place of a hundred and one."""
 
 
 @pytest.mark.parametrize(
