@@ -57,6 +57,15 @@ def conf_folder() -> Path:
     )
 
 
+def own_folder() -> Path | None:
+    """YAML files of the user's own: what `--config-dir` of the command that runs now names."""
+    from hydra.core.hydra_config import HydraConfig
+
+    sources = HydraConfig.get().runtime.config_sources if HydraConfig.initialized() else []
+    own = [source.path for source in sources if source.provider == "command-line"]
+    return Path(own[0]).absolute() if own else None
+
+
 def build(node: Any, **extra: Any) -> Any:
     """The object that a node with `_target_` describes, and those nested in it.
 

@@ -10,8 +10,7 @@ from hydra.core.config_store import ConfigStore
 from uda_seg.cli import checked_config
 from uda_seg.cli.command_line import check
 from uda_seg.errors import ConfigError
-from uda_seg.experiments import sweep_folder
-from uda_seg.experiments.sweep_processes import Command, environment, job_command, run, slots
+from uda_seg.experiments.sweep_processes import job_command
 
 SLURM = {"SLURM_JOB_ID": "7", "SLURM_NTASKS": "2", "SLURM_PROCID": "0", "SLURM_JOB_NAME": "x"}
 
@@ -88,59 +87,14 @@ def test_a_missing_plugin_is_named_with_its_extra(launcher: str, monkeypatch) ->
     assert "launcher=" in text
 
 
-def test_gpus_are_shared_out() -> None:
-    assert slots(3, None, 1) == [None] * 3
-    assert slots(1, [0, 1, 2], 1) == [(0,), (1,), (2,)]
-    assert slots(1, [4, 5, 6, 7, 8], 2) == [(4, 5), (6, 7)]
-    with pytest.raises(ConfigError, match="trainer.devices=2"):
-        slots(1, [0], 2)
-    assert environment((4, 5))["CUDA_VISIBLE_DEVICES"] == "4,5"
-
-
-def test_inside_a_slurm_job_a_process_starts_its_ranks_itself(monkeypatch) -> None:
-    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    assert environment(None) == {}
-    monkeypatch.setenv("SLURM_JOB_ID", "7")
-    assert environment(None) == {"SLURM_JOB_NAME": "interactive"}
-
-
 def test_a_jobs_command_is_what_a_user_would_type(tmp_path: Path) -> None:
     lines = ["seed=1", "sweep=seeds", "resume=auto", "hydra.sweep.dir='x'", "hydra/sweeper=optuna"]
     lines += ["++source.a=1", "hydra/launcher=processes", "hydra.verbose=true"]
-    words = job_command(["uda_seg"], ["--config-dir", "own"], lines, tmp_path / "it's")
-    kept = ("uda_seg", "--config-dir", "own", "seed=1", "++source.a=1", "hydra.verbose=true")
-    assert words == (*kept, f"hydra.run.dir='{tmp_path}/it\\'s'")
+    words = job_command("data_check", lines, tmp_path / "it's", Path("own"))
+    kept = ("uda_seg", "data", "check", "--config-dir", "own")
+    kept += ("seed=1", "++source.a=1", "hydra.verbose=true")
+    assert words == (sys.executable, "-m", *kept, f"hydra.run.dir='{tmp_path}/it\\'s'")
     checkpoint = tmp_path / "checkpoints" / "last.ckpt"
     checkpoint.parent.mkdir()
     checkpoint.touch()
-    assert job_command([], [], [], tmp_path)[-1] == "resume=auto"
-
-
-def scripted(folder: Path, script: str) -> Command:
-    return Command(folder, (sys.executable, "-c", script))
-
-
-def test_a_job_that_is_killed_harms_no_other_and_says_how_it_ended(tmp_path: Path) -> None:
-    sweep_folder.begin(tmp_path, {})
-    killed = scripted(tmp_path / "0", "import os; os.kill(os.getpid(), 9)")
-    sound = scripted(tmp_path / "1", "print('well')")
-    failing = scripted(tmp_path / "2", "import sys; sys.exit(3)")
-    codes = run([killed, sound, failing], [None, None])
-    assert codes == {tmp_path / "0": -9, tmp_path / "1": 0, tmp_path / "2": 3}
-    assert sweep_folder.failure(tmp_path / "0")["message"] == "ended with exit code -9"
-    assert sweep_folder.failure(tmp_path / "2")["exit_code"] == 3
-    assert not sweep_folder.failure(tmp_path / "1")
-    assert (tmp_path / "1" / "output.txt").read_text() == "well\n"
-
-
-def test_so_many_run_side_by_side(tmp_path: Path) -> None:
-    script = (
-        "import os, pathlib, time; here = pathlib.Path(os.environ['HERE']); "
-        "mine = here / f'{os.getpid()}.on'; mine.touch(); time.sleep(0.6); "
-        "n = len(list(here.glob('*.on'))); (here / f'{os.getpid()}.seen').write_text(str(n)); "
-        "mine.unlink()"
-    ).replace("os.environ['HERE']", repr(str(tmp_path)))
-    run([scripted(tmp_path / f"job{i}", script) for i in range(4)], [None, None])
-    seen = [int(path.read_text()) for path in tmp_path.glob("*.seen")]
-    assert len(seen) == 4
-    assert max(seen) == 2
+    assert job_command("train", [], tmp_path, None)[-1] == "resume=auto"

@@ -1,70 +1,212 @@
-"""Jobs as processes: order, failures, and that none outlives the command that started it."""
+"""The runner of many runs: order, places, failures, and that none outlives who started it."""
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from uda_seg.experiments import runner
+from uda_seg.errors import ConfigError
+from uda_seg.experiments import runner, sweep_folder
 from uda_seg.experiments.job_progress import complaints, watch
-from uda_seg.experiments.rows import Job
-from uda_seg.experiments.runner import Running, run_all, stop_all
+from uda_seg.experiments.runner import Process, run_all, slots, stop_all
 from uda_seg.runs.stopping import StopRequest
 
 
-def job(folder: Path, row: str, after: str | None = None, cost: float = 1.0) -> Job:
-    start = folder / after if after else None
-    return Job(row, 0, 2, folder / row, (f"method={row}",), start, cost)
+@pytest.fixture(autouse=True)
+def looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(runner, "LOOK_SECONDS", 0.02)
 
 
-def scripted(monkeypatch: pytest.MonkeyPatch, script: str) -> None:
-    """Runs of Python code in which ROW is the job's row, instead of trainings."""
-
-    def command(job: Job) -> list[str]:
-        return [sys.executable, "-c", script.replace("ROW", repr(job.row))]
-
-    monkeypatch.setattr(Job, "command", command)
-
-
-def test_a_run_waits_for_the_one_it_starts_from(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    scripted(monkeypatch, "import time; time.sleep(0.5)")
-    wanted = [job(tmp_path, "start"), job(tmp_path, "next", "start"), job(tmp_path, "other")]
-    together = [{one.job.row for one in running} for running in run_all(wanted, 3, 1, {})]
-    assert {"start", "other"} in together
-    assert not [rows for rows in together if {"start", "next"} <= rows]
-    assert any("next" in rows for rows in together)
+HEAD = """
+import os, signal, sys, time
+from pathlib import Path
+me = Path(sys.argv[1])
+def note(word):
+    with open(me.parent / "log", "a") as file:
+        file.write(f"{word} {me.name} {os.environ.get('CUDA_VISIBLE_DEVICES', '')}\\n")
+note("begins")
+"""
 
 
-def test_the_costliest_run_begins_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    scripted(monkeypatch, "import time; time.sleep(0.4)")
-    wanted = [job(tmp_path, "a", cost=2), job(tmp_path, "b", cost=7.5), job(tmp_path, "c", cost=3)]
-    begun = [running[0].job.row for running in run_all(wanted, 1, 1, {}) if running]
-    assert list(dict.fromkeys(begun)) == ["b", "c", "a"]
+@dataclass(frozen=True)
+class Scripted:
+    """A job that is a few lines of Python, and notes when it begins and ends."""
+
+    folder: Path
+    script: str = ""
+    after: Path | None = None
+    cost: float = 1.0
+    steps: int | None = 2
+    done: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    def begin(self) -> list[str]:
+        script = f"{HEAD}\n{self.script}\nnote('ends')"
+        return [sys.executable, "-c", script, str(self.folder)]
 
 
-def test_a_failing_run_is_reported_and_the_rest_goes_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    script = "import sys; print('no such luck'); sys.exit(2 if ROW == 'start' else 0)"
-    scripted(monkeypatch, script)
-    wanted = [job(tmp_path, "start"), job(tmp_path, "next", "start"), job(tmp_path, "other")]
-    wanted.append(job(tmp_path, "last", "next"))
+@dataclass
+class Situation:
+    """What jobs there are, how many places, and what is to come of it.
+
+    Attributes:
+        jobs: name -> script, name of the one it starts from, cost.
+        places: slots, or how many.
+        log: words and names in their order, where one job runs at a time.
+        failed: name -> what is said about it.
+        order: pairs of events of which the first is to come first.
+        side_by_side: the most jobs that ran at a time.
+    """
+
+    jobs: dict[str, tuple[str, str | None, float]]
+    places: int | list[dict[str, str]] = 1
+    log: str | None = None
+    failed: dict[str, str] | None = None
+    order: tuple[tuple[str, str], ...] = ()
+    side_by_side: int = 1
+
+
+NAP, LUCKLESS = "time.sleep(0.3)", "print('no such luck'); sys.exit(2)"
+SITUATIONS = {
+    "one after the other, as they come": Situation(
+        {"a": ("", None, 1), "b": ("", None, 1)}, log="begins a ends a begins b ends b"
+    ),
+    "the costliest first": Situation(
+        {"a": ("", None, 2), "b": ("", None, 7.5), "c": ("", None, 3)},
+        log="begins b ends b begins c ends c begins a ends a",
+    ),
+    "one waits for what it starts from": Situation(
+        {"start": (NAP, None, 1), "next": ("", "start", 9), "other": (NAP, None, 1)},
+        places=3,
+        order=(("ends start", "begins next"), ("begins other", "ends start")),
+        side_by_side=2,
+    ),
+    "a failure takes along what starts from it, and nothing else": Situation(
+        {
+            "start": (LUCKLESS, None, 1), "next": ("", "start", 1),
+            "other": ("", None, 1), "last": ("", "next", 1),
+        },
+        log="begins start begins other ends other",
+        failed={
+            "start": "ended with exit code 2; its folder is",
+            "next": "not started: it starts from",
+            "last": "not started: it starts from",
+        },
+    ),
+    "one that is killed harms no other": Situation(
+        {"a": ("os.kill(os.getpid(), 9)", None, 1), "b": (NAP, None, 1), "c": ("", None, 1)},
+        places=2,
+        failed={"a": "ended with exit code -9"},
+        order=(("begins a", "begins c"),),
+        side_by_side=2,
+    ),
+    "two places are never three": Situation(
+        {name: (NAP, None, 1) for name in "abcd"}, places=2, side_by_side=2
+    ),
+    "GPUs are given on": Situation(
+        {name: (NAP, None, 1) for name in "abc"},
+        places=slots(1, [4, 5, 6, 7, 8], 2),  # type: ignore[arg-type]
+        order=(("begins a 4,5", "begins c"), ("begins b 6,7", "begins c")),
+        side_by_side=2,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SITUATIONS)
+def test_what_is_run_and_in_which_order(name: str, tmp_path: Path) -> None:
+    situation = SITUATIONS[name]
+    wanted = [
+        Scripted(tmp_path / name, script, tmp_path / after if after else None, cost)
+        for name, (script, after, cost) in situation.jobs.items()
+    ]
+    places = situation.places if isinstance(situation.places, list) else slots(situation.places)
     failed: dict[Path, str] = {}
-    watch(wanted, wanted, 1, 1, failed)
-    assert set(failed) == {tmp_path / row for row in ("start", "next", "last")}
-    assert (tmp_path / "other" / "output.txt").read_text() == "no such luck\n"
-    assert not (tmp_path / "next" / "output.txt").exists()
+    watch(wanted, places, failed)
     told = complaints(wanted, failed)
-    assert "start, seed 0: ended with exit code 2; its folder is" in told
-    assert "no such luck" in told
-    assert "next, seed 0: not started: it starts from" in told
-    assert "last, seed 0: not started: it starts from" in told
+    assert {path.name for path in failed} == set(situation.failed or {})
+    for job, words in (situation.failed or {}).items():
+        assert f"{job}: {words}" in told
+    assert ("no such luck" in told) == (LUCKLESS in str(situation.jobs))
+    events = [line.strip() for line in (tmp_path / "log").read_text().splitlines()]
+    if situation.log is not None:
+        assert " ".join(events) == situation.log
+    for one, other in situation.order:
+        first, second = ([e.startswith(event) for e in events] for event in (one, other))
+        assert first.index(True) < second.index(True)
+    if not failed:
+        running = itertools.accumulate(1 if e.startswith("begins") else -1 for e in events)
+        assert max(running) == situation.side_by_side
+        assert len(events) == 2 * len(wanted)
+
+
+def test_what_runs_print_is_kept_or_shown(tmp_path: Path, capfd, caplog) -> None:
+    job = Scripted(tmp_path / "a", "print('well')")
+    list(run_all([job], slots(1), {}))
+    assert (tmp_path / "a" / "output.txt").read_text() == "well\n"
+    assert "well" not in capfd.readouterr().out
+    failing, failed = Scripted(tmp_path / "b", "print('badly'); sys.exit(3)"), dict[Path, str]()
+    with caplog.at_level("INFO"):
+        list(run_all([job, failing], slots(1), failed, shown=True))
+    assert capfd.readouterr().out == "well\nbadly\n"
+    assert "a: done" in caplog.text
+    assert "b: failed (3)" in caplog.text
+    assert list(failed) == [tmp_path / "b"]
+
+
+def test_a_sweeps_job_that_could_not_say_why_it_failed_has_it_noted(tmp_path: Path) -> None:
+    sweep_folder.begin(tmp_path, {})
+    killed = Scripted(tmp_path / "0", "os.kill(os.getpid(), 9)")
+    failing = Scripted(tmp_path / "1", "sys.exit(3)")
+    said = '(me / \'failed.json\').write_text(\'{"exit_code": 2, "message": "mine"}\')'
+    telling = Scripted(tmp_path / "2", f"{said}; sys.exit(2)")
+    sound = Scripted(tmp_path / "3")
+    list(run_all([killed, failing, telling, sound], slots(2), {}))
+    noted = [sweep_folder.failure(tmp_path / number) for number in "0123"]
+    assert noted[0] == {"exit_code": 1, "message": "ended with exit code -9"}
+    assert noted[1]["exit_code"] == 3
+    assert noted[2] == {"exit_code": 2, "message": "mine"}
+    assert noted[3] == {}
+
+
+def test_places_tell_runs_their_gpus_their_threads_and_that_slurm_did_not_start_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
+    assert slots(3) == [{}] * 3
+    seen = [place["CUDA_VISIBLE_DEVICES"] for place in slots(1, [0, 1, 2])]
+    assert seen == ["0", "1", "2"]
+    pairs = [place["CUDA_VISIBLE_DEVICES"] for place in slots(1, [4, 5, 6, 7, 8], 2)]
+    assert pairs == ["4,5", "6,7"]
+    with pytest.raises(ConfigError, match="trainer.devices=2"):
+        slots(1, [0], 2)
+    monkeypatch.setattr("os.cpu_count", lambda: 8)
+    assert slots(3, threads=None) == [{"OMP_NUM_THREADS": "2"}] * 3
+    assert slots(1, threads=5) == [{"OMP_NUM_THREADS": "5"}]
+    monkeypatch.setenv("SLURM_JOB_ID", "7")
+    assert slots(1) == [{"SLURM_JOB_NAME": "interactive"}]
+
+
+def test_a_line_now_and_then_says_how_far_all_runs_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("uda_seg.runs.bars.LEAST_SECONDS", 0.0)
+    monkeypatch.setattr("uda_seg.runs.bars.SHARE", 0.0)
+    report = '{"step": 60, "steps": 100, "images_per_second": 2.0, "seconds_left": 120}'
+    script = f"(me / 'progress.json').write_text('{report}'); time.sleep(0.8)"
+    jobs = [Scripted(tmp_path / "a", script, steps=100), Scripted(tmp_path / "b", steps=100)]
+    watch([*jobs, Scripted(tmp_path / "c", steps=100, done=True)], slots(1), {})
+    lines = capsys.readouterr().err
+    assert "steps of all runs: 160 of 300; 1 of 3 runs done, about 7 min left" in lines
+    assert not (tmp_path / "c").exists()
 
 
 def alive(number: int) -> bool:
@@ -91,8 +233,7 @@ from uda_seg.experiments.rows import Job
 from uda_seg.experiments.job_progress import watch
 folder = Path(sys.argv[1])
 Job.command = lambda job: [sys.executable, "-c", sys.argv[2], str(folder / job.row)]
-made = [Job(row, 0, 2, folder / row, (), None, 1.0) for row in "ab"]
-watch(made, made, 2, 1, {})
+watch([Job(row, 0, 2, folder / row, (), None, 1.0) for row in "ab"], [{}, {}], {})
 """
 CHILD = """
 import os, subprocess, sys, time
@@ -124,13 +265,9 @@ def test_a_signal_to_the_command_stops_its_runs(tmp_path: Path, number: int) -> 
 
 
 def test_a_run_that_will_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    stubborn = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
-        "print('deaf', flush=True); time.sleep(300)"
-    )
-    scripted(monkeypatch, stubborn)
+    stubborn = "signal.signal(15, signal.SIG_IGN); print('deaf', flush=True); time.sleep(300)"
     monkeypatch.setattr(runner, "PATIENCE", 0.2)
-    one = Running(job(tmp_path, "deaf"), 1)
+    one = Process(Scripted(tmp_path / "deaf", stubborn), {})
     wait_for(lambda: "deaf" in (tmp_path / "deaf" / "output.txt").read_text())
     stop_all([one])
     assert one.process.returncode == -signal.SIGKILL

@@ -18,11 +18,11 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def hours_of(clock: list[float], hours: float, terminal: bool = False) -> list[str]:
     """What a thousand images in that time leave on the console."""
     console = Console(file=io.StringIO(), force_terminal=terminal, width=200)
-    with bars.Bars(console=console, get_time=lambda: clock[0], auto_refresh=False) as shown:
-        task = shown.add_task("images", total=1000, rate="")
+    with bars.Bars("bar", "words", console=console, get_time=lambda: clock[0]) as shown:
+        task = shown.add_task("images", total=1000, words="")
         for _ in range(1000):
             clock[0] += 3600 * hours / 1000
-            shown.update(task, advance=1, rate="2.0 images/s")
+            shown.update(task, advance=1, words="2.0 images/s")
     return console.file.getvalue().splitlines()  # type: ignore[attr-defined]
 
 
@@ -35,11 +35,24 @@ def test_lines_come_twice_a_minute_at_first_and_every_twentieth_later(clock) -> 
 
 
 def test_a_terminal_has_bars(clock) -> None:
-    assert "images:" not in "\n".join(hours_of(clock, 0.1, terminal=True))
+    drawn = "\n".join(hours_of(clock, 0.02, terminal=True))
+    assert "images:" not in drawn
+    assert "2.0 images/s" in drawn
+
+
+def test_a_rate_is_of_what_was_counted(clock) -> None:
+    console = Console(file=io.StringIO(), force_terminal=True, width=200)
+    with bars.Bars("count", "words", console=console, get_time=lambda: clock[0]) as shown:
+        count = shown.counter("[odd] name.png", 8, "images/s")
+        clock[0] += 2
+        count(6)
+    drawn = console.file.getvalue()  # type: ignore[attr-defined]
+    assert "[odd] name.png" in drawn
+    assert "3.0 images/s" in drawn
 
 
 def test_a_loop_tells_how_far_it_is(monkeypatch, capsys) -> None:
     monkeypatch.setattr(bars, "LEAST_SECONDS", 0.0)
     monkeypatch.setattr(bars, "SHARE", 0.0)
-    assert list(bars.track(range(3), "scoring")) == [0, 1, 2]
+    assert list(bars.track(range(3), "scoring", 3)) == [0, 1, 2]
     assert "scoring: " in capsys.readouterr().err

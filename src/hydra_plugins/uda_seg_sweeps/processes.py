@@ -1,14 +1,12 @@
 """Every job a process of its own."""
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobReturn, configure_log, filter_overrides, setup_globals
+from hydra.core.utils import JobReturn, configure_log, setup_globals
 from hydra.plugins.launcher import Launcher
-from omegaconf import OmegaConf, open_dict
+from omegaconf import open_dict
 
 from .patience import returned
 
@@ -31,19 +29,26 @@ class ProcessesLauncher(Launcher):
         self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int
     ) -> Sequence[JobReturn]:
         from uda_seg.experiments import sweep_folder, sweep_processes
-        from uda_seg.runs import run_folder
+        from uda_seg.experiments.job_progress import watch
+        from uda_seg.experiments.runner import run_all, slots
         from uda_seg.runs.identity import device_count
 
         setup_globals()
         configure_log(self.config.hydra.hydra_logging, self.config.hydra.verbose)
         jobs, devices = [], 1
-        for number, overrides in enumerate(job_overrides):
-            config = self._config(overrides, initial_job_idx + number)
-            jobs.append(self._command(overrides, config))
+        for number, overrides in enumerate(job_overrides, initial_job_idx):
+            config = self._config(overrides, number)
+            words = [*overrides, *self.config.hydra.overrides.hydra]
+            jobs.append(sweep_processes.job_of(self.verb, words, config))
             asked = config.trainer.devices if "trainer" in config else 1
             devices = max(devices, device_count(asked))
-        waiting = [job for job in jobs if not run_folder.finished(job.folder)]
-        sweep_processes.run(waiting, sweep_processes.slots(self.at_once, self.gpus, devices))
+        places = slots(self.at_once, self.gpus, devices)
+        failed: dict[Path, str] = {}
+        if len(places) > 1:
+            watch(jobs, places, failed)
+        else:
+            for _ in run_all([job for job in jobs if not job.done], places, failed, shown=True):
+                pass
         objective = str(self.config.hydra.sweeper.get("objective", "miou"))
         return [returned(sweep_folder.outcome(job.folder, objective)) for job in jobs]
 
@@ -54,21 +59,3 @@ class ProcessesLauncher(Launcher):
             config.hydra.job.id = str(number)
             config.hydra.job.num = number
         return config
-
-    def _command(self, overrides: Sequence[str], config: Any) -> Any:
-        from uda_seg.experiments import sweep_folder, sweep_processes
-
-        HydraConfig.instance().set_config(config)
-        own = Path(str(config.hydra.sweep.dir), str(config.hydra.sweep.subdir)).absolute()
-        task = config.copy()
-        with open_dict(task):
-            task.pop("hydra")
-        OmegaConf.resolve(task)
-        where = (sweep_folder.earlier(own, task) if "resume" in task else None) or own
-        program = [sys.executable, "-m", "uda_seg", *self.verb.split("_")]
-        sources = config.hydra.runtime.config_sources
-        mine = [str(Path(s.path).absolute()) for s in sources if s.provider == "command-line"]
-        options = [word for path in mine for word in ("--config-dir", path)]
-        lines = [*overrides, *self.config.hydra.overrides.hydra]
-        words = sweep_processes.job_command(program, options, lines, where)
-        return sweep_processes.Command(where, words, " ".join(filter_overrides(list(overrides))))

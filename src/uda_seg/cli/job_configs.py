@@ -2,26 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from uda_seg.cli.checked_config import without_hydra
 from uda_seg.cli.command_line import check
 from uda_seg.errors import ConfigError
 from uda_seg.experiments.rows import Job
-
-
-def own_folder() -> Path | None:
-    """The folder of `--config-dir`, which the jobs need as well."""
-    if HydraConfig.initialized():
-        for source in HydraConfig.get().runtime.config_sources:
-            if source.provider == "command-line":
-                return Path(source.path).absolute()
-    return None
 
 
 def configs(jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:

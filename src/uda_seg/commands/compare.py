@@ -5,11 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from uda_seg.cli.job_configs import configs, own_folder
+from uda_seg.cli.job_configs import configs
+from uda_seg.config import own_folder
 from uda_seg.evaluation import scores
 from uda_seg.experiments.job_progress import complaints, watch
 from uda_seg.experiments.rows import Job, check_replaced, jobs
-from uda_seg.experiments.runner import RunError
+from uda_seg.experiments.runner import RunError, slots
 from uda_seg.report.comparison import Row
 from uda_seg.report.page import write_page
 from uda_seg.report.table import comparison_markdown, print_comparison, write_csv
@@ -33,7 +34,7 @@ def run(config: dict[str, Any], folder: Path) -> None:
         return
     check_replaced(wanted, folder)
     failed: dict[Path, str] = {}
-    watch(wanted, pending, config["jobs"], config["threads"], failed)
+    watch(wanted, slots(config["jobs"], threads=config["threads"]), failed)
     report(comparison, [job for job in wanted if job.folder not in failed], folder)
     if failed:
         raise RunError(

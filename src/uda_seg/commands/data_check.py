@@ -1,7 +1,6 @@
 """Look at source and target before training, and find what would break a run."""
 
 import logging
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,13 +8,6 @@ from typing import Any
 
 import cv2
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from uda_seg.batch import IGNORE
 from uda_seg.data.checking.class_overlap import names_of
@@ -33,9 +25,6 @@ from uda_seg.runs import files, run_folder
 from uda_seg.runs.bars import Bars
 
 log = logging.getLogger(__name__)
-
-BAR_SECONDS = 0.2
-"""Between two drawings of the bars."""
 
 
 def run(config: dict[str, Any], folder: Path) -> None:
@@ -70,25 +59,13 @@ def open_all(config: Mapping[str, Any]) -> list[SplitCheck]:
 
 
 def look_at_all(checks: Sequence[SplitCheck], config: Mapping[str, Any]) -> None:
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-    )  # fmt: skip
-    console, drawn = Console(stderr=True), [0.0]
-    # Drawn from here, not by a thread: processes are forked meanwhile.
-    with Bars(*columns, console=console, auto_refresh=False) as bars:
+    with Bars("bar", "count", "left") as bars:
         for check in checks:
             indices = chosen(check, config["limit"])
             if check.dataset is None:
                 continue
-            task = bars.add_task(f"{check.domain} {check.name} {check.split}", total=len(indices))
-
-            def told(task: TaskID = task) -> None:
-                bars.advance(task)
-                if time.monotonic() > drawn[0] + BAR_SECONDS:
-                    drawn[0] = time.monotonic()
-                    bars.refresh()
-
-            look(check, indices, config["workers"], config["cache_root"], config["refresh"], told)
+            count = bars.counter(f"{check.domain} {check.name} {check.split}", len(indices))
+            look(check, indices, config["workers"], config["cache_root"], config["refresh"], count)
     kept = [f"{c.domain} {c.name} {c.split} {c.remembered}" for c in checks if c.remembered]
     if kept:
         log.info(

@@ -1,26 +1,24 @@
 """Draw ToyTown to disk, in the layout and encoding of a dataset."""
 
-import os
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
-from uda_seg.config import conf_folder, locate
+from uda_seg.config import conf_folder, locate, own_folder
 from uda_seg.data.datasets.base import FileDataset, Sample
 from uda_seg.data.toytown import ToyTown
-from uda_seg.errors import ConfigError, DataError, suggest
+from uda_seg.errors import ConfigError, suggest
+from uda_seg.runs import files
 from uda_seg.runs.bars import track
 from uda_seg.runs.stopping import in_worker
 
 
 def run(config: dict[str, Any], folder: Path) -> None:
-    group, node = find_layout(config["layout"], _own_folders())
+    group, node = find_layout(config["layout"], [*filter(None, [own_folder()])])
     root = Path(config["root"])
     draw(node, root, config)
     name = config["layout"]
@@ -30,7 +28,7 @@ def run(config: dict[str, Any], folder: Path) -> None:
 
 
 def draw(node: Mapping[str, Any], root: Path, settings: Mapping[str, Any]) -> None:
-    """Writes all splits beside the folder, and moves them there when they are whole.
+    """Writes all splits, which take their place when they are whole.
 
     Args:
         node: the config of a dataset in files.
@@ -40,25 +38,19 @@ def draw(node: Mapping[str, Any], root: Path, settings: Mapping[str, Any]) -> No
     Raises:
         DataError: there is something in the way.
     """
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise DataError(f"{root}: is not empty; give another root=, or remove it first")
-    unfinished = root.with_name(f"{root.name}.unfinished")
-    shutil.rmtree(unfinished, ignore_errors=True)
     dataset: type[FileDataset] = locate(node["_target_"])  # type: ignore[assignment]
-    for (split, town), length in zip(splits_of(node).items(), settings["length"]):
-        drawn = Drawing(settings["domain"], town, length, settings["size"], settings["seed"])
-        loader = DataLoader(
-            drawn,
-            batch_size=None,
-            num_workers=settings["workers"],
-            prefetch_factor=None,
-            worker_init_fn=in_worker,
-        )
-        for number, sample in enumerate(track(loader, f"{split} split", len(drawn))):
-            dataset.write_sample(unfinished, split, number, sample)
-    if root.exists():
-        root.rmdir()
-    os.replace(unfinished, root)
+    with files.new_folder(root, "root") as unfinished:
+        for (split, town), length in zip(splits_of(node).items(), settings["length"]):
+            drawn = Drawing(settings["domain"], town, length, settings["size"], settings["seed"])
+            loader = DataLoader(
+                drawn,
+                batch_size=None,
+                num_workers=settings["workers"],
+                prefetch_factor=None,
+                worker_init_fn=in_worker,
+            )
+            for number, sample in enumerate(track(loader, f"{split} split", len(drawn))):
+                dataset.write_sample(unfinished, split, number, sample)
 
 
 def splits_of(node: Mapping[str, Any]) -> dict[str, str]:
@@ -78,14 +70,6 @@ class Drawing(TorchDataset):
 
     def __getitem__(self, index: int) -> Sample:
         return self.town.read(index, {"image", "label", "depth"})
-
-
-def _own_folders() -> list[Path]:
-    """What `--config-dir` names."""
-    if not HydraConfig.initialized():  # called from Python
-        return []
-    sources = HydraConfig.get().runtime.config_sources
-    return [Path(source.path) for source in sources if source.provider == "command-line"]
 
 
 def find_layout(name: str, own_folders: Sequence[Path] = ()) -> tuple[str, dict[str, Any]]:

@@ -14,9 +14,9 @@ from uda_seg.export import checked_files
 from uda_seg.export.deployed import SMALLEST
 from uda_seg.export.formats import chosen
 from uda_seg.export.model_card import Card
-from uda_seg.export.whole_folder import check_empty, whole
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.portable import portable
+from uda_seg.runs.files import check_empty, new_folder
 from uda_seg.runs.trained import evaluation_config, open_trained
 
 log = logging.getLogger(__name__)
@@ -29,14 +29,14 @@ def run(config: dict[str, Any], folder: Path) -> None:
     """Everything goes into `output`, which appears when all is written and checked."""
     complete = evaluation_config(config)
     output = Path(complete["output"]).expanduser()
-    check_empty(output)
+    check_empty(output, "output")
     check_sizes(complete["sizes"])
     formats = chosen(complete["formats"], complete["opset"])
     trained = open_trained(complete["checkpoint"])
     network = cast(SegmentationNetwork, trained.network)
     run, classes, step, checkpoint = trained.run, trained.classes, trained.step, trained.path
     found, why = scores_of(complete["scores"], checkpoint, step)
-    with whole(output) as unfinished:
+    with new_folder(output, "output") as unfinished:
         made = checked_files.write(
             network,
             run["backbone"]["name"],

@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from uda_seg.cli.job_configs import configs, own_folder
+from uda_seg.cli.job_configs import configs
+from uda_seg.config import own_folder
 from uda_seg.evaluation import scores
 from uda_seg.experiments.dry_run import plan_lines
 from uda_seg.experiments.job_progress import complaints, watch
 from uda_seg.experiments.requirements import Need, needs
 from uda_seg.experiments.rows import Job, check_replaced, jobs, wanted_rows
-from uda_seg.experiments.runner import RunError
+from uda_seg.experiments.runner import RunError, slots
 from uda_seg.report.comparison import Row
 from uda_seg.report.reproduction import State, check_table, reproduction
 from uda_seg.report.reproduction_latex import reproduction_latex
@@ -62,9 +63,7 @@ def _run(
         "%s: %d runs, %d of them done, %d cannot be started here",
         config["table"]["name"], len(wanted), len(wanted) - len(pending), len(failed),
     )  # fmt: skip
-    able = [job for job in pending if job.folder not in failed]
-    if able:
-        watch(wanted, able, config["jobs"], config["threads"], failed)
+    watch(wanted, slots(config["jobs"], threads=config["threads"]), failed)
     return failed
 
 

@@ -14,7 +14,6 @@ two decimals, null where a class never occurs) stand in the file for human reade
 out anew on load. mIoU in the history is in percent too.
 """
 
-import json
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,7 +23,7 @@ import numpy as np
 
 from uda_seg.errors import DataError
 from uda_seg.evaluation import measures
-from uda_seg.runs.files import write_json
+from uda_seg.runs.files import read_json, write_json
 
 SCHEMA = 1
 SELECTIONS = {
@@ -79,14 +78,7 @@ def load(path: Path) -> dict[str, Any]:
     """
     path = Path(path)
     path = path / "scores.json" if path.is_dir() else path
-    try:
-        scores = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise DataError(
-            f"{path}: is not there; a run writes it after its first validation"
-        ) from error
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path}: cannot be read as JSON ({error})") from error
+    scores = read_json(path, "a run writes it after its first validation")
     derived = _derive(path, scores)
     wanted = derived.get("protocols", measures.DEFAULT)
     for selection in derived["selections"].values():

@@ -1,21 +1,37 @@
 """Jobs under way, as bars on the terminal: one a running job and one for the whole."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from rich.progress import TaskID
 from rich.text import Text
 
-from uda_seg.experiments.rows import Job
-from uda_seg.experiments.runner import Running, run_all
+from uda_seg.experiments.runner import Job, Process, Slot, run_all
 from uda_seg.runs.bars import Bars
 from uda_seg.runs.stopping import Stopped, command_to_go_on
 
 FIRST = 20
 """Steps before a run's speed says something: the first ones draw images and warm caches."""
+
+
+def watch(wanted: Sequence[Job], places: Sequence[Slot], failed: dict[Path, str]) -> None:
+    """Runs what is not done of all that is wanted, but for what has failed already; fills `failed`
+    as `run_all` does.
+
+    Raises:
+        Stopped: it was asked to end, and says how far it is.
+    """
+    pending = [job for job in wanted if not job.done and job.folder not in failed]
+    if not pending:
+        return
+    states = run_all(pending, places, failed)
+    with _saying_how_far(wanted), Bars("bar", "words") as bars, closing(states):
+        overview = Overview(bars, wanted, pending, len(places), failed)
+        for running in states:
+            overview.show(running)
+        overview.show([])
 
 
 @contextmanager
@@ -28,98 +44,90 @@ def _saying_how_far(wanted: Sequence[Job]) -> Iterator[None]:
         raise Stopped(stop.number, f"{words}; go on with: {command_to_go_on()}") from stop
 
 
-def watch(
-    wanted: Sequence[Job],
-    pending: Sequence[Job],
-    at_once: int,
-    threads: int | None,
-    failed: dict[Path, str],
-) -> None:
-    """Runs what is pending of all that is wanted; fills `failed` as `run_all` does.
-
-    `threads` of None shares the machine's cores out among the runs.
-
-    Raises:
-        Stopped: it was asked to end, and says how far it is.
-    """
-    threads = threads or max(1, (os.cpu_count() or 1) // at_once)
-    columns = (TextColumn("{task.description:<28}"), BarColumn(), TextColumn("{task.fields[said]}"))
-    told = set(failed)
-    states = run_all(pending, at_once, threads, failed)
-    with _saying_how_far(wanted), Bars(*columns) as bars, closing(states):
-        total = sum(job.steps for job in wanted)
-        done = total - sum(job.steps for job in pending)
-        whole = bars.add_task("steps of all runs", total=total, completed=done, said="")
-        shown: dict[Path, TaskID] = {}
-        state: dict[Path, dict[str, Any]] = {}
-        started: set[Path] = set()
-        for running in states:
-            for one in running:
-                _show(bars, shown, state, one)
-            _forget(bars, shown, running)
-            _tell(bars, [job for job in pending if job.folder in failed.keys() - told], failed)
-            told |= failed.keys()
-            current = {one.job.folder for one in running}
-            seen = sum(
-                state.get(job.folder, {}).get("step", 0) if job.folder in current else job.steps
-                for job in pending
-                if job.folder in state
-            )
-            started |= current
-            ended = len(wanted) - len(pending) + len(started - current - failed.keys())
-            words = [f"{ended} of {len(wanted)} runs done", _left(pending, state, current, at_once)]
-            bars.update(whole, completed=done + seen, said=", ".join(filter(None, words)))
-        _tell(bars, [job for job in pending if job.folder in failed.keys() - told], failed)
-
-
 def complaints(wanted: Iterable[Job], failed: dict[Path, str]) -> str:
     """All failures in one text, each under the name of its job."""
     return "\n".join(f"{job.name}: {failed[job.folder]}" for job in wanted if job.folder in failed)
 
 
-def _tell(bars: Progress, jobs: Iterable[Job], failed: dict[Path, str]) -> None:
-    """At once, for whoever sits there; the last words are told at the end."""
-    for job in jobs:
-        words = failed[job.folder].partition(";")[0]
-        bars.console.print(Text(f"{job.name}: {words}; the rest goes on", "red"))
+class Overview:
+    """
+    Args:
+        bars: to draw with.
+        wanted: all jobs.
+        pending: those that are to be run.
+        at_once: how many run side by side.
+        failed: folder -> why; `run_all` fills it.
+    """
 
+    def __init__(
+        self,
+        bars: Bars,
+        wanted: Sequence[Job],
+        pending: Sequence[Job],
+        at_once: int,
+        failed: dict[Path, str],
+    ) -> None:
+        self.bars, self.wanted, self.pending = bars, wanted, pending
+        self.at_once, self.failed = at_once, failed
+        self.reports: dict[Path, dict[str, Any]] = {}
+        """What each run last said of itself."""
+        self.tasks: dict[Path, TaskID] = {}
+        self.announced, self.begun = set(failed), set[Path]()
+        total = sum(job.steps or 0 for job in wanted)
+        self.before = total - sum(job.steps or 0 for job in pending)
+        self.whole = bars.add_task("steps of all runs", total=total or None, words="")
 
-def _show(
-    bars: Progress, shown: dict[Path, TaskID], state: dict[Path, dict[str, Any]], one: Running
-) -> None:
-    job, said = one.job, one.progress()
-    if job.folder not in shown:
-        shown[job.folder] = bars.add_task(job.name, total=job.steps, said="starts")
-    if said:
-        state[job.folder] = said
-        bars.update(shown[job.folder], completed=said["step"], said=_words(said))
+    def show(self, running: Sequence[Process]) -> None:
+        current = {one.job.folder for one in running}
+        self.begun |= current
+        for one in running:
+            self._show(one)
+        for folder in self.tasks.keys() - current:
+            self.bars.remove_task(self.tasks.pop(folder))
+        for job in self.pending:
+            if job.folder in self.failed.keys() - self.announced:
+                self._announce(job)
+        over = self.begun - current
+        steps = sum(
+            (job.steps or 0) if job.folder in over else self._step(job) for job in self.pending
+        )
+        done = len(self.wanted) - len(self.pending) + len(over - self.failed.keys())
+        parts = [f"{done} of {len(self.wanted)} runs done", self._time_left(over)]
+        words = ", ".join(filter(None, parts))
+        self.bars.update(self.whole, completed=self.before + steps, words=words)
 
+    def _show(self, one: Process) -> None:
+        """A running job's own bar."""
+        folder, report = one.job.folder, one.progress()
+        if folder not in self.tasks:
+            task = self.bars.add_task(one.job.name, total=one.job.steps, words="starts")
+            self.tasks[folder] = task
+        if report:
+            self.reports[folder] = report
+            rate = report.get("images_per_second")
+            words = f"step {report['step']}/{report['steps']}"
+            words += f", {rate:.1f} images/s" if rate else ""
+            self.bars.update(self.tasks[folder], completed=report["step"], words=words)
 
-def _forget(bars: Progress, shown: dict[Path, TaskID], running: Sequence[Running]) -> None:
-    for folder in shown.keys() - {one.job.folder for one in running}:
-        bars.remove_task(shown.pop(folder))
+    def _announce(self, job: Job) -> None:
+        """A failure at once, for whoever sits there; the last words are told at the end."""
+        self.announced.add(job.folder)
+        words = self.failed[job.folder].partition(";")[0]
+        self.bars.console.print(Text(f"{job.name}: {words}; the rest goes on", "red"))
 
+    def _step(self, job: Job) -> int:
+        return int(self.reports.get(job.folder, {}).get("step", 0))
 
-def _words(said: dict[str, Any]) -> str:
-    rate = said.get("images_per_second")
-    return f"step {said['step']}/{said['steps']}" + (f", {rate:.1f} images/s" if rate else "")
-
-
-def _left(
-    pending: Sequence[Job], state: dict[Path, dict[str, Any]], current: set[Path], at_once: int
-) -> str:
-    """Time left, from the mean time of a step so far; runs that have not begun count the same."""
-    speeds = [
-        said["seconds_left"] / (said["steps"] - said["step"])
-        for said in state.values()
-        if said.get("seconds_left") and FIRST <= said["step"] < said["steps"]
-    ]
-    if not speeds:
-        return ""
-    steps = sum(
-        job.steps - (state[job.folder]["step"] if job.folder in state else 0)
-        for job in pending
-        if job.folder in current or job.folder not in state
-    )
-    minutes = steps * sum(speeds) / len(speeds) / min(at_once, max(1, len(pending))) / 60
-    return f"about {minutes:.0f} min left"
+    def _time_left(self, over: set[Path]) -> str:
+        """From the mean time of a step so far; runs that have not begun count the same."""
+        speeds = [
+            report["seconds_left"] / (report["steps"] - report["step"])
+            for report in self.reports.values()
+            if report.get("seconds_left") and FIRST <= report["step"] < report["steps"]
+        ]
+        if not speeds:
+            return ""
+        left = [job for job in self.pending if job.folder not in over | self.failed.keys()]
+        steps = sum((job.steps or 0) - self._step(job) for job in left)
+        seconds = steps * sum(speeds) / len(speeds) / min(self.at_once, max(1, len(left)))
+        return f"about {seconds / 60:.0f} min left"

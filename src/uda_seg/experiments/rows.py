@@ -4,15 +4,14 @@ Runs are processes of their own, `python -m uda_seg train …`, so that each is 
 would start by hand and its command stands in its folder.
 """
 
-import json
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from uda_seg.errors import ConfigError, suggest
-from uda_seg.runs import run_folder
+from uda_seg.experiments.runner import command_line
+from uda_seg.runs import files, run_folder
 from uda_seg.runs.quoting import setting
 
 PLACES = (
@@ -55,11 +54,11 @@ class Job:
     @property
     def done(self) -> bool:
         """Finished, and by this very command."""
-        return self._begun and bool(read(self.folder / "scores.json").get("finished"))
+        return self._begun and run_folder.finished(self.folder)
 
     @property
     def _begun(self) -> bool:
-        before = read(self.folder / "job.json").get("overrides")
+        before = files.stored_json(self.folder / "job.json").get("overrides")
         return isinstance(before, list) and _computed(before) == _computed(self.overrides)
 
     def check_replaced(self) -> str | None:
@@ -67,17 +66,21 @@ class Job:
         there = run_folder.finished(self.folder) or run_folder.begun(self.folder)
         if self._begun or not there:
             return None
-        before = read(self.folder / "job.json").get("overrides") or []
+        before = files.stored_json(self.folder / "job.json").get("overrides") or []
         old, new = _computed(before), _computed(self.overrides)
         was = [word for word in old if word not in new]
         now = [word for word in new if word not in old]
         return f"{self.name}: had {' '.join(was) or 'less'}, has {' '.join(now) or 'less'}"
 
+    def begin(self) -> list[str]:
+        """Notes in the folder what is computed there from now on; the command."""
+        command = self.command()
+        files.write_json(self.folder / "job.json", {"overrides": list(self.overrides)})
+        return command
+
     def command(self) -> list[str]:
         """Continues the run if there is a checkpoint of the same command."""
-        line = [sys.executable, "-m", "uda_seg", "train"]
-        if self.own_folder is not None:
-            line += ["--config-dir", str(self.own_folder)]
+        line = command_line("train", self.own_folder)
         line += [*self.overrides, setting("hydra.run.dir", self.folder), "trainer.progress=false"]
         if self._begun and run_folder.begun(self.folder):
             line.append("resume=auto")
@@ -177,11 +180,3 @@ def _job(
 
 def _computed(overrides: Sequence[str]) -> list[str]:
     return [override for override in overrides if not override.startswith(PLACES)]
-
-
-def read(path: Path) -> dict[str, Any]:
-    """A JSON file, or nothing while it is not there."""
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError):
-        return {}

@@ -1,78 +1,160 @@
-"""Jobs as processes: some at a time, one after what it starts from, and none left behind."""
+"""Runs as processes: so many at a time, one after what it starts from, and none left behind.
+
+Tables, sweeps and the launcher of processes all run their jobs here. A job is just what a user
+would start by hand, so it may have several devices, and what kills one kills no other.
+"""
 
 import contextlib
 import logging
 import os
+import shlex
 import signal
 import subprocess
+import sys
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from uda_seg.errors import UserError
-from uda_seg.experiments.rows import Job, read
+from uda_seg.errors import ConfigError, UserError
+from uda_seg.experiments import sweep_folder
 from uda_seg.runs import files
 from uda_seg.runs.stopping import PARENT, PATIENCE, Stopped, StopRequest
 
 log = logging.getLogger(__name__)
 
 STOPPING = "stops the runs and lets them save; once more ends them at once"
+LOOK_SECONDS = 0.2
+
+Slot = Mapping[str, str]
+"""One of the places that runs are made in side by side: what is added to their environment."""
 
 
 class RunError(UserError):
-    """Some runs of a comparison failed; the rest was done all the same."""
+    """Some runs failed; the rest was done all the same."""
 
     exit_code = 1
 
 
-class Process:
-    """A run's process, the leader of a group of its own: what it starts is stopped with it.
+class Job(Protocol):
+    """A run to be made."""
+
+    @property
+    def name(self) -> str:
+        """On the terminal."""
+
+    @property
+    def folder(self) -> Path:
+        """Of the run."""
+
+    @property
+    def steps(self) -> int | None:
+        """It trains; None where that is not known."""
+
+    @property
+    def after(self) -> Path | None:
+        """Folder of the job whose network it starts from."""
+
+    @property
+    def cost(self) -> float:
+        """How long it takes, compared with the others."""
+
+    @property
+    def done(self) -> bool:
+        """Whether there is nothing left to do."""
+
+    def begin(self) -> Sequence[str]:
+        """The command that makes the run, or goes on with it; called when it is started."""
+
+
+def slots(
+    at_once: int, gpus: Sequence[int] | None = None, devices: int = 1, threads: int | None = 0
+) -> list[Slot]:
+    """
+    Args:
+        at_once: runs side by side, where GPUs are not named.
+        gpus: numbers of those to share out.
+        devices: of one run.
+        threads: of torch in each run; None: the machine's cores are shared out; 0: torch decides.
+
+    Raises:
+        ConfigError: there are fewer GPUs than a run needs.
+    """
+    if threads is None:
+        threads = max(1, (os.cpu_count() or 1) // at_once)
+    given = {"OMP_NUM_THREADS": str(threads)} if threads else {}
+    if "SLURM_JOB_ID" in os.environ:
+        given["SLURM_JOB_NAME"] = "interactive"  # so Lightning starts the ranks, as without SLURM
+    if gpus is None:
+        return [given] * at_once
+    if len(gpus) < devices:
+        raise ConfigError(f"gpus={list(gpus)}: a job has trainer.devices={devices}; name as many")
+    shares = [gpus[i : i + devices] for i in range(0, len(gpus) - devices + 1, devices)]
+    return [given | {"CUDA_VISIBLE_DEVICES": ",".join(map(str, share))} for share in shares]
+
+
+def command_line(verb: str, own_folder: Path | None) -> list[str]:
+    """The words of a command before its overrides.
 
     Args:
-        folder: of the run.
-        command: that runs it.
-        environment: what is added to this process's own.
+        verb: as its module is called.
+        own_folder: YAML files of the user's own.
+    """
+    options = [] if own_folder is None else ["--config-dir", str(own_folder)]
+    return [sys.executable, "-m", "uda_seg", *verb.split("_"), *options]
+
+
+class Process:
+    """A job's process, the leader of a group of its own: what it starts is stopped with it.
+
+    Args:
+        job: to run.
+        slot: it runs in.
         shown: what it prints goes where this process prints, instead of output.txt in the folder.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        command: Sequence[str],
-        environment: Mapping[str, str],
-        shown: bool = False,
-    ) -> None:
-        self.folder, self.shown = folder, shown
-        folder.mkdir(parents=True, exist_ok=True)
-        with (
-            (folder / "output.txt").open("w", encoding="utf-8")
-            if not shown
-            else nullcontext() as output
-        ):
+    def __init__(self, job: Job, slot: Slot, shown: bool = False) -> None:
+        self.job, self.slot, self.shown = job, slot, shown
+        self.output = job.folder / "output.txt"
+        job.folder.mkdir(parents=True, exist_ok=True)
+        command = job.begin()
+        (job.folder / "progress.json").unlink(missing_ok=True)
+        if shown:
+            log.info("%s: %s", job.name, shlex.join(command))
+        with nullcontext() if shown else self.output.open("w", encoding="utf-8") as output:
             self.process = subprocess.Popen(
                 command,
                 stdout=output,
                 stderr=None if shown else subprocess.STDOUT,
                 stdin=subprocess.DEVNULL,
-                env=os.environ | environment | {PARENT: str(os.getpid())},
+                env=os.environ | slot | {PARENT: str(os.getpid())},
                 start_new_session=True,
             )
+
+    def progress(self) -> dict[str, Any]:
+        """What the run last said of itself: step, seconds_left and so on."""
+        return files.stored_json(self.job.folder / "progress.json")
 
     def ended(self) -> bool:
         return self.process.poll() is not None
 
     def complaint(self) -> str | None:
         """Of an ended process: None when all is well, else its last words."""
-        if self.process.returncode == 0:
+        code = self.process.returncode
+        if self.shown:
+            log.info("%s: %s", self.job.name, f"failed ({code})" if code else "done")
+        if code == 0:
             return None
-        words = f"ended with exit code {self.process.returncode}; its folder is {self.folder}"
+        words = f"ended with exit code {code}"
+        if sweep_folder.is_job(self.job.folder) and not sweep_folder.failure(self.job.folder):
+            # It had no time to say why.
+            sweep_folder.failed(self.job.folder, code if code > 0 else 1, words)
+        words += f"; its folder is {self.job.folder}"
         if self.shown:
             return words
-        output = self.folder / "output.txt"
-        printed = output.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-15:]
-        return f"{words}; it said at last:\n" + "\n".join(printed)
+        printed = self.output.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return f"{words}; it said at last:\n" + "\n".join(printed[-15:])
 
     def kill(self) -> None:
         """Whatever is left of the process and of those that it started."""
@@ -81,31 +163,10 @@ class Process:
         self.process.wait()
 
 
-class Running(Process):
-    """A comparison's job.
-
-    Args:
-        job: to run.
-        threads: of torch, in that process.
-    """
-
-    def __init__(self, job: Job, threads: int) -> None:
-        self.job = job
-        command = job.command()
-        job.folder.mkdir(parents=True, exist_ok=True)
-        files.write_json(job.folder / "job.json", {"overrides": list(job.overrides)})
-        (job.folder / "progress.json").unlink(missing_ok=True)
-        super().__init__(job.folder, command, {"OMP_NUM_THREADS": str(threads)})
-
-    def progress(self) -> dict[str, Any]:
-        """What the run last said of itself: step, seconds_left and so on."""
-        return read(self.job.folder / "progress.json")
-
-
 def run_all(
-    pending: Sequence[Job], at_once: int, threads: int, failed: dict[Path, str]
-) -> Generator[list[Running], None, None]:
-    """Runs jobs, `at_once` at a time; yields the running ones a few times a second.
+    pending: Sequence[Job], places: Sequence[Slot], failed: dict[Path, str], shown: bool = False
+) -> Generator[list[Process], None, None]:
+    """Runs jobs, one in each place at a time; yields the running ones a few times a second.
 
     A job that starts from another run's network waits for that run. Of those that are ready the
     costliest begins first, so that none is left over for one core at the end. One that fails is
@@ -113,30 +174,43 @@ def run_all(
 
     Args:
         pending: the jobs.
-        at_once: how many.
-        threads: of each.
+        places: see `slots`.
         failed: folder -> why, of jobs that cannot be started from; more are added here.
+        shown: what the runs print is shown, not written to their output.txt.
 
     Raises:
         Stopped: this process was asked to end; the runs have saved and are stopped.
     """
-    waiting, running = list(pending), list[Running]()
+    waiting, running, free = list(pending), list[Process](), list(places)
     with StopRequest(patient=True, words=STOPPING) as stop:
         try:
             while waiting or running:
                 if stop.number is not None:
                     raise Stopped(stop.number)
-                running = list(_still(running, failed))
-                waiting = list(_possible(waiting, failed))
+                for one in [one for one in running if one.ended()]:
+                    running.remove(one)
+                    free.insert(0, one.slot)
+                    if (complaint := one.complaint()) is not None:
+                        one.kill()
+                        failed[one.job.folder] = complaint
+                for job in list(waiting):
+                    if job.after in failed:
+                        waiting.remove(job)
+                        failed[job.folder] = _without(job.after)
                 busy = {one.job.folder for one in running} | {job.folder for job in waiting}
                 ready = [job for job in waiting if job.after not in busy]
-                for job in sorted(ready, key=lambda job: -job.cost)[: at_once - len(running)]:
+                for job in sorted(ready, key=lambda job: -job.cost)[: len(free)]:
                     waiting.remove(job)
-                    running.append(Running(job, threads))
+                    running.append(Process(job, free.pop(0), shown))
                 yield running
-                time.sleep(0.3)
+                time.sleep(LOOK_SECONDS)
         finally:
             stop_all(running)
+
+
+def _without(start: Path | None) -> str:
+    assert start is not None
+    return f"not started: it starts from {start.parent.name}, {start.name}, which is not there"
 
 
 def stop_all(running: Sequence[Process]) -> None:
@@ -152,23 +226,3 @@ def stop_all(running: Sequence[Process]) -> None:
     finally:
         for one in alive:
             one.kill()
-
-
-def _still(running: Sequence[Running], failed: dict[Path, str]) -> Iterator[Running]:
-    for one in running:
-        if not one.ended():
-            yield one
-            continue
-        complaint = one.complaint()
-        if complaint is not None:
-            one.kill()
-            failed[one.job.folder] = complaint
-
-
-def _possible(waiting: Sequence[Job], failed: dict[Path, str]) -> Iterator[Job]:
-    for job in waiting:
-        if job.after in failed:
-            before = f"{job.after.parent.name}, {job.after.name}" if job.after else ""
-            failed[job.folder] = f"not started: it starts from {before}, which is not there"
-        else:
-            yield job

@@ -35,7 +35,7 @@ def gave_up(folder: Path, why: str) -> None:
 
 def read(folder: Path) -> dict[str, Any]:
     """The facts of a sweep; empty when the folder is none."""
-    return read_json(folder / NAME)
+    return files.stored_json(folder / NAME)
 
 
 def identity(config: Mapping[str, Any], swept: Sequence[str], sweeper: str) -> str:
@@ -60,7 +60,7 @@ def identity(config: Mapping[str, Any], swept: Sequence[str], sweeper: str) -> s
 def newest(beside: Path, wanted: str) -> Path | None:
     """The sweep that was begun last, of those with an identity, in the folder of this one."""
     found = [path for path in beside.parent.glob(f"*/{NAME}")]
-    same = [path for path in found if read_json(path).get("identity") == wanted]
+    same = [path for path in found if files.stored_json(path).get("identity") == wanted]
     return max(same, key=lambda path: path.stat().st_mtime).parent if same else None
 
 
@@ -113,7 +113,7 @@ def failed(folder: Path, code: int, message: str) -> None:
 
 def failure(folder: Path) -> dict[str, Any]:
     """What `failed` wrote; empty when the last attempt did not fail."""
-    return read_json(folder / FAILED)
+    return files.stored_json(folder / FAILED)
 
 
 def is_job(folder: Path) -> bool:
@@ -134,13 +134,6 @@ def score(folder: Path, objective: str = "miou") -> float:
         objective: one of `OBJECTIVES`. `miou`, in percent, looks at target labels;
             `information_maximisation`, in nats, does not.
     """
-    history = read_json(folder / "scores.json").get("history") or [{}]
+    history = files.stored_json(folder / "scores.json").get("history") or [{}]
     value = history[-1].get(objective)
     return math.nan if value is None else float(value)
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}

@@ -129,13 +129,12 @@ def check_folder(folder: Path) -> None:
 
 
 def _check_same(folder: Path, must_match: Mapping[str, Any]) -> None:
-    try:
-        stored = json.loads((folder / MADE_BY).read_text(encoding="utf-8"))["same"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    stored = files.stored_json(folder / MADE_BY).get("same")
+    if not isinstance(stored, dict):
         raise ConfigError(
             f"output={folder}: its {MADE_BY} cannot be read; give another output=, or "
             "overwrite=true"
-        ) from error
+        )
     now = json.loads(json.dumps(must_match))  # a tuple is a list there
     told = [_difference(key, stored.get(key), now[key]) for key in now]
     if any(told):

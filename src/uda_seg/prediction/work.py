@@ -7,8 +7,6 @@ from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
 from uda_seg.data.files.reading import read_rgb
 from uda_seg.errors import CheckError, DataError
@@ -60,38 +58,24 @@ class Work:
         Raises:
             OutputError: a file cannot be written.
         """
-        columns = (
-            TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
-        )  # fmt: skip
         stills = [one for one in inputs if not one.is_video]
         problems: list[DataError] = []
-        start, frames = time.monotonic(), 0
-        with Bars(*columns, console=Console(stderr=True)) as bars:
-
-            def begin(title: str, total: int) -> Told:
-                task, began = bars.add_task(title, total=total, rate=""), time.monotonic()
-
-                def advance(count: int) -> None:
-                    nonlocal frames
-                    frames += count
-                    rate = (bars.tasks[task].completed + count) / (time.monotonic() - began)
-                    bars.update(task, advance=count, rate=f"{rate:.1f} images/s")
-
-                return advance
-
+        start = time.monotonic()
+        with Bars("bar", "count", "words", "left") as bars:
             if stills:
-                problems += self.pictures(stills, begin("pictures", len(stills)))
-                frames -= len(problems)
+                count = bars.counter("pictures", len(stills), "images/s")
+                problems += self.pictures(stills, count)
+            unreadable = len(problems)
             for one in inputs:
                 if one.is_video:
                     try:
                         clip = Clip(one.path, every)
-                        self.video(one, clip, begin(one.path.name, len(clip)))
+                        self.video(one, clip, bars.counter(one.path.name, len(clip), "images/s"))
                     except OutputError:
                         raise
                     except DataError as error:
                         problems.append(error)
+        frames = int(sum(task.completed for task in bars.tasks)) - unreadable
         seconds, good = time.monotonic() - start, len(inputs) - len(problems)
         log.info(
             "%d of %d inputs predicted, %d images in %.1f s: %.1f images a second",

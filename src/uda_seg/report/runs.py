@@ -2,7 +2,6 @@
 
 import csv
 import glob
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ import yaml
 from uda_seg.errors import ConfigError, DataError
 from uda_seg.evaluation import scores
 from uda_seg.runs import run_folder
+from uda_seg.runs.files import stored_json
 
 
 @dataclass(frozen=True)
@@ -94,13 +94,13 @@ def read(folder: Path) -> Run:
         config=run_folder.stored_config(folder) or {},
         overrides=overrides_of(folder),
         scores=scores.load(folder) if there else None,
-        progress=_json(folder / "progress.json"),
+        progress=stored_json(folder / "progress.json"),
     )
 
 
 def overrides_of(folder: Path) -> dict[str, str]:
     """What was said on a run's command line, by key; empty where that is not known."""
-    job = _json(folder / "job.json").get("overrides")
+    job = stored_json(folder / "job.json").get("overrides")
     try:
         lines = job or (folder / "overrides.txt").read_text(encoding="utf-8").splitlines()
     except (OSError, ValueError):
@@ -155,10 +155,3 @@ def _number(text: str | None) -> bool:
         return math.isfinite(float(text or "nan"))
     except ValueError:
         return False
-
-
-def _json(path: Path) -> dict[str, Any]:
-    try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        return {}

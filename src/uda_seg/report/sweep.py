@@ -20,6 +20,7 @@ from uda_seg.report.figures import Series, draw_curves
 from uda_seg.report.grouping import grouped
 from uda_seg.report.parameters import Drawing, Family, PublishedCurve, drawing, families
 from uda_seg.report.runs import Run, read
+from uda_seg.runs.files import write_text
 
 CRITERION = "information_maximisation"
 ROW = 18
@@ -83,7 +84,7 @@ def write_csv(sweep: Sweep, path: Path) -> None:
         figures = [*mious, _criterion(done), (done or {}).get("training_seconds")]
         row = [run.folder.name, *said, seed, str(run.finished).lower(), run.steps[0]]
         rows.writerow([*row, *("" if v is None or math.isnan(v) else f"{v:.4f}" for v in figures)])
-    path.write_text(text.getvalue(), encoding="utf-8")
+    write_text(path, text.getvalue())
 
 
 def print_table(sweep: Sweep, console: Console | None = None) -> None:
@@ -127,7 +128,7 @@ def write_figure(sweep: Sweep, published: Sequence[PublishedCurve], path: Path) 
     ]
     if drawn:
         blocks = [_block(board, found, published, sweep.choice) for board, found in drawn]
-        path.write_text(stacked(blocks), encoding="utf-8")
+        write_text(path, stacked(blocks))
     return [found.plot.x_label for _, found in drawn]
 
 

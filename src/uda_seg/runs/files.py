@@ -1,4 +1,5 @@
-"""Files that are there as a whole or not at all, whatever kills the process or fills the disk.
+"""Files and folders that are there as a whole or not at all, whatever kills the process or fills
+the disk; and JSON files read.
 
 Each is written beside its place, under a hidden name that ends in `.part`, and takes its place when
 it is complete. What a killed process leaves of it is removed by the next start in that folder.
@@ -7,13 +8,14 @@ it is complete. What a killed process leaves of it is removed by the next start 
 import errno
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
 
-from uda_seg.errors import UserError
+from uda_seg.errors import DataError, UserError
 
 UNFINISHED = ".part"
 NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
@@ -81,6 +83,64 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, data: Any) -> None:
     """The same as indented JSON."""
     write_text(path, json.dumps(data, indent=1) + "\n")
+
+
+def read_json(path: Path, cure: str = "") -> Any:
+    """
+    Args:
+        path: of a JSON file.
+        cure: what to do when it is not there.
+
+    Raises:
+        DataError: it is not there, or is no JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DataError(f"{path}: is not there{cure and f'; {cure}'}") from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read as JSON ({error})") from error
+
+
+def stored_json(path: Path) -> dict[str, Any]:
+    """What a JSON file holds that may be absent, or cut off; then it is empty."""
+    try:
+        return dict(read_json(path))
+    except (DataError, ValueError, TypeError):
+        return {}
+
+
+def check_empty(folder: Path, key: str) -> None:
+    """
+    Raises:
+        DataError: something is in the way; the message begins with the config's `key`.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise DataError(f"{key}={folder}: is there already; give another one, or remove it first")
+
+
+@contextmanager
+def new_folder(folder: Path, key: str) -> Iterator[Path]:
+    """A folder to write into, which takes its place when nothing went wrong.
+
+    Raises:
+        DataError: it cannot be made, or something is in the way.
+    """
+    check_empty(folder, key)
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}{UNFINISHED}")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    try:
+        unfinished.mkdir(parents=True)
+    except OSError as error:
+        raise DataError(f"{key}={folder}: cannot be written ({error.strerror})") from error
+    try:
+        yield unfinished
+        check_empty(folder, key)
+        if folder.exists():
+            folder.rmdir()
+        os.replace(unfinished, folder)
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def remove_unfinished(folder: Path) -> None:

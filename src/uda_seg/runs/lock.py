@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from uda_seg.errors import ConfigError
+from uda_seg.runs.files import stored_json
 
 log = logging.getLogger(__name__)
 
@@ -110,11 +111,10 @@ def _sign(handle: int) -> None:
 
 
 def _owner(path: Path) -> str:
-    try:
-        owner = json.loads(path.read_text(encoding="utf-8"))
-        return f"process {owner['pid']} on {owner['host']}, since {owner['since']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    owner = stored_json(path)
+    if not {"pid", "host", "since"} <= owner.keys():
         return "a process that did not say which"
+    return f"process {owner['pid']} on {owner['host']}, since {owner['since']}"
 
 
 if sys.platform == "win32":

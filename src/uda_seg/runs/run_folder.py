@@ -50,9 +50,8 @@ def open_run(config: Mapping[str, Any], folder: Path, step: int | None = None) -
 
 def _earlier(folder: Path, config: Mapping[str, Any], step: int) -> list[dict[str, Any]]:
     """The starts before this one: what each ran with, to which step, and what was changed then."""
-    try:
-        last = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    last = files.stored_json(folder / "environment.json")
+    if not last:
         return []
     changed = identity.told(stored_config(folder) or {}, config)
     last["until_step"] = step
@@ -168,10 +167,7 @@ def begun(folder: Path) -> bool:
 
 def finished(folder: Path) -> bool:
     """Whether a run went to its end."""
-    try:
-        return bool(json.loads((folder / "scores.json").read_text(encoding="utf-8"))["finished"])
-    except (OSError, ValueError, KeyError):
-        return False
+    return bool(files.stored_json(folder / "scores.json").get("finished"))
 
 
 def stored_config(folder: Path) -> dict[str, Any] | None:

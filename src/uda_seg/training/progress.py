@@ -10,11 +10,11 @@ from typing import Any
 
 from lightning import Callback, Trainer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn
 from torch import Tensor
 
 from uda_seg.batch import Batch
 from uda_seg.runs import files
+from uda_seg.runs.bars import Bars, write_line
 
 BAR_SECONDS = 0.5
 """Between two looks at the losses: each makes the CPU wait for an accelerator."""
@@ -43,7 +43,7 @@ class ProgressLine(Callback):
         self.path = Path(folder, "progress.json")
         self.show, self.every = show, every
         self.console = console or Console(stderr=True)
-        self.bar: Progress | None = None
+        self.bar: Bars | None = None
         self.clock = Clock()
         self.last: dict[str, float] = {}
         """When each way of telling was last used."""
@@ -53,13 +53,8 @@ class ProgressLine(Callback):
             return
         self.clock.start()
         if self.show and self.console.is_terminal:
-            self.bar = Progress(
-                TextColumn("{task.fields[head]}"),
-                BarColumn(bar_width=None),
-                TextColumn("{task.fields[tail]}"),
-                console=self.console,
-            )
-            self.bar.add_task("", total=self.steps(trainer), head="", tail="starting")
+            self.bar = Bars("wide bar", "words", console=self.console)
+            self.bar.add_task("", total=self.steps(trainer), words="starting")
             self.bar.start()
         self.tell(trainer, module)
 
@@ -72,7 +67,7 @@ class ProgressLine(Callback):
 
     def on_validation_start(self, trainer: Trainer, module: Any) -> None:
         if self.bar is not None:
-            self.bar.update(self.bar.task_ids[0], tail="scoring …", refresh=True)
+            self.bar.update(self.bar.task_ids[0], words="scoring …", refresh=True)
         self.due("scoring", SCORING_SECONDS)
 
     def on_validation_batch_end(
@@ -87,8 +82,8 @@ class ProgressLine(Callback):
         quiet = not self.show or self.console.is_terminal or not trainer.is_global_zero
         if not quiet and self.due("scoring", SCORING_SECONDS):
             total = sum(n for n in trainer.num_val_batches if math.isfinite(n))
-            words = f"scoring at step {trainer.global_step}: batch {batch_idx + 1} of {total}"
-            self.console.print(words, highlight=False)
+            line = f"scoring at step {trainer.global_step}: batch {batch_idx + 1} of {total}"
+            write_line(self.console, line)
 
     def on_validation_end(self, trainer: Trainer, module: Any) -> None:
         self.clock.skip()
@@ -119,9 +114,10 @@ class ProgressLine(Callback):
         state = self.state(step, steps, module.last_losses)
         if bar and self.bar is not None:
             head, tail = words(state)
-            self.bar.update(self.bar.task_ids[0], completed=step, head=head, tail=tail)
+            task = self.bar.task_ids[0]
+            self.bar.update(task, completed=step, description=head, words=tail, refresh=True)
         if line:
-            self.console.print("  ".join(words(state)), highlight=False, soft_wrap=True)
+            write_line(self.console, "  ".join(words(state)))
         if file:
             self.write(state)
 

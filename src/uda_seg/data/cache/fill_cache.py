@@ -7,13 +7,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    TextColumn,
-    TimeRemainingColumn,
-)
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
@@ -30,7 +23,6 @@ WEIGHED = 4
 """Samples of a split that are read to tell how much disk all will take."""
 SPARE = 2**28
 """Bytes of the disk that are left free."""
-BAR_SECONDS = 0.2
 
 
 @dataclass
@@ -114,30 +106,19 @@ def fill(parts: Sequence[Part], workers: int) -> None:
     Raises:
         DataError: the cache cannot be written.
     """
-    columns = (
-        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"), TimeRemainingColumn(),
-    )  # fmt: skip
-    # Drawn from here, not by a thread: processes are forked meanwhile.
-    with Bars(*columns, console=Console(stderr=True), auto_refresh=False) as bars:
+    with Bars("bar", "count", "words", "left") as bars:
         for part in parts:
             if not part.lacking:
                 continue
-            task = bars.add_task(part.title, total=len(part.lacking), rate="")
-            start = drawn = time.monotonic()
+            start = time.monotonic()
             loader = DataLoader(
                 Filling(part), batch_size=None, num_workers=workers, worker_init_fn=in_worker
             )
-            for done, error in enumerate(loader, 1):
+            for error in bars.follow(loader, part.title, len(part.lacking), "images/s"):
                 if isinstance(error, StoreError):
                     raise error
                 if error is not None:
                     part.problems.append(str(error))
-                now = time.monotonic()
-                if now > drawn + BAR_SECONDS or done == len(part.lacking):
-                    drawn = now
-                    rate = f"{done / (now - start):.1f} images/s"
-                    bars.update(task, completed=done, rate=rate, refresh=True)
             seconds = time.monotonic() - start
             made = len(part.lacking) - len(part.problems)
             if made:
