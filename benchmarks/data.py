@@ -45,9 +45,9 @@ from uda_seg.data.datasets.base import Dataset, FileDataset, Sample
 from uda_seg.data.datasets.cityscapes import Cityscapes
 from uda_seg.data.datasets.classes import CITYSCAPES, CITYSCAPES_IDS
 from uda_seg.data.datasets.gta5 import GTA5
-from uda_seg.data.datasets.labels import Encoder, common
-from uda_seg.data.feeding.data_module import Pair
-from uda_seg.data.feeding.streams import Domain, collate_pairs, to_tensor
+from uda_seg.data.datasets.labels import LabelMapper, common
+from uda_seg.data.feeding.data_module import DomainDataModule
+from uda_seg.data.feeding.streams import TrainingStream, collate_pairs, to_tensor
 from uda_seg.data.feeding.transforms import Transform
 from uda_seg.data.files import reading
 from uda_seg.data.toytown import scene
@@ -88,22 +88,22 @@ def classical(image_path: Path, label_path: Path, size: tuple[int, int], seconds
         batch[1] = batch[1].long()
 
 
-def domain_of(dataset: Dataset, size: tuple[int, int]) -> Domain:
+def domain_of(dataset: Dataset, size: tuple[int, int]) -> TrainingStream:
     """As training builds it, with the two configs' `augment`: nothing."""
     space = common(CITYSCAPES, CITYSCAPES)
     transform = Transform(list(size), None, None, False, 0.0)
-    encode = Encoder(space, dataset)
+    encode = LabelMapper(space, dataset)
     fields = {"image", "label"}
-    return Domain(dataset, transform, encode, fields, "source", 0, BadImages(False, None))
+    return TrainingStream(dataset, transform, encode, fields, "source", 0, BadImages(False, None))
 
 
-def ours(domain: Domain, position: int) -> None:
+def ours(domain: TrainingStream, position: int) -> None:
     batch = collate_pairs([(domain[position], {"image": torch.zeros(1)})])
-    Pair.on_after_batch_transfer(None, batch, 0)  # type: ignore[arg-type]
+    DomainDataModule.on_after_batch_transfer(None, batch, 0)  # type: ignore[arg-type]
     assert batch.source.image.dtype == torch.float32
 
 
-def parts(domain: Domain, paths: tuple[Path, Path], seconds: dict) -> None:
+def parts(domain: TrainingStream, paths: tuple[Path, Path], seconds: dict) -> None:
     """The same, step by step."""
     with clock(seconds, "decode image"):
         image = reading.read_rgb(paths[0])
@@ -116,7 +116,7 @@ def parts(domain: Domain, paths: tuple[Path, Path], seconds: dict) -> None:
     finish(item, seconds)
 
 
-def parts_cached(domain: Domain, index: int, seconds: dict) -> None:
+def parts_cached(domain: TrainingStream, index: int, seconds: dict) -> None:
     with clock(seconds, "read image"):
         domain.dataset.read(index, {"image"})
     start = time.process_time()
@@ -133,7 +133,7 @@ def finish(item: dict[str, np.ndarray], seconds: dict) -> None:
     with clock(seconds, "to a batch"):
         tensors = {name: to_tensor(array) for name, array in item.items()}
         batch = collate_pairs([(tensors, {"image": torch.zeros(1)})])
-        Pair.on_after_batch_transfer(None, batch, 0)  # type: ignore[arg-type]
+        DomainDataModule.on_after_batch_transfer(None, batch, 0)  # type: ignore[arg-type]
 
 
 def draw(cls: type[FileDataset], root: Path, split: str, size: tuple[int, int], count: int) -> None:

@@ -53,7 +53,7 @@ def worker(overrides: list[str]) -> None:
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         config: Any = OmegaConf.to_container(compose("train", overrides), resolve=True)
     torch.manual_seed(0)
-    pair = setup.make_pair(config, Path(tempfile.mkdtemp()))
+    pair = setup.make_data_module(config, Path(tempfile.mkdtemp()))
     method = setup.make_method(config, len(pair.space))
     module = setup.make_adaptation(config, method, list(pair.space.classes))
     optimizer = module.configure_optimizers()["optimizer"]

@@ -89,8 +89,8 @@ def opencv_contrib(count: int) -> dict[str, Way]:
         return {}
 
     def slic(image: np.ndarray, algorithm: int, iterations: int) -> np.ndarray:
-        colours = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
-        way = cv2.ximgproc.createSuperpixelSLIC(colours, algorithm, round(PIXELS**0.5), 10.0)
+        colors = cv2.cvtColor(image, cv2.COLOR_RGB2LAB)
+        way = cv2.ximgproc.createSuperpixelSLIC(colors, algorithm, round(PIXELS**0.5), 10.0)
         way.iterate(iterations)
         way.enforceLabelConnectivity(25)
         return way.getLabels()
@@ -134,8 +134,8 @@ def fast_slic(count: int) -> dict[str, Way]:
         return {}
 
     def slic(image: np.ndarray, way: type) -> np.ndarray:
-        colours = np.ascontiguousarray(cv2.cvtColor(image, cv2.COLOR_RGB2LAB))
-        return way(num_components=count, compactness=10).iterate(colours)
+        colors = np.ascontiguousarray(cv2.cvtColor(image, cv2.COLOR_RGB2LAB))
+        return way(num_components=count, compactness=10).iterate(colors)
 
     return {"fast-slic": partial(slic, way=Slic), "fast-slic, AVX2": partial(slic, way=SlicAvx2)}
 
@@ -160,7 +160,7 @@ def camvid(root: Path, count: int, size: tuple[int, int]) -> Iterator[tuple[np.n
 
 
 def edges(ids: np.ndarray) -> np.ndarray:
-    """(H, W) bool: pixels whose right or lower neighbour has another id."""
+    """(H, W) bool: pixels whose right or lower neighbor has another id."""
     found = np.zeros(ids.shape, bool)
     found[:, :-1] |= ids[:, 1:] != ids[:, :-1]
     found[:-1] |= ids[1:] != ids[:-1]

@@ -87,7 +87,7 @@ def make_network(depth_head: bool) -> torch.nn.Module:
 
 
 def make_batch(size: int = 2, seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> Batch:
-    """Blocks of four colours; the target's colours are the source's negative."""
+    """Blocks of four colors; the target's colors are the source's negative."""
     generator = torch.Generator().manual_seed(seed)
 
     def blocks() -> torch.Tensor:

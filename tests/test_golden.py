@@ -162,11 +162,12 @@ LENGTHS = [f"{side}.length={{train: 4, val: 2}}" for side in ("source", "target"
 UNSTEADY = dict.fromkeys(("config_hash", "git_commit", "versions"), "#")
 METHODS = {
     "source_only": "",
-    "adaptseg": "critic.width=4",
+    "adaptseg": "discriminator.width=4",
     "road": "width=4",
-    "rpt": "critic.width=4",
-    "pit": "critic.width=4 presence.width=4",
-    "gio_ada": "translator.width=4 translator.blocks=1 image_critic.width=4 output_critic.width=4",
+    "rpt": "discriminator.width=4",
+    "pit": "discriminator.width=4 presence.width=4",
+    "gio_ada": "translator.width=4 translator.blocks=1 image_discriminator.width=4"
+    " output_discriminator.width=4",
 }
 
 
@@ -216,8 +217,8 @@ def test_retrieve(run: str, command_line: CommandLine) -> None:
     page = skeleton(Path("out/index.html").read_text(encoding="utf-8"))
     approve("retrieve/page.txt", page, measured=True)
     approve("retrieve/retrieval.csv", Path("out/retrieval.csv").read_text(), measured=True)
-    head, *neighbours = Path("out/neighbours.csv").read_text().splitlines()
-    approve("retrieve/neighbours.txt", f"{head}\n{len(neighbours)} more lines")
+    head, *neighbors = Path("out/neighbors.csv").read_text().splitlines()
+    approve("retrieve/neighbors.txt", f"{head}\n{len(neighbors)} more lines")
 
 
 def test_export(run: str, command_line: CommandLine) -> None:
@@ -255,7 +256,7 @@ def test_data_draw_and_prepare(command_line: CommandLine) -> None:
 
 
 def test_sweep(command_line: CommandLine) -> None:
-    words = [*SMALL, *LENGTHS, "method.critic.width=4", "hydra.sweep.dir=swept"]
+    words = [*SMALL, *LENGTHS, "method.discriminator.width=4", "hydra.sweep.dir=swept"]
     outcome = command_line("-m", "method.lambda_adv=0.001,0.004,1e300", *words)
     text = f"exit {outcome.returncode}\n{outcome.stdout}\n{outcome.stderr}"
     approve("sweep/terminal.txt", text, measured=True)

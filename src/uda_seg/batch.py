@@ -47,7 +47,7 @@ class Batch:
     target: Target
 
 
-class Survey:
+class TargetPass:
     """All target training images as they lie, resized but neither cropped nor flipped.
 
     A process gets its share of them; `table` makes the findings of all processes one.

@@ -21,7 +21,7 @@ LINES = [
 FOLDER = "defaults: [folder, _self_]\nname: a\n"
 OWN = {
     "source/right": f"{FOLDER}root: ~/pics\nclasses: {{0: road, 1: car}}\n",
-    "source/twice": f"{FOLDER}root: /x\ncolours: {{a: [1, 2, 3]}}\ncolours: {{b: [1, 2, 3]}}\n",
+    "source/twice": f"{FOLDER}root: /x\ncolors: {{a: [1, 2, 3]}}\ncolors: {{b: [1, 2, 3]}}\n",
     "source/tab": f"{FOLDER}\troot: /x\n",
     "source/indented": f"{FOLDER}  root: /x\n",
     "source/quote": "defaults: [folder, _self_]\nname: 'a\nroot: /x\n",

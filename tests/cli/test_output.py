@@ -16,9 +16,9 @@ from uda_seg.cli import output
 SIGNS = "seed → λ 1e-3 ± 2 … × † │ ╭ é"
 
 
-def written(encoding: str) -> tuple[output.Patient, io.BytesIO]:
+def written(encoding: str) -> tuple[output.FaultTolerantStream, io.BytesIO]:
     raw = io.BytesIO()
-    return output.Patient(raw, encoding=encoding, errors="uda_seg_plain"), raw
+    return output.FaultTolerantStream(raw, encoding=encoding, errors="uda_seg_plain"), raw
 
 
 @pytest.mark.parametrize(
@@ -51,7 +51,7 @@ def test_a_reader_that_hangs_up_ends_nothing() -> None:
     """As `| head -1` does."""
     here, there = os.pipe()
     os.close(here)
-    stream = output.Patient(open(there, "wb", buffering=0), encoding="utf-8")  # noqa: SIM115
+    stream = output.FaultTolerantStream(open(there, "wb", buffering=0), encoding="utf-8")  # noqa: SIM115
     for _ in range(3):
         stream.write("step\n")
         stream.flush()
@@ -60,7 +60,7 @@ def test_a_reader_that_hangs_up_ends_nothing() -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
 def test_a_full_disk_behind_a_redirection_ends_nothing() -> None:
-    stream = output.Patient(open("/dev/full", "wb", buffering=0), encoding="utf-8")  # noqa: SIM115
+    stream = output.FaultTolerantStream(open("/dev/full", "wb", buffering=0), encoding="utf-8")  # noqa: SIM115
     stream.write("step\n" * 10_000)
     stream.flush()
     with suppress(OSError):

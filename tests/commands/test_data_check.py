@@ -122,7 +122,7 @@ def test_unusual_but_usable_images_are_notes(
     said = capsys.readouterr().out
     assert "grey images, read as three equal channels: 1 (val/000.png)" in said
     assert "alpha channel, which is dropped: 1 (val/001.png)" in said
-    assert "palette images, read in their palette's colours: 1 (val/002.png)" in said
+    assert "palette images, read in their palette's colors: 1 (val/002.png)" in said
     assert "odd sizes: 80x60 1 (train/003.png)" in said
     assert "2: 64x48 … 80x60" in said
 

@@ -53,7 +53,7 @@ BROKEN = {
     "ids as JPEG": (
         "valannot/001.png", as_jpeg, "valannot/001.png: is a mask saved as JPEG, .* again as PNG",
     ),
-    "colours for ids": (
+    "colors for ids": (
         "valannot/001.png", rewrite(lambda label: np.stack([label, label, 255 - label], -1)),
         "valannot/001.png: has 3 channels, but a label has one, with ids",
     ),

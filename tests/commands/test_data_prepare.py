@@ -60,7 +60,7 @@ def test_all_that_training_reads_is_kept(
 def test_training_reads_what_was_prepared(camvid: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     from uda_seg.config import plain
     from uda_seg.data.datasets.bad_images import BadImages
-    from uda_seg.data.feeding.data_module import Pair
+    from uda_seg.data.feeding.data_module import DomainDataModule
 
     prepare(camvid)
     opened: list[int] = []
@@ -73,7 +73,7 @@ def test_training_reads_what_was_prepared(camvid: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(CamVid, "read", noted)
     config = plain(compose("data_prepare", words(camvid)))
     nothing = BadImages(False, None)
-    pair = Pair(
+    data = DomainDataModule(
         config["source"],
         config["target"],
         "source",
@@ -87,9 +87,9 @@ def test_training_reads_what_was_prepared(camvid: Path, monkeypatch: pytest.Monk
         "disk",
         "kept",
     )
-    assert [pair.source[i]["image"].shape for i in range(3)] == [(3, 16, 24)] * 3
-    assert [pair.target[i]["image"].shape for i in range(3)] == [(3, 16, 24)] * 3
-    assert [tuple(pair.pictures[i][1].shape) for i in range(3)] == [(48, 64)] * 3
+    assert [data.source[i]["image"].shape for i in range(3)] == [(3, 16, 24)] * 3
+    assert [data.target[i]["image"].shape for i in range(3)] == [(3, 16, 24)] * 3
+    assert [tuple(data.pictures[i][1].shape) for i in range(3)] == [(48, 64)] * 3
     assert opened == []
 
 

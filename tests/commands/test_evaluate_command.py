@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 
 from uda_seg.commands.evaluate import run
 from uda_seg.config import build, conf_folder
-from uda_seg.data.datasets.labels import Encoder, LabelSpace
+from uda_seg.data.datasets.labels import LabelMapper, LabelSpace
 from uda_seg.data.datasets.opening import open_scored
 from uda_seg.data.datasets.writing import save_image
 from uda_seg.data.feeding.data_module import evaluation_loader
@@ -55,7 +55,7 @@ def trained(tmp_path: Path, camvid: Path) -> Path:
         torch.save(
             {
                 "state_dict": {f"method.network.{k}": v for k, v in network.state_dict().items()}
-                | {"method.adversary.critic.weight": torch.zeros(1)},
+                | {"method.adversary.discriminator.weight": torch.zeros(1)},
                 "hyper_parameters": {"config": config, "classes": CLASSES},
                 "global_step": 40,
             },
@@ -196,7 +196,7 @@ def test_predictions_agree_with_the_scores(trained, tmp_path):
     matrix = scores.load(tmp_path / "scored")["selections"]["last"]["confusion"]
     target = yaml.safe_load((trained / "config.yaml").read_text())["target"]
     dataset, space = open_scored(target, "val"), LabelSpace(tuple(CLASSES))
-    encode, again = Encoder(space, dataset), np.zeros((4, 4), int)
+    encode, again = LabelMapper(space, dataset), np.zeros((4, 4), int)
     for index in range(len(dataset)):
         ids = read_ids(tmp_path / "scored" / "predictions" / dataset.prediction_name(index))
         label = encode(dataset.read(index, {"label"}).label, "")

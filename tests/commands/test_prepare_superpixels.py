@@ -20,7 +20,7 @@ from uda_seg.data.cache import fill_cache
 from uda_seg.data.cache.slic import SLIC
 from uda_seg.data.feeding.streams import TrainingPairs, WholeImages, collate_pairs, collate_whole
 from uda_seg.errors import CheckError, ConfigError
-from uda_seg.training.setup import make_pair
+from uda_seg.training.setup import make_data_module
 
 VERB = "data_prepare_superpixels"
 SETTINGS = ["target.size=[24,32]", "superpixels.segments=20", "cache_root=kept"]
@@ -41,7 +41,7 @@ def prepare(*given: str) -> None:
 
 def pair_of(*given: str) -> Any:
     chosen = ["source=toytown", "method=rpt_plain", "trainer.workers=0", *given]
-    return make_pair(plain(compose("train", chosen)), Path())
+    return make_data_module(plain(compose("train", chosen)), Path())
 
 
 def entries() -> dict[str, int]:
@@ -165,7 +165,7 @@ def test_of_a_users_own_file_root_and_size_are_told(camvid: Path) -> None:
     config = plain(compose("train", words(camvid, "source=toytown", "method=rpt_plain")))
     config["target"]["name"] = "my_city"
     with pytest.raises(ConfigError, match=r"target=my_city target.root=\S+ .*--config-dir=…"):
-        make_pair(config, Path())
+        make_data_module(config, Path())
 
 
 def test_broken_images_are_told_and_can_be_skipped(

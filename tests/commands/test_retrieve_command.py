@@ -99,7 +99,7 @@ def test_both_runs_are_scored_shown_and_compared(runs, tmp_path, capsys):
     with open(output / "retrieval.csv", encoding="utf-8") as file:
         read = list(csv.DictReader(file))
     assert [row["value"] for row in read] == [str(row["value"]) for row in result["rows"]]
-    with open(output / "neighbours.csv", encoding="utf-8") as file:
+    with open(output / "neighbors.csv", encoding="utf-8") as file:
         found = list(csv.DictReader(file))
     assert len(found) == 2 * 2 * (6 + 3) * 2
     first = [row for row in found if row["rank"] == "1" and row["queries"] == "source"]
@@ -151,7 +151,7 @@ def test_numbers_equal_a_plain_loop(runs, tmp_path):
 def test_a_limit_takes_evenly_spread_images(runs, tmp_path):
     result = retrieve(tmp_path / "found", f"checkpoint={runs[0]}", "limit=2", "k=[5]", "strips=0")
     assert (result["source"]["images"], result["source"]["of"]) == (2, 6)
-    with open(tmp_path / "found" / "neighbours.csv", encoding="utf-8") as file:
+    with open(tmp_path / "found" / "neighbors.csv", encoding="utf-8") as file:
         names = {row["query"] for row in csv.DictReader(file)}
     assert {"toytown/val/00000", "toytown/val/00003"} < names
 

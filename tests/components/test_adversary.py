@@ -1,4 +1,4 @@
-"""How often critics are right: counted while they judge, and in a run's metrics."""
+"""How often discriminators are right: counted while they judge, and in a run's metrics."""
 
 import csv
 from pathlib import Path
@@ -15,7 +15,7 @@ from uda_seg.evaluation import scores
 
 
 class Reader(nn.Module):
-    """A critic whose scores are its inputs."""
+    """A discriminator whose scores are its inputs."""
 
     def forward(self, inputs: Tensor) -> Tensor:
         return inputs
@@ -30,13 +30,15 @@ class Reader(nn.Module):
         ("ls", [0.9] * 4, [0.1] * 4, 0.0),
     ],
 )
-def test_share_of_places_a_critic_got_right(
+def test_share_of_places_a_discriminator_got_right(
     gan: str, real: list[float], fake: list[float], share: float
 ) -> None:
     adversary = Adversary(Reader(), gan)
     assert adversary.accuracy is None
     shape = (1, 1, 2, 2)
-    loss = adversary.judge(torch.tensor(real).view(shape), torch.tensor(fake).view(shape))
+    loss = adversary.discriminator_loss(
+        torch.tensor(real).view(shape), torch.tensor(fake).view(shape)
+    )
     assert float(adversary.accuracy) == pytest.approx(share)
     halves = [
         adversary._loss(torch.tensor(scores).view(shape), answer)
@@ -65,14 +67,14 @@ def test_a_run_logs_accuracy_and_entropy_and_what_it_ran_on(camvid: Path, tmp_pa
         f"source.root={camvid}", f"target.root={camvid}", "source.size=[32,64]",
         "target.size=[32,64]", "trainer.batch_size=2", "trainer.workers=0", "trainer.panels=0",
         "trainer.progress=false", "trainer.log_every=2", "trainer.steps=4",
-        "method.critic.width=4",
+        "method.discriminator.width=4",
     ]  # fmt: skip
     folder = tmp_path / "run"
     train.run(compose("train", words), folder)
     with (folder / "metrics.csv").open() as file:
         rows = list(csv.DictReader(file))
     for level in ("main", "auxiliary"):
-        shares = {row["step"]: row[f"critic_accuracy/{level}"] for row in rows}
+        shares = {row["step"]: row[f"discriminator_accuracy/{level}"] for row in rows}
         shares = {step: float(share) for step, share in shares.items() if share}
         assert list(shares) == ["1", "3"]
         assert all(0 <= share <= 1 for share in shares.values())

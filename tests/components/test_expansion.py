@@ -17,7 +17,7 @@ def probabilities() -> Tensor:
 
 
 def by_hand(given: Tensor, possible: Tensor, settings: tuple[float, float, int]) -> np.ndarray:
-    """Labels (B, h, w): seeds one class at a time, grown by looking at neighbours."""
+    """Labels (B, h, w): seeds one class at a time, grown by looking at neighbors."""
     portion, through, steps = settings
     steered = (given * possible / (given * possible).sum(1, keepdim=True).clamp(min=1e-6)).numpy()
     raw = given.numpy()

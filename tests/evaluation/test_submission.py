@@ -11,8 +11,8 @@ from omegaconf import OmegaConf
 from uda_seg.config import conf_folder, locate
 from uda_seg.data.datasets.base import Dataset, Sample
 from uda_seg.data.datasets.classes import CITYSCAPES, CITYSCAPES_IDS, CITYSCAPES_TRAIN_IDS
-from uda_seg.data.datasets.labels import Encoder, LabelSpace, common
-from uda_seg.data.datasets.merged import Several
+from uda_seg.data.datasets.labels import LabelMapper, LabelSpace, common
+from uda_seg.data.datasets.merged import MergedDataset
 from uda_seg.data.datasets.opening import open_split
 from uda_seg.data.files.reading import read_ids
 from uda_seg.errors import ConfigError
@@ -107,7 +107,7 @@ def test_files_are_called_as_the_server_wants(name: str, tmp_path: Path) -> None
         assert [space.classes[i] for i in prediction.flat] == [CITYSCAPES[i] for i in ids.flat]
     else:
         dataset.has_labels = True  # so that its ids are looked up
-        assert (Encoder(space, dataset)(ids, "") == prediction).all()
+        assert (LabelMapper(space, dataset)(ids, "") == prediction).all()
 
 
 def test_cityscapes_own_script_finds_the_files(tmp_path: Path, monkeypatch) -> None:
@@ -115,7 +115,7 @@ def test_cityscapes_own_script_finds_the_files(tmp_path: Path, monkeypatch) -> N
     dataset = drawn("cityscapes", "val", tmp_path / "data")
     saved = Submission(tmp_path, dataset, LabelSpace(CITYSCAPES), "benchmark", {})
     truth = dataset.read(0, {"label"}).label
-    saved.add(0, Encoder(LabelSpace(CITYSCAPES), dataset)(truth, ""))
+    saved.add(0, LabelMapper(LabelSpace(CITYSCAPES), dataset)(truth, ""))
     folder = saved.finish(zipped=False)
     monkeypatch.setenv("CITYSCAPES_RESULTS", str(folder))
     monkeypatch.setattr(script.args, "predictionPath", None)
@@ -126,7 +126,7 @@ def test_cityscapes_own_script_finds_the_files(tmp_path: Path, monkeypatch) -> N
 
 def test_what_cannot_be_handed_in_is_refused(tmp_path: Path) -> None:
     dataset = drawn("cityscapes", "test", tmp_path / "data")
-    several = Several({"cityscapes": dataset}, None)
+    several = MergedDataset({"cityscapes": dataset}, None)
     with pytest.raises(ConfigError, match="one by one"):
         Submission(tmp_path, several, LabelSpace(("road",)), "own_ids", {})
     (tmp_path / "data/leftImg8bit/test/bonn").mkdir()

@@ -12,7 +12,7 @@ import pytest
 SMALL = [
     "source=camvid", "target=camvid", "backbone=tiny", "source.size=[32,64]", "logger=none",
     "target.size=[32,64]", "trainer.batch_size=1", "trainer.workers=0", "trainer.panels=0",
-    "trainer.progress=false", "method.critic.width=4", "trainer=cpu", "trainer.steps=3",
+    "trainer.progress=false", "method.discriminator.width=4", "trainer=cpu", "trainer.steps=3",
     "trainer.validate_every=3", "trainer.checkpoint_every=3",
 ]  # fmt: skip
 

@@ -8,7 +8,7 @@ CLASSES = ["road", "car", "bicyclist"]
 BICYCLIST = (230, 145, 103)
 
 
-def test_known_classes_have_the_colours_of_cityscapes():
+def test_known_classes_have_the_colors_of_cityscapes():
     helpers = pytest.importorskip("cityscapesscripts.helpers.labels")
     official = {
         label.name: label.color for label in helpers.labels if label.trainId not in (255, -1)
@@ -16,19 +16,19 @@ def test_known_classes_have_the_colours_of_cityscapes():
     assert official == pictures.CITYSCAPES
 
 
-def test_label_becomes_colours_and_ignored_is_black():
+def test_label_becomes_colors_and_ignored_is_black():
     label = np.array([[0, 1], [2, 255]], np.uint8)
-    picture = pictures.colour(label, CLASSES)
+    picture = pictures.color(label, CLASSES)
     assert picture.dtype == np.uint8
     assert picture[0, 0].tolist() == [128, 64, 128]
     assert picture[0, 1].tolist() == [0, 0, 142]
-    assert picture[1, 0].tolist() == list(pictures.colour_of("bicyclist"))
+    assert picture[1, 0].tolist() == list(pictures.color_of("bicyclist"))
     assert picture[1, 1].tolist() == [0, 0, 0]
 
 
-def test_other_names_have_a_colour_that_never_changes():
-    assert pictures.colour_of("bicyclist") == BICYCLIST
-    assert pictures.colour_of("bicyclist") != pictures.colour_of("tunnel")
+def test_other_names_have_a_color_that_never_changes():
+    assert pictures.color_of("bicyclist") == BICYCLIST
+    assert pictures.color_of("bicyclist") != pictures.color_of("tunnel")
 
 
 def test_overlay_mixes_classes_and_leaves_ignored_bare():

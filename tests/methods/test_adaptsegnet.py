@@ -23,7 +23,8 @@ pytestmark = [
 
 STEPS, TOTAL = 5, 8
 WEIGHTS = {"segmentation": 1.0, "segmentation_auxiliary": 0.1, "adversarial_main": 0.01,
-           "adversarial_auxiliary": 0.002, "critic_main": 1.0, "critic_auxiliary": 1.0}  # fmt: skip
+           "adversarial_auxiliary": 0.002, "discriminator_main": 1.0,
+           "discriminator_auxiliary": 1.0}  # fmt: skip
 
 
 def sgd() -> Any:
@@ -34,7 +35,7 @@ def adam() -> Any:
     return partial(torch.optim.Adam, lr=1e-3, betas=(0.9, 0.99))
 
 
-def published(network: Any, critics: list[Any], batches: list[Batch], gan: str) -> None:
+def published(network: Any, discriminators: list[Any], batches: list[Batch], gan: str) -> None:
     """methods.md 1.2: multi-level, in the published order, with its requires_grad switching.
 
     SGD for the network and one Adam for each discriminator, all on the polynomial schedule.
@@ -42,7 +43,7 @@ def published(network: Any, critics: list[Any], batches: list[Batch], gan: str) 
     rates = (0.02, 1e-3, 1e-3)
     optimizers = [
         torch.optim.SGD(network.parameters(), lr=rates[0], momentum=0.9, weight_decay=5e-4),
-        *(torch.optim.Adam(d.parameters(), lr=1e-3, betas=(0.9, 0.99)) for d in critics),
+        *(torch.optim.Adam(d.parameters(), lr=1e-3, betas=(0.9, 0.99)) for d in discriminators),
     ]
 
     def domain_loss(scores: torch.Tensor, answer: float) -> torch.Tensor:
@@ -54,8 +55,8 @@ def published(network: Any, critics: list[Any], batches: list[Batch], gan: str) 
         for optimizer, rate in zip(optimizers, rates, strict=True):
             optimizer.zero_grad()
             optimizer.param_groups[0]["lr"] = rate * (1 - step / TOTAL) ** 0.9
-        for critic in critics:
-            critic.requires_grad_(False)
+        for discriminator in discriminators:
+            discriminator.requires_grad_(False)
         source = network(batch.source.image)
         main, auxiliary = (
             F.cross_entropy(logits, batch.source.label, ignore_index=IGNORE)
@@ -64,18 +65,18 @@ def published(network: Any, critics: list[Any], batches: list[Batch], gan: str) 
         (main + 0.1 * auxiliary).backward()
         target = network(batch.target.image)
         fooled = [
-            domain_loss(critic(logits.softmax(1)), 0.0)
-            for critic, logits in zip(
-                critics, (target.logits, target.auxiliary_logits), strict=True
+            domain_loss(discriminator(logits.softmax(1)), 0.0)
+            for discriminator, logits in zip(
+                discriminators, (target.logits, target.auxiliary_logits), strict=True
             )
         ]
         (0.01 * fooled[0] + 0.002 * fooled[1]).backward()
-        for critic in critics:
-            critic.requires_grad_(True)
+        for discriminator in discriminators:
+            discriminator.requires_grad_(True)
         for prediction, answer in ((source, 0.0), (target, 1.0)):
             levels = (prediction.logits, prediction.auxiliary_logits)
-            for critic, logits in zip(critics, levels, strict=True):
-                (domain_loss(critic(logits.detach().softmax(1)), answer) / 2).backward()
+            for discriminator, logits in zip(discriminators, levels, strict=True):
+                (domain_loss(discriminator(logits.detach().softmax(1)), answer) / 2).backward()
         for optimizer in optimizers:
             optimizer.step()
 
@@ -109,8 +110,8 @@ def test_same_parameters_as_the_published_algorithm(network: Any, gan: str) -> N
     reference = deepcopy(method)
     start = deepcopy(method.state_dict())
     batches = [make_batch(seed=step) for step in range(STEPS)]
-    critics = [reference.adversaries[level].critic for level in ("main", "auxiliary")]
-    published(reference.network, critics, deepcopy(batches), gan)
+    discriminators = [reference.adversaries[level].discriminator for level in ("main", "auxiliary")]
+    published(reference.network, discriminators, deepcopy(batches), gan)
     train(method, batches)
     for name, ours in method.state_dict().items():
         torch.testing.assert_close(
@@ -133,7 +134,9 @@ def test_with_its_weights_at_zero_it_is_the_control(network: Any) -> None:
 
 
 @pytest.mark.parametrize("levels", ["feature", "single", "multi"])
-def test_fooling_leaves_the_critic_alone_and_judging_the_network(network: Any, levels: str) -> None:
+def test_fooling_leaves_the_discriminator_alone_and_judging_the_network(
+    network: Any, levels: str
+) -> None:
     method = make(("adaptseg", (f"method.levels={levels}",)), network)
     _, fooling, judging = method.losses(make_batch())
     sum(fooling.values()).backward(retain_graph=True)
@@ -167,8 +170,8 @@ def test_published_constants() -> None:
         "segmentation_auxiliary": 0.1,
         "adversarial_main": 0.001,
         "adversarial_auxiliary": 0.0002,
-        "critic_main": 1.0,
-        "critic_auxiliary": 1.0,
+        "discriminator_main": 1.0,
+        "discriminator_auxiliary": 1.0,
     }
     single = method_config("adaptseg", ("method.levels=single", "method.gan=ls"))
     assert single["weights"]["adversarial_main"] == 0.01

@@ -53,11 +53,13 @@ def network() -> torch.nn.Module:
 def method_config(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     narrow = []
     if name.startswith("adaptseg") or (name.startswith("rpt") and "plain" not in name):
-        narrow = ["method.critic.width=8"]
+        narrow = ["method.discriminator.width=8"]
     if name.startswith("pit"):
-        narrow = ["method.critic.width=8", "method.presence.width=8"]
+        narrow = ["method.discriminator.width=8", "method.presence.width=8"]
     if name.startswith("gio_ada"):
-        narrow = [f"method.{part}.width=4" for part in ("image_critic", "output_critic")]
+        narrow = [
+            f"method.{part}.width=4" for part in ("image_discriminator", "output_discriminator")
+        ]
         narrow += ["method.translator.width=4", "method.translator.blocks=1"]
     config = compose("train", [f"method={name}", *TINY, *narrow, *overrides])
     return config["method"]

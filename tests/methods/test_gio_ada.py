@@ -20,8 +20,8 @@ LOSSES = {
     "depth": {"geometry"},
     "adversarial_input": {"input"},
     "adversarial_output": {"output"},
-    "critic_input": {"input"},
-    "critic_output": {"output"},
+    "discriminator_input": {"input"},
+    "discriminator_output": {"output"},
 }
 """A loss to what of levels and geometry it needs."""
 
@@ -68,8 +68,8 @@ def test_each_loss_reaches_exactly_its_players(network: Any) -> None:
         "depth": {"network", "translator"},
         "adversarial_input": {"translator"},
         "adversarial_output": {"network"},
-        "critic_input": {"image_discriminator"},
-        "critic_output": {"output_discriminator"},
+        "discriminator_input": {"image_discriminator"},
+        "discriminator_output": {"output_discriminator"},
     }
 
 
@@ -140,7 +140,7 @@ def test_the_joint_output_is_probabilities_and_depth(network: Any) -> None:
 
 
 def test_adversarial_losses_equal_the_formula(network: Any) -> None:
-    """−log D for whoever is to be taken for real; the critic's halves are averaged."""
+    """−log D for whoever is to be taken for real; the discriminator's halves are averaged."""
     method = gio_ada(network)
     batch = make_batch()
     network.eval()
@@ -150,12 +150,12 @@ def test_adversarial_losses_equal_the_formula(network: Any) -> None:
     with torch.no_grad():
         translated = method.translate(batch.source)
         score = {
-            "translated": method.image_adversary.critic(translated),
-            "target": method.image_adversary.critic(batch.target.image),
-            "source_output": method.output_adversary.critic(
+            "translated": method.image_adversary.discriminator(translated),
+            "target": method.image_adversary.discriminator(batch.target.image),
+            "source_output": method.output_adversary.discriminator(
                 method.joint(network(translated, "source"))
             ),
-            "target_output": method.output_adversary.critic(
+            "target_output": method.output_adversary.discriminator(
                 method.joint(network(batch.target.image, "target"))
             ),
         }
@@ -167,9 +167,9 @@ def test_adversarial_losses_equal_the_formula(network: Any) -> None:
     assert losses["adversarial_input"] == pytest.approx(log(1 - fake["translated"]), rel=1e-4)
     assert losses["adversarial_output"] == pytest.approx(log(1 - fake["target_output"]), rel=1e-4)
     wanted = (log(1 - fake["target"]) + log(fake["translated"])) / 2
-    assert losses["critic_input"] == pytest.approx(wanted, rel=1e-4)
+    assert losses["discriminator_input"] == pytest.approx(wanted, rel=1e-4)
     wanted = (log(1 - fake["source_output"]) + log(fake["target_output"])) / 2
-    assert losses["critic_output"] == pytest.approx(wanted, rel=1e-4)
+    assert losses["discriminator_output"] == pytest.approx(wanted, rel=1e-4)
 
 
 @pytest.mark.parametrize("levels", ["none", "input"])
@@ -192,12 +192,12 @@ def test_a_residual_translator_begins_as_the_identity() -> None:
 
 
 def test_a_patch_is_seventy_pixels_wide() -> None:
-    critic = PatchDiscriminator(3, 4, 0.2).eval()
-    for module in critic.modules():
+    discriminator = PatchDiscriminator(3, 4, 0.2).eval()
+    for module in discriminator.modules():
         if isinstance(module, nn.InstanceNorm2d):
             module.forward = lambda maps: maps  # it looks at the whole image
     image = torch.rand(1, 3, 160, 160, requires_grad=True)
-    scores = critic(image)
+    scores = discriminator(image)
     scores[0, 0, scores.shape[2] // 2, scores.shape[3] // 2].backward()
     assert image.grad is not None
     seen = image.grad.abs().sum((0, 1)).nonzero()

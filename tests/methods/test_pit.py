@@ -18,7 +18,7 @@ from uda_seg.methods.pit import PIT
 from uda_seg.networks.discriminators import FullyConvolutionalDiscriminator
 
 PIVOT = ("presence_source", "presence_domain", "pooling_source", "pooling_target", "suppression")
-ADVERSARY = ("adversarial_main", "critic_main")
+ADVERSARY = ("adversarial_main", "discriminator_main")
 NAMES = ("segmentation", *PIVOT, "expansion", *ADVERSARY)
 
 
@@ -139,10 +139,10 @@ def test_each_loss_reaches_exactly_its_players(network: Any) -> None:
     losses = found(method, make_batch())
     assert method.presence is not None
     assert method.adversary is not None
-    players = {"network": network, "presence": method.presence, "critic": method.adversary}
+    players = {"network": network, "presence": method.presence, "discriminator": method.adversary}
     for name, loss in losses.items():
         own = {"presence_source": "presence", "presence_domain": "presence"}
-        player = own.get(name, "critic" if name.startswith("critic") else "network")
+        player = own.get(name, "discriminator" if name.startswith("discriminator") else "network")
         for other, module in players.items():
             assert touched(loss, module) == (other == player), (name, other)
 
@@ -153,7 +153,7 @@ def test_losses_that_share_a_graph_come_together(network: Any) -> None:
         ["segmentation", "pooling_source"],
         ["pooling_target", "suppression", "expansion", "adversarial_main"],
         ["presence_source", "presence_domain"],
-        ["critic_main"],
+        ["discriminator_main"],
     ]
 
 
@@ -179,17 +179,17 @@ def test_a_step_gives_believed_classes_pixels_and_takes_them_from_absent_ones(ne
 
 def test_absent_classes_have_no_label_and_all_others_may_grow(network: Any) -> None:
     target = make_batch().target
-    free = set(pit(network, PIVOT).colour_pictures(target)["grown"].unique().tolist())
+    free = set(pit(network, PIVOT).color_pictures(target)["grown"].unique().tolist())
     predicted = set(network(target.image).logits.argmax(1).unique().tolist())
     assert len(predicted) > 1
     assert free - {IGNORE} == predicted, "without a pivot, every predicted class may grow"
-    unsure = believing(pit(network), [0.5] * CLASSES).colour_pictures(target)["grown"]
+    unsure = believing(pit(network), [0.5] * CLASSES).color_pictures(target)["grown"]
     assert set(unsure.unique().tolist()) == free, "a class need not be believed present"
     for kept in predicted:
         presence = [0.95 if c == kept else 0.05 for c in range(CLASSES)]
-        grown = believing(pit(network), presence).colour_pictures(target)["grown"]
+        grown = believing(pit(network), presence).color_pictures(target)["grown"]
         assert set(grown.unique().tolist()) <= {kept, IGNORE}
-    nothing = believing(pit(network), [0.05] * CLASSES).colour_pictures(target)["grown"]
+    nothing = believing(pit(network), [0.05] * CLASSES).color_pictures(target)["grown"]
     assert nothing.eq(IGNORE).all()
 
 

@@ -37,7 +37,7 @@ def test_a_crop_keeps_its_regions_and_a_flip_mirrors_them(seed: int) -> None:
     whole = np.array([[3 * (3 * y // height) + 3 * x // width for x in range(width)]
                       for y in range(height)])  # fmt: skip
     picture = np.repeat(whole[..., None], 3, 2).astype(np.uint8)
-    transform = Transform(None, None, crop=[33, 47], flip=True, colour=0.0)
+    transform = Transform(None, None, crop=[33, 47], flip=True, color=0.0)
     item = transform(picture, np.random.default_rng(seed))
     window = torch.from_numpy(item["window"])[None]
     regions = region_map(window, (33, 47), grid=3, batch=1)[0]

@@ -1,4 +1,4 @@
-"""RPT's verdicts and losses against loops, its rounds, and who learns from what."""
+"""RPT's pseudo-labels and losses against loops, its rounds, and who learns from what."""
 
 import math
 from collections import Counter
@@ -9,7 +9,7 @@ import torch
 from conftest import CLASSES, compose, make_batch, make_network
 from torch import Tensor
 
-from uda_seg.batch import IGNORE, NO_SUPERPIXEL, Survey, Target
+from uda_seg.batch import IGNORE, NO_SUPERPIXEL, Target, TargetPass
 from uda_seg.config import build
 from uda_seg.losses import partial_cross_entropy, unlikelihood
 from uda_seg.methods.rpt import RPT
@@ -33,7 +33,7 @@ def network() -> Any:
 
 
 def rpt(network: Any, *overrides: str, name: str = "rpt_plain") -> RPT:
-    narrow = ["method.critic.width=4"] if name == "rpt" else []
+    narrow = ["method.discriminator.width=4"] if name == "rpt" else []
     words = [f"method={name}", "backbone=tiny", "source=camvid", "target=camvid", *narrow]
     words += ["method.cluster_count=4", "method.order.hidden=8", *overrides]
     config: Any = compose("train", words)
@@ -58,7 +58,7 @@ def targets() -> list[Target]:
 def begun(method: RPT) -> RPT:
     method.eval()
     with torch.no_grad():
-        method.begin_round(Survey(targets(), IMAGES, torch.device("cpu")))
+        method.start_round(TargetPass(targets(), IMAGES, torch.device("cpu")))
     return method
 
 
@@ -80,15 +80,15 @@ def test_superpixels_of_one_mind_are_pulled_to_their_class(network: Any, share: 
         for number in range(SEGMENTS):
             chosen, count = votes(prediction, segments(image)[0], number)
             expected = chosen if count >= share * 32 * 32 else IGNORE
-            assert method.verdicts["patch"][image, number] == expected
+            assert method.pseudo_labels["patch"][image, number] == expected
     if share == 0.6:
-        assert len(set(method.verdicts["patch"].flatten().tolist())) > 1
+        assert len(set(method.pseudo_labels["patch"].flatten().tolist())) > 1
 
 
 def test_clusters_of_one_mind_pull_all_their_superpixels(network: Any) -> None:
     method = begun(rpt(network, "method.cluster_share=0.6"))
-    assert method.members is not None
-    members, found = method.members, {}
+    assert method.cluster_of is not None
+    members, found = method.cluster_of, {}
     classes = {
         (image, number): votes(prediction, segments(image)[0], number)[0]
         for image, prediction in enumerate(predictions(method))
@@ -99,21 +99,21 @@ def test_clusters_of_one_mind_pull_all_their_superpixels(network: Any) -> None:
         chosen, count = Counter(inside).most_common()[0]
         found[cluster] = chosen if count >= 0.6 * len(inside) else IGNORE
     for image, number in classes:
-        assert method.verdicts["cluster"][image, number] == found[int(members[image, number])]
+        assert method.pseudo_labels["cluster"][image, number] == found[int(members[image, number])]
 
 
 def test_what_looks_alike_is_in_one_cluster(network: Any) -> None:
-    """Blocks of one colour have the same features in the middle, whatever the image."""
+    """Blocks of one color have the same features in the middle, whatever the image."""
     method = rpt(network)
     plain = torch.zeros(1, 3, 64, 128, dtype=torch.uint8)
     plain[..., 64:] = 255
     images = [Target(plain, None, segments(i), torch.tensor([i])) for i in range(IMAGES)]
     method.eval()
     with torch.no_grad():
-        method.begin_round(Survey(images, IMAGES, torch.device("cpu")))
-    assert method.members is not None
+        method.start_round(TargetPass(images, IMAGES, torch.device("cpu")))
+    assert method.cluster_of is not None
     corners = [
-        {int(method.members[i, segments(i)[0, 16, x]]) for i in range(IMAGES)} for x in (16, 112)
+        {int(method.cluster_of[i, segments(i)[0, 16, x]]) for i in range(IMAGES)} for x in (16, 112)
     ]
     assert [len(c) for c in corners] == [1, 1]
     assert corners[0] != corners[1]
@@ -128,22 +128,22 @@ def test_illogical_superpixels_are_pushed_from_their_class(network: Any) -> None
     for image, prediction in enumerate(predictions(method)):
         for number in range(SEGMENTS):
             chosen = votes(prediction, segments(image)[0], number)[0]
-            expected = chosen if given[0, number] < method.logic else IGNORE
-            assert method.verdicts["context"][image, number] == expected
+            expected = chosen if given[0, number] < method.logic_threshold else IGNORE
+            assert method.pseudo_labels["context"][image, number] == expected
 
 
 def test_clusters_are_made_once_and_classes_every_round(network: Any) -> None:
     method = begun(rpt(network, "method.patch_share=0"))
-    members, before = method.members, method.verdicts["patch"].clone()
+    members, before = method.cluster_of, method.pseudo_labels["patch"].clone()
     with torch.no_grad():
         for parameter in network.heads()[0].parameters():
             parameter.neg_()
     begun(method)
-    assert method.members is members
-    assert not torch.equal(before, method.verdicts["patch"])
+    assert method.cluster_of is members
+    assert not torch.equal(before, method.pseudo_labels["patch"])
 
 
-def test_verdicts_follow_crop_and_flip(network: Any) -> None:
+def test_pseudo_labels_follow_crop_and_flip(network: Any) -> None:
     method = begun(rpt(network, "method.patch_share=0"))
     whole = segments(1)
     crop = whole[:, 10:40, 50:100].flip(2)
@@ -190,7 +190,9 @@ def test_pushing_away_stays_finite_where_the_network_is_sure() -> None:
 
 @pytest.mark.parametrize("name", ["rpt", "rpt_plain"])
 def test_regularisers_teach_the_network_alone(network: Any, name: str) -> None:
-    method = begun(rpt(network, "method.patch_share=0.3", "method.logic=1", name=name)).train()
+    method = begun(
+        rpt(network, "method.patch_share=0.3", "method.logic_threshold=1", name=name)
+    ).train()
     batch = make_batch(size=IMAGES, seed=3)
     batch.target.superpixels = torch.cat([segments(i) for i in range(IMAGES)])
     batch.target.index = torch.arange(IMAGES)
@@ -210,7 +212,12 @@ def test_without_regularisers_it_is_its_base(network: Any) -> None:
     """rpt is AdaptSegNet then, and rpt_plain the control."""
     nothing = [f"method.lambda_{name}=null" for name in ("patch", "cluster", "context")]
     method = rpt(network, *nothing, name="rpt")
-    words = ["method=adaptseg", "method.levels=single", "method.critic.width=4", "backbone=tiny"]
+    words = [
+        "method=adaptseg",
+        "method.levels=single",
+        "method.discriminator.width=4",
+        "backbone=tiny",
+    ]
     config: Any = compose("train", words)
     torch.manual_seed(1)
     base = build(config["method"], network=network)
@@ -228,18 +235,19 @@ def test_a_checkpoint_holds_the_round(network: Any) -> None:
     other = rpt(network)
     other.load_state_dict(method.state_dict())
     assert other.round == 2
-    assert torch.equal(other.verdicts["patch"], method.verdicts["patch"])
-    assert method.members is not None
-    assert other.members is not None
-    assert torch.equal(other.members, method.members)
+    assert torch.equal(other.pseudo_labels["patch"], method.pseudo_labels["patch"])
+    assert method.cluster_of is not None
+    assert other.cluster_of is not None
+    assert torch.equal(other.cluster_of, method.cluster_of)
 
 
-def test_pictures_show_superpixels_clusters_and_verdicts(network: Any) -> None:
+def test_pictures_show_superpixels_clusters_and_pseudo_labels(network: Any) -> None:
     method, first = begun(rpt(network)), targets()[0]
     first.image = first.image.float() / 255
-    shown = method.colour_pictures(first)
+    shown = method.color_pictures(first)
     assert list(shown) == [
-        "superpixels", "clusters", "patch verdict", "cluster verdict", "context verdict",
+        "superpixels", "clusters", "patch pseudo-label", "cluster pseudo-label",
+        "context pseudo-label",
     ]  # fmt: skip
     for name in ("superpixels", "clusters"):
         assert shown[name].shape == (1, 3, 64, 128)
@@ -255,6 +263,6 @@ def test_rounds_are_equally_long_and_begin_after_the_base() -> None:
 
 
 def test_a_survey_puts_findings_of_all_sizes_into_one_table() -> None:
-    survey = Survey([], 4, torch.device("cpu"))
-    table = survey.table({2: torch.tensor([1, 2, 3]), 0: torch.tensor([4])}, empty=-1)
+    target_images = TargetPass([], 4, torch.device("cpu"))
+    table = target_images.table({2: torch.tensor([1, 2, 3]), 0: torch.tensor([4])}, empty=-1)
     assert table.tolist() == [[4, -1, -1], [-1, -1, -1], [1, 2, 3], [-1, -1, -1]]

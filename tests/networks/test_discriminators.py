@@ -33,8 +33,8 @@ def test_layers_as_published() -> None:
     [((512, 1024), (16, 32)), ((720, 1280), (22, 40)), ((64, 64), (2, 2)), ((32, 63), (1, 1))],
 )
 def test_sizes(size: tuple[int, int], expected: tuple[int, int]) -> None:
-    critic = FullyConvolutionalDiscriminator(19, width=2, slope=0.2)
-    assert critic(torch.zeros(1, 19, *size)).shape == (1, 1, *expected)
+    discriminator = FullyConvolutionalDiscriminator(19, width=2, slope=0.2)
+    assert discriminator(torch.zeros(1, 19, *size)).shape == (1, 1, *expected)
 
 
 def test_too_small_is_refused_with_a_cure() -> None:

@@ -11,7 +11,7 @@ from uda_seg.prediction.look import GAP, Look, id_table, legend_of
 from uda_seg.prediction.predictor import Answer
 
 CLASSES = ["road", "sky", "car"]
-ALL = ["overlay", "colour", "ids", "entropy", "comparison"]
+ALL = ["overlay", "color", "ids", "entropy", "comparison"]
 
 
 def look(**changes: object) -> Look:
@@ -35,8 +35,8 @@ def test_every_kind_shows_what_it_should() -> None:
     drawn = look().draw(image, answers(200, 300), "picture")
     assert list(drawn) == ALL
     np.testing.assert_array_equal(drawn["ids"], answers(200, 300)[0].ids)
-    assert tuple(drawn["colour"][0, 0]) == pictures.CITYSCAPES["road"]
-    assert tuple(drawn["colour"][0, -1]) == pictures.CITYSCAPES["car"]
+    assert tuple(drawn["color"][0, 0]) == pictures.CITYSCAPES["road"]
+    assert tuple(drawn["color"][0, -1]) == pictures.CITYSCAPES["car"]
     assert tuple(drawn["overlay"][0, 0]) == (114, 82, 114)  # half of 128, 64, 128, half of 100
     assert drawn["entropy"][0, 0, 0] > 240  # yellow
     assert drawn["entropy"][-1, 0, 0] < 80  # violet
@@ -45,14 +45,14 @@ def test_every_kind_shows_what_it_should() -> None:
     np.testing.assert_array_equal(drawn["overlay"][200:], legend_of(CLASSES, 300))
 
 
-def test_before_is_left_of_after_in_the_colours_of_its_own_classes() -> None:
+def test_before_is_left_of_after_in_the_colors_of_its_own_classes() -> None:
     image = np.zeros((100, 300, 3), np.uint8)
     place = LINE + 50
     for media, columns in (("picture", 3), ("video", 2)):
         drawn = look(opacity=1.0).draw(image, answers(100, 300), media)["comparison"]
         assert drawn.shape[1] == columns * 300 + (columns - 1) * GAP
         before, after = drawn[place, -400], drawn[place, -10]
-        assert tuple(before) == pictures.colour_of("bicyclist")
+        assert tuple(before) == pictures.color_of("bicyclist")
         assert tuple(after) == pictures.CITYSCAPES["car"]
     assert drawn.shape[0] > LINE + 100  # its legend is below
 

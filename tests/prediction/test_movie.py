@@ -34,7 +34,7 @@ def test_frames_keep_their_times_and_their_pixels(
     found = frames_of(copy(clip, tmp_path / "out.mp4"))
     assert [time for time, _ in found] == [(time - times[0]) * unit for time in times]
     for number, (_, image) in enumerate(found):
-        inner = (slice(2, 6), slice(2, 6))  # of a block: colours are shared by neighbours
+        inner = (slice(2, 6), slice(2, 6))  # of a block: colors are shared by neighbors
         difference = image[inner].astype(int) - picture(number)[inner].astype(int)
         assert abs(difference).max() < 12, number
 

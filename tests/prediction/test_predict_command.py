@@ -33,7 +33,7 @@ from uda_seg.images.scaling import resized
 from uda_seg.prediction.look import GAP
 from uda_seg.prediction.work import Work
 
-KINDS = ["colour", "entropy", "ids", "overlay"]
+KINDS = ["color", "entropy", "ids", "overlay"]
 
 
 @pytest.fixture
@@ -71,8 +71,8 @@ def test_a_folder_of_pictures_without_the_training_data(trained, street, tmp_pat
     for name in names:
         image, ids = read_rgb(street / name), read_ids(tmp_path / "out/ids" / name)
         np.testing.assert_array_equal(ids, expected_ids(trained, image))
-        colours = read_rgb(tmp_path / "out/colour" / name)
-        np.testing.assert_array_equal(colours, pictures.colour(ids, CLASSES))
+        colors = read_rgb(tmp_path / "out/color" / name)
+        np.testing.assert_array_equal(colors, pictures.color(ids, CLASSES))
         assert read_rgb(tmp_path / "out/entropy" / name).shape == image.shape
         used |= set(np.unique(ids))
     assert len(used) > 1
@@ -129,8 +129,8 @@ def test_a_second_start_does_only_what_is_missing(trained, street, tmp_path, cap
     run(settings(trained, street, out, write=["ids"]), tmp_path)
     image = read_rgb(street / "drive/b.png")
     np.testing.assert_array_equal(read_ids(out / "ids/drive/b.png"), expected_ids(trained, image))
-    run(settings(trained, street, out, write=["ids", "colour"]), tmp_path)
-    run(settings(trained, street, out, write=["ids", "colour"]), tmp_path)
+    run(settings(trained, street, out, write=["ids", "color"]), tmp_path)
+    run(settings(trained, street, out, write=["ids", "color"]), tmp_path)
     every = ["a", "drive/b", "drive/c"]
     assert asked == [every, every[:2], every]
 
@@ -174,9 +174,7 @@ def test_a_video_becomes_videos_of_its_size_and_times(trained, tmp_path):
         np.testing.assert_array_equal(ids, expected_ids(trained, image))
     assert found["overlay"][0][1].shape == (48, 64, 3)
     assert found["comparison"][0][1].shape[1] == 2 * 64 + GAP
-    difference = abs(
-        found["colour"][2][1].astype(int) - pictures.colour(found["ids"][2][1], CLASSES)
-    )
+    difference = abs(found["color"][2][1].astype(int) - pictures.color(found["ids"][2][1], CLASSES))
     assert np.median(difference) < 6
     stamps = {p: p.stat().st_mtime_ns for p in (tmp_path / "out").rglob("*.m*")}
     run(config, tmp_path)

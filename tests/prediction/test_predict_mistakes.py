@@ -53,10 +53,10 @@ def test_a_broken_video_leaves_nothing_half_written(trained, tmp_path, caplog):
     (tmp_path / "in/damaged.mkv").write_bytes(code)
     (tmp_path / "in/text.mp4").write_text("no video")
     with pytest.raises(CheckError, match="2 of 3 inputs cannot be read"):
-        run(settings(trained, tmp_path / "in", tmp_path / "out", write=["colour"]), tmp_path)
+        run(settings(trained, tmp_path / "in", tmp_path / "out", write=["color"]), tmp_path)
     assert "damaged.mkv" in caplog.text
     assert "text.mp4: the file cannot be decoded" in caplog.text
-    assert written(tmp_path / "out/colour") == ["whole.mp4"]
+    assert written(tmp_path / "out/color") == ["whole.mp4"]
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_an_output_within_the_input_is_refused(output: str) -> None:
 
 
 def test_a_pattern_that_matches_written_files_is_refused() -> None:
-    touch("a/1.png", "out/colour/1.png")
+    touch("a/1.png", "out/color/1.png")
     assert names("*/1.png") == ["a/1"]
-    with pytest.raises(ConfigError, match=r"matches what lies in output=out, such as out/colour"):
+    with pytest.raises(ConfigError, match=r"matches what lies in output=out, such as out/color"):
         find("*/*/*.png", OUT)

@@ -1,4 +1,4 @@
-"""A run folder as training leaves it, with a tiny network that sees colours."""
+"""A run folder as training leaves it, with a tiny network that sees colors."""
 
 import copy
 from fractions import Fraction
@@ -58,7 +58,7 @@ def settings(run: Path, wanted: Path | str, folder: Path | str, **changes: Any) 
 
 
 def picture(seed: int, height: int = 48, width: int = 64) -> np.ndarray:
-    """Blocks of random colours."""
+    """Blocks of random colors."""
     blocks = np.random.default_rng(seed).integers(0, 256, (height // 8 + 1, width // 8 + 1, 3))
     return blocks.repeat(8, 0).repeat(8, 1)[:height, :width].astype(np.uint8)
 

@@ -75,7 +75,7 @@ def save_whole_run(
     save_run(folder, method, seed, share, **changes)
     write_config(folder, method, seed, said or {})
     rows = [f"{step - 1},{1 / step},{0.5 + step / 100}" for step in range(10, 210, 10)]
-    head = "step,loss/segmentation,critic_accuracy/main"
+    head = "step,loss/segmentation,discriminator_accuracy/main"
     (folder / "metrics.csv").write_text("\n".join([head, *rows, "209,0.0"]))  # being written
     return folder
 

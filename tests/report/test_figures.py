@@ -31,9 +31,9 @@ def test_frame_puts_the_origin_below():
     assert frame.at(4, 100) == (110, 20)
 
 
-def test_rows_differ_in_colour_and_roles_in_dashes():
+def test_rows_differ_in_color_and_roles_in_dashes():
     looks = series_of(list("abcde"), ["baseline", None, None, "control", "oracle"])
-    assert len({look.colour for look in looks}) == 5
+    assert len({look.color for look in looks}) == 5
     assert [bool(look.dash) for look in looks] == [True, False, False, True, True]
 
 
@@ -72,7 +72,7 @@ def test_words_take_the_place_of_numbers_and_dots_can_be_left_out():
 
 def test_looks_of_many_rows_differ_and_a_role_has_its_look_once():
     looks = series_of([str(n) for n in range(20)], ["baseline", "baseline", *[None] * 18])
-    assert len({(look.colour, look.dash) for look in looks}) == 20
+    assert len({(look.color, look.dash) for look in looks}) == 20
 
 
 def test_the_legend_names_every_row():

@@ -115,17 +115,17 @@ def test_page_without_pictures_and_history_leaves_them_out(tmp_path):
     assert "Class by class" in checker.text
 
 
-def test_embedding_keeps_colours_and_shrinks_what_is_wide(tmp_path):
+def test_embedding_keeps_colors_and_shrinks_what_is_wide(tmp_path):
     label = np.random.default_rng(0).integers(0, 19, (30, 40))
-    colours = palette([str(i) for i in range(19)])[label]
-    save(tmp_path / "000_label.png", colours)
+    colors = palette([str(i) for i in range(19)])[label]
+    save(tmp_path / "000_label.png", colors)
 
     def opened(picture: Picture) -> Image.Image:
         code = embed(picture, WIDTHS[0]).partition(",")[2]
         return Image.open(io.BytesIO(base64.b64decode(code))).convert("RGB")
 
     label = Picture("label", read(tmp_path / "000_label.png"))
-    assert (np.asarray(opened(label)) == colours).all()
+    assert (np.asarray(opened(label)) == colors).all()
     wide = Picture("image", np.zeros((10, 4 * WIDTHS[0], 3), np.uint8), photo=True)
     assert opened(wide).size == (WIDTHS[0], 2)
     (tmp_path / "broken.png").write_bytes(b"\x89PNG")
@@ -134,8 +134,8 @@ def test_embedding_keeps_colours_and_shrinks_what_is_wide(tmp_path):
 
 
 def test_errors_are_where_prediction_and_label_differ_and_there_is_a_label():
-    colours = palette(["road", "car"])
-    label, prediction = colours[[[0, 0], [1, 255]]], colours[[[0, 1], [1, 1]]]
+    colors = palette(["road", "car"])
+    label, prediction = colors[[[0, 0], [1, 255]]], colors[[[0, 1], [1, 1]]]
     picture, share = errors(prediction, label)
     assert share == 2 / 3
     assert len({tuple(pixel) for pixel in picture.reshape(-1, 3)}) == 3

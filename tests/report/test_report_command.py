@@ -82,7 +82,7 @@ def test_one_single_run_and_a_target_without_labels(tmp_path):
 def test_a_page_about_sixty_rows_stays_small_and_says_what_is_left_out(tmp_path, monkeypatch):
     random = np.random.default_rng(0)
     photo = random.integers(0, 255, (160, 640, 3)).astype(np.uint8)
-    noise = pictures.colour(random.integers(0, 3, (160, 640)), CLASSES)
+    noise = pictures.color(random.integers(0, 3, (160, 640)), CLASSES)
     for number in range(60):
         said = {"method.lambda_adv": number + 1}
         run = save_whole_run(tmp_path / "runs" / f"{number:02}", "adaptseg", 0, number / 70, said)

@@ -70,7 +70,7 @@ def test_metrics_count_steps_done_and_leave_a_row_out_that_is_being_written(tmp_
     folder = save_whole_run(tmp_path / "run", "adaptseg", 0, 0.5)
     found = metrics(folder)
     assert found["loss/segmentation"][:2] == [(10, 1 / 10), (20, 1 / 20)]
-    assert len(found["critic_accuracy/main"]) == 20
+    assert len(found["discriminator_accuracy/main"]) == 20
     assert metrics(tmp_path) == {}
     (folder / "metrics.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match=r"metrics.csv: cannot be read"):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from uda_seg.images.pictures import colour_of
+from uda_seg.images.pictures import color_of
 from uda_seg.retrieval import strips
 from uda_seg.retrieval.strips import FRAME, OTHER, RELEVANT, WIDTH, Shown, strip
 
@@ -20,14 +20,14 @@ def test_pictures_frames_and_classes_are_where_they_belong():
     top = np.argmax((found == 10).all(2).any(1)) - FRAME  # the first row of pictures
     height = WIDTH // 2
     below = top + height + strips.LINE + height // 2
-    for place, (one, colour) in enumerate(
-        zip(cells, (colour_of("road"), colour_of("sky"), (0, 0, 0)), strict=True)
+    for place, (one, color) in enumerate(
+        zip(cells, (color_of("road"), color_of("sky"), (0, 0, 0)), strict=True)
     ):
         left = strips.GAP + place * (WIDTH + strips.GAP) + (strips.GAP if place else 0)
         centre = found[top + height // 2, left + WIDTH // 2]
         assert centre.tolist() == [one.image[0, 0, 0]] * 3
         assert tuple(found[top + height // 2, left + 1]) == one.frame
-        assert tuple(found[below, left + WIDTH // 2]) == colour
+        assert tuple(found[below, left + WIDTH // 2]) == color
 
 
 def test_rows_of_any_length_and_pictures_of_any_size_fit():

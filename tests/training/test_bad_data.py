@@ -121,7 +121,7 @@ def test_pictures_without_labels_are_a_target(
     """Nothing is scored; the label-free choice is made all the same."""
     folder = Path("run")
     folder.mkdir()
-    arguments = [*pictures(camvid), "method=adaptseg", "method.critic.width=4"]
+    arguments = [*pictures(camvid), "method=adaptseg", "method.discriminator.width=4"]
     miou = train.run(compose("train", arguments), folder)
     assert miou is None or np.isnan(miou)
     scores = json.loads((folder / "scores.json").read_text())

@@ -14,7 +14,7 @@ from torch import nn
 
 from uda_seg.batch import Source
 from uda_seg.errors import UserError
-from uda_seg.images.pictures import CAPTION, GAP, colour
+from uda_seg.images.pictures import CAPTION, GAP, color
 from uda_seg.training import panels, progress
 from uda_seg.training.finite import MOST_OVERFLOWS, FiniteLosses
 from uda_seg.training.panels import Panels
@@ -25,7 +25,7 @@ HEIGHT, WIDTH = 16, 24
 
 
 class FakeModule(nn.Module):
-    """Predicts "car" where the red channel is above a half; its critic answers 1."""
+    """Predicts "car" where the red channel is above a half; its discriminator answers 1."""
 
     def __init__(self, pictures=None):
         super().__init__()
@@ -93,7 +93,7 @@ def test_finite_losses_pass_and_the_latest_are_kept_for_a_diagnosis():
 
 def test_a_loss_that_is_no_number_stops_with_a_diagnosis():
     callback, module = FiniteLosses(every=100), FakeModule()
-    group = {"lr": 0.25, "player": "critic"}
+    group = {"lr": 0.25, "player": "discriminator"}
     trainer = make_trainer(optimizers=[SimpleNamespace(param_groups=[group, {"lr": 0.125}])])
     for step in range(1, 8):
         trainer.global_step, module.last_losses = step, tensors(main=step, other=0.5)
@@ -108,7 +108,7 @@ def test_a_loss_that_is_no_number_stops_with_a_diagnosis():
     assert "not finite at step 8" in message
     assert "main is inf; its last finite values: 3, 4, 5, 6, 7" in message
     assert "other is 0.5" in message
-    assert "critic 0.25" in message
+    assert "discriminator 0.25" in message
     assert "network 0.125" in message
     assert "1 of 4 parameters are not finite, layer.0.weight first" in message
     assert "1 of 2 gradients are not finite, layer.0.weight first" in message
@@ -223,7 +223,10 @@ def read(path):
 
 
 def test_panels_show_image_label_prediction_and_maps(tmp_path):
-    logger, module = FakeLogger(), FakeModule(lambda t: {"critic_main": torch.ones(1, 1, 2, 3)})
+    logger, module = (
+        FakeLogger(),
+        FakeModule(lambda t: {"discriminator_main": torch.ones(1, 1, 2, 3)}),
+    )
     module.layer[1].eval()  # say a frozen batch norm
     trainer = make_trainer(global_step=12, loggers=[logger])
     callback = Panels(tmp_path, count=2)
@@ -235,7 +238,7 @@ def test_panels_show_image_label_prediction_and_maps(tmp_path):
     prediction = panel[CAPTION : CAPTION + HEIGHT, 2 * (WIDTH + GAP) :][:, :WIDTH]
     expected = np.zeros((HEIGHT, WIDTH), np.uint8)
     expected[:, WIDTH // 2 :] = 1
-    assert (prediction == colour(expected, CLASSES)).all()
+    assert (prediction == color(expected, CLASSES)).all()
     assert [(name, len(images)) for name, images, _, _ in logger.images[:2]] == [
         ("panel", 1),
         ("panel_masks", 2),

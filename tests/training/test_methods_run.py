@@ -19,8 +19,8 @@ SMALL = [
     "trainer.checkpoint_every=2",
 ]  # fmt: skip
 NARROW = [
-    "method.translator.width=4", "method.translator.blocks=1", "method.image_critic.width=4",
-    "method.output_critic.width=4",
+    "method.translator.width=4", "method.translator.blocks=1", "method.image_discriminator.width=4",
+    "method.output_discriminator.width=4",
 ]  # fmt: skip
 
 
@@ -76,7 +76,7 @@ def test_roads_teacher_is_not_what_the_run_starts_from(tmp_path: Path) -> None:
 
 
 def test_pit_shows_what_it_has_grown(tmp_path: Path) -> None:
-    run(tmp_path / "run", "method=pit", "method.critic.width=4", "method.presence.width=4")
+    run(tmp_path / "run", "method=pit", "method.discriminator.width=4", "method.presence.width=4")
     panel = cv2.imread(str(tmp_path / "run" / "panels" / "step_000002.png"))
     columns = 8  # three, grown region, sure of presence, discriminator, training image, grown
     assert panel.shape[1] == columns * 64 + (columns - 1) * 4

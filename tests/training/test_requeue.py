@@ -16,7 +16,8 @@ from runs.test_cluster import TASK, fake_scontrol
 SMALL = [
     "source=camvid", "target=camvid", "backbone=tiny", "source.size=[32,64]", "logger=none",
     "target.size=[32,64]", "trainer.batch_size=1", "trainer.workers=0", "trainer.panels=0",
-    "trainer.progress=false", "method.critic.width=4", "trainer=slurm", "trainer.accelerator=cpu",
+    "trainer.progress=false", "method.discriminator.width=4", "trainer=slurm",
+    "trainer.accelerator=cpu",
     "trainer.precision=32-true", "trainer.steps=150", "trainer.validate_every=150",
     "trainer.checkpoint_every=150", "trainer.log_every=1",
 ]  # fmt: skip

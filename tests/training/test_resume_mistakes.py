@@ -61,7 +61,7 @@ def test_another_experiment_is_refused_key_by_key_and_nothing_changes(camvid, ru
         "to go on: python -m uda_seg method.levels=single resume=run/checkpoints/last.ckpt",
     ):  # fmt: skip
         assert words in str(refused.value)
-    words = [w for w in overrides(camvid, "method=source_only") if "critic" not in w]
+    words = [w for w in overrides(camvid, "method=source_only") if "discriminator" not in w]
     other = compose("train", [*words, f"resume={run}"])
     with pytest.raises(ConfigError, match="method: was adaptseg, is source_only"):
         train.run(other, run)

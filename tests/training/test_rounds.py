@@ -48,14 +48,14 @@ def same(ours: Any, theirs: Any) -> None:
 def begun(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[int], bool]]:
     """What each round began with: its number, the images it saw, whether in training mode."""
     found: list[tuple[int, list[int], bool]] = []
-    original = RPT.begin_round
+    original = RPT.start_round
 
-    def begin(method: RPT, survey: Any) -> None:
-        seen = [index for images in survey for index in images.index.tolist()]
+    def begin(method: RPT, target_images: Any) -> None:
+        seen = [index for images in target_images for index in images.index.tolist()]
         found.append((method.round, sorted(seen), method.network.training))
-        original(method, survey)
+        original(method, target_images)
 
-    monkeypatch.setattr(RPT, "begin_round", begin)
+    monkeypatch.setattr(RPT, "start_round", begin)
     return found
 
 
@@ -109,10 +109,10 @@ def test_the_base_is_what_trains_before_the_first_round(tmp_path: Path) -> None:
         assert torch.equal(weight, ours[name]), name
 
 
-def test_panels_show_verdicts(tmp_path: Path) -> None:
+def test_panels_show_pseudo_labels(tmp_path: Path) -> None:
     run(tmp_path / "run", "trainer.panels=2")
     panel = cv2.imread(str(tmp_path / "run" / "panels" / "step_000006.png"))
-    columns = 3 + 6  # training image, superpixels, clusters, three verdicts
+    columns = 3 + 6  # training image, superpixels, clusters, three kinds of pseudo-labels
     assert panel.shape[1] == columns * 64 + (columns - 1) * 4
 
 
@@ -134,6 +134,6 @@ def test_two_processes_agree_with_one(tmp_path: Path) -> None:
     two = torch.load(tmp_path / "two" / "checkpoints" / "last.ckpt", weights_only=True)
     states = [state["state_dict"]["method._extra_state"] for state in (one, two)]
     assert states[0]["round"] == states[1]["round"] == 3
-    for name, table in states[0]["verdicts"].items():
-        assert torch.equal(table, states[1]["verdicts"][name]), name
+    for name, table in states[0]["pseudo_labels"].items():
+        assert torch.equal(table, states[1]["pseudo_labels"][name]), name
     assert torch.equal(states[0]["members"], states[1]["members"])

@@ -23,7 +23,7 @@ from uda_seg.training.setup import make_method
 SMALL = [
     "backbone=tiny", "source=camvid", "target=camvid", "trainer=cpu", "logger=none",
     "source.size=[32,64]", "target.size=[32,64]", "trainer.batch_size=2", "trainer.workers=0",
-    "trainer.panels=0", "trainer.progress=false", "method.critic.width=4",
+    "trainer.panels=0", "trainer.progress=false", "method.discriminator.width=4",
 ]  # fmt: skip
 
 
@@ -137,7 +137,7 @@ def test_training_labels_of_the_target_are_never_opened(
         return original(dataset, path)
 
     monkeypatch.setattr(FileDataset, "read_label", read)
-    arguments = [o for o in SMALL if method == "adaptseg" or "critic" not in o]
+    arguments = [o for o in SMALL if method == "adaptseg" or "discriminator" not in o]
     arguments += [f"source.root={camvid}", f"target.root={target}", f"method={method}"]
     run(tmp_path / "run", [*arguments, "trainer.steps=3", "trainer.validate_every=3"])
     assert any("target/valannot" in path for path in opened)
@@ -147,7 +147,7 @@ def test_training_labels_of_the_target_are_never_opened(
 def test_the_oracle_opens_them(camvid: Path, tmp_path: Path) -> None:
     for path in (camvid / "trainannot").iterdir():
         path.unlink()
-    arguments = [o for o in overrides(camvid, "method=target_only") if "critic" not in o]
+    arguments = [o for o in overrides(camvid, "method=target_only") if "discriminator" not in o]
     with pytest.raises(UserError, match="trainannot"):
         run(tmp_path / "run", [*arguments, "trainer.steps=1"])
 

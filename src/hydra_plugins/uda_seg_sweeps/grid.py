@@ -7,7 +7,7 @@ from typing import Any
 from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
 from hydra.core.config_store import ConfigStore
 
-from .patience import Patient
+from .patience import FaultTolerantLauncher
 
 
 @dataclass
@@ -47,7 +47,7 @@ class GridSweeper(BasicSweeper):
         super().setup(**keywords)
         assert self.launcher is not None
         assert self.config is not None
-        self.launcher = Patient(self.launcher, str(self.config.hydra.sweep.dir))
+        self.launcher = FaultTolerantLauncher(self.launcher, str(self.config.hydra.sweep.dir))
 
     def validate_batch_is_legal(self, batch: Sequence[Sequence[str]]) -> None:
         """The command line was checked before; Hydra would compose every job once more for it."""

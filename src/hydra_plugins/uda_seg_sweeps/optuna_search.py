@@ -10,7 +10,7 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from omegaconf import OmegaConf
 
-from .patience import Patient
+from .patience import FaultTolerantLauncher
 
 
 class OptunaSweeper(Sweeper):
@@ -50,7 +50,7 @@ class OptunaSweeper(Sweeper):
         launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
         )
-        self.launcher = Patient(launcher, str(config.hydra.sweep.dir))
+        self.launcher = FaultTolerantLauncher(launcher, str(config.hydra.sweep.dir))
 
     def sweep(self, arguments: list[str]) -> Any:
         from uda_seg.experiments.search import Search, space

@@ -11,7 +11,7 @@ from hydra.plugins.launcher import Launcher
 log = logging.getLogger(__name__)
 
 
-class Patient(Launcher):
+class FaultTolerantLauncher(Launcher):
     """Stands in for a launcher that may raise, as joblib's and submitit's do when a job is killed.
 
     Args:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from uda_seg import __version__
-from uda_seg.cli.output import patient_output
+from uda_seg.cli.output import fault_tolerant_output
 from uda_seg.errors import UserError
 from uda_seg.runs import files, stopping
 from uda_seg.runs.stopping import FOLDER_VARIABLE
@@ -20,7 +20,7 @@ from uda_seg.runs.stopping import FOLDER_VARIABLE
 
 def main() -> None:
     """The console script `uda-seg`."""
-    patient_output()
+    fault_tolerant_output()
     try:
         with stopping.StopRequest():
             stopping.end_with_parent()

@@ -41,7 +41,7 @@ def _plain(sign: str) -> str:
 codecs.register_error("uda_seg_plain", plain)
 
 
-class Patient(io.TextIOWrapper):
+class FaultTolerantStream(io.TextIOWrapper):
     """Text that is dropped where it cannot be written."""
 
     def write(self, text: str) -> int:
@@ -65,21 +65,21 @@ class Patient(io.TextIOWrapper):
                 os.close(nowhere)
 
 
-def patient_output() -> None:
+def fault_tolerant_output() -> None:
     """Replaces stdout and stderr, where they are still Python's own."""
     for name in ("stdout", "stderr"):
         stream, own = getattr(sys, name), getattr(sys, f"__{name}__")
         if stream is own and type(stream) is io.TextIOWrapper:
-            made = _patient(stream)
+            made = _fault_tolerant(stream)
             setattr(sys, name, made)
             setattr(sys, f"__{name}__", made)
 
 
-def _patient(stream: io.TextIOWrapper) -> Patient:
+def _fault_tolerant(stream: io.TextIOWrapper) -> FaultTolerantStream:
     settings: dict[str, Any] = {
         "encoding": stream.encoding,
         "errors": "uda_seg_plain",
         "line_buffering": getattr(stream, "line_buffering", False),
         "write_through": getattr(stream, "write_through", False),
     }
-    return Patient(stream.detach(), **settings)
+    return FaultTolerantStream(stream.detach(), **settings)

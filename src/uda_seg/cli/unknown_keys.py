@@ -8,7 +8,7 @@ from uda_seg.errors import show
 
 
 def unknown_key(key: str, tree: Mapping[str, Any], verb: str) -> str:
-    """Names the nearest key that exists, and the neighbours of the one that does not."""
+    """Names the nearest key that exists, and the neighbors of the one that does not."""
     parts, depth = key.split("."), 0
     node: Any = tree
     while isinstance(node, Mapping) and depth < len(parts) and key_in(node, parts[depth]) in node:

@@ -15,7 +15,7 @@ from uda_seg.data.checking.pair_check import conclude
 from uda_seg.data.checking.split_check import SplitCheck, chosen, look, open_check
 from uda_seg.data.datasets.base import Dataset
 from uda_seg.data.datasets.few_samples import spread
-from uda_seg.data.datasets.labels import UNNAMED, Encoder, LabelSpace
+from uda_seg.data.datasets.labels import UNNAMED, LabelMapper, LabelSpace
 from uda_seg.data.datasets.leaving_out import read_names
 from uda_seg.errors import CheckError
 from uda_seg.images import pictures
@@ -109,7 +109,7 @@ def samples(check: SplitCheck, dataset: Dataset, space: LabelSpace, count: int) 
     """Evenly spread over those that can be read; ids without a name stay bare."""
     shown = []
     good = [finding.index for finding in check.findings if finding.problem is None]
-    encode = Encoder(space, dataset)
+    encode = LabelMapper(space, dataset)
     for place in spread(len(good), count):
         sample = dataset.read(good[place], check.fields - {"depth"})
         label = None if sample.label is None else encode.looked_up(sample.label)

@@ -10,7 +10,7 @@ from uda_seg.commands.data_check import one_thread
 from uda_seg.data.cache.cached_dataset import Cached, cached
 from uda_seg.data.cache.fill_cache import Part, check_room, clear, fill, tell
 from uda_seg.data.datasets.base import Dataset
-from uda_seg.data.datasets.merged import Several
+from uda_seg.data.datasets.merged import MergedDataset
 from uda_seg.data.datasets.opening import open_split
 from uda_seg.errors import ConfigError
 
@@ -63,4 +63,6 @@ def open_parts(config: Mapping[str, Any]) -> Iterator[Part]:
 
 
 def members(dataset: Dataset, name: str) -> list[tuple[str, Dataset]]:
-    return list(dataset.datasets.items()) if isinstance(dataset, Several) else [(name, dataset)]
+    return (
+        list(dataset.datasets.items()) if isinstance(dataset, MergedDataset) else [(name, dataset)]
+    )

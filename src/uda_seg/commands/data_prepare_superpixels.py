@@ -66,7 +66,7 @@ def part(title: str, member: WithSuperpixels) -> Part:
 
 
 def show(divided: Sequence[WithSuperpixels], config: Mapping[str, Any], root: Path) -> None:
-    """A few images, evenly spread, beside their superpixels and these in their mean colours."""
+    """A few images, evenly spread, beside their superpixels and these in their mean colors."""
     places = [(one, i) for one in divided for i in range(len(one))]
     rows = []
     for place in spread(len(places), config["pictures"]):
@@ -81,18 +81,18 @@ def show(divided: Sequence[WithSuperpixels], config: Mapping[str, Any], root: Pa
         size = max(1, round(height * scale)), max(1, round(width * scale))
         image = scaling.resized(sample.image, size)
         ids = scaling.resized_mask(sample.superpixels, size)
-        rows.append([image, pictures.boundaries(image, ids), mean_colours(image, ids)])
+        rows.append([image, pictures.boundaries(image, ids), mean_colors(image, ids)])
     if rows:
         path = root / f"superpixels_{config['target']['name']}.png"
         try:
-            pictures.save(path, pictures.grid(rows, ["image", "superpixels", "mean colours"]))
+            pictures.save(path, pictures.grid(rows, ["image", "superpixels", "mean colors"]))
             log.info("picture: %s", path)
         except OSError as error:  # a prepared cache may be read-only
             log.warning("%s: cannot be written (%s)", path, error.strerror)
 
 
-def mean_colours(image: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """(H, W, 3) uint8: each superpixel in its mean colour."""
+def mean_colors(image: np.ndarray, ids: np.ndarray) -> np.ndarray:
+    """(H, W, 3) uint8: each superpixel in its mean color."""
     flat = ids.reshape(-1)
     count = np.maximum(np.bincount(flat), 1)
     sums = [np.bincount(flat, image[..., channel].reshape(-1)) for channel in range(3)]

@@ -70,9 +70,7 @@ def run(config: dict[str, Any], folder: Path) -> None:
 def check_settings(config: Mapping[str, Any], kinds: Sequence[str], inputs: list[Input]) -> None:
     """What can be known before a network is built."""
     if not kinds:
-        raise ConfigError(
-            "write=[]: nothing would be written; choose overlay, colour, ids, entropy"
-        )
+        raise ConfigError("write=[]: nothing would be written; choose overlay, color, ids, entropy")
     if config["opacity"] > 1:
         raise ConfigError(f"opacity={config['opacity']}: must be 0 to 1")
     if any(one.is_video for one in inputs) and set(kinds) != {"ids"}:
@@ -107,7 +105,7 @@ def open_store(
     also = {
         "runs": {key: one.caption for key, one in trained.items()},
         "classes": [
-            {"id": int(table[place]), "name": name, "colour": pictures.colour_of(name)}
+            {"id": int(table[place]), "name": name, "color": pictures.color_of(name)}
             for place, name in enumerate(classes)
         ],
         **run_folder.environment(),

@@ -8,7 +8,7 @@ from typing import Any
 from uda_seg.errors import ConfigError
 from uda_seg.retrieval import tables as report
 from uda_seg.retrieval.answers import Direction, answer, rows
-from uda_seg.retrieval.neighbors import draw, neighbours
+from uda_seg.retrieval.neighbors import draw, neighbors
 from uda_seg.retrieval.page import write_page
 from uda_seg.retrieval.side import Side, counted, describe_all, open_side, say_what_counts
 from uda_seg.runs import files, run_folder
@@ -43,8 +43,8 @@ def run(config: dict[str, Any], folder: Path) -> None:
     result = facts(complete, trained, sides, common, directions)
     files.write_json(folder / "retrieval.json", result)
     files.write_text(folder / "retrieval.csv", report.table_of(result["rows"]))
-    found = neighbours(directions, sides, max(complete["k"]))
-    files.write_text(folder / "neighbours.csv", report.table_of(found))
+    found = neighbors(directions, sides, max(complete["k"]))
+    files.write_text(folder / "neighbors.csv", report.table_of(found))
     drawn = draw(
         directions, sides, networks, complete["strips"], complete["shown"], folder / "strips"
     )
@@ -59,7 +59,7 @@ def check_settings(config: Mapping[str, Any]) -> None:
             f"relevant={config['relevant']}: must be between 0 and 1, a share of the gallery"
         )
     if not config["k"]:
-        raise ConfigError("k=[]: give at least one number of neighbours, k=[1,5,10]")
+        raise ConfigError("k=[]: give at least one number of neighbors, k=[1,5,10]")
 
 
 def open_all(config: Mapping[str, Any]) -> dict[str, Trained]:

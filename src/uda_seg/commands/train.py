@@ -16,7 +16,7 @@ from uda_seg.training.checkpoints import Checkpoints
 from uda_seg.training.devices import check_devices
 from uda_seg.training.known_warnings import silence_known_warnings
 from uda_seg.training.scoreboard import Scoreboard
-from uda_seg.training.setup import facts, make_adaptation, make_method, make_pair
+from uda_seg.training.setup import facts, make_adaptation, make_data_module, make_method
 from uda_seg.training.stop import Stop, stop_request
 from uda_seg.training.trainer import finish, make_trainer, set_up_torch
 
@@ -44,14 +44,14 @@ def run(config: dict[str, Any], folder: Path) -> float | None:
     silence_known_warnings()
     set_up_torch(settings["threads"])
     torch.manual_seed(config["seed"])
-    pair = make_pair(config, folder)
+    data = make_data_module(config, folder)
     built = config
     if stored is not None and "pretrained" in config["backbone"]:  # all are in the checkpoint
         built = config | {"backbone": config["backbone"] | {"pretrained": "none"}}
-    method = make_method(built, len(pair.space))
-    classes = list(pair.space.classes)
+    method = make_method(built, len(data.space))
+    classes = list(data.space.classes)
     started_from = config["initial"] if stored else start(method.network, config, classes)
-    module = make_adaptation(config, method, classes, pair.pictures.others)
+    module = make_adaptation(config, method, classes, data.pictures.others)
     if stored is not None:
         stored.check_weights(module)
         stored.say()
@@ -65,8 +65,8 @@ def run(config: dict[str, Any], folder: Path) -> float | None:
     try:
         resume = None if stored is None else stored.path
         with request:
-            trainer.fit(module, datamodule=pair, ckpt_path=resume, weights_only=True)
-            miou = finish(trainer, module, pair, scoreboard, checkpoints, folder)
+            trainer.fit(module, datamodule=data, ckpt_path=resume, weights_only=True)
+            miou = finish(trainer, module, data, scoreboard, checkpoints, folder)
     except BaseException as error:
         loggers.finish(trainer.loggers, failed=True)
         if isinstance(error, RuntimeError) and str(error).startswith("DataLoader worker"):

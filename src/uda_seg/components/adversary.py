@@ -25,37 +25,37 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 
 class Adversary(nn.Module):
-    """A critic that tells real from fake, and the loss for fooling it.
+    """A discriminator that tells real from fake, and the losses of the two sides.
 
     In output space the source prediction is real and the target's is fake.
 
     Args:
-        critic: maps (B, D, H, W) to scores (B, 1, h, w).
+        discriminator: maps (B, D, H, W) to scores (B, 1, h, w).
         gan: "vanilla" (binary cross-entropy on logits) or "ls" (squared error on raw scores;
             Mao et al., LSGAN, ICCV 2017).
 
     Attributes:
-        accuracy: share of places, half of them real, that the critic got right when it judged
-            last; 0.5 is chance. None before.
+        accuracy: share of places, half of them real, that the discriminator got right in its latest
+            loss; 0.5 is chance. None before.
     """
 
-    def __init__(self, critic: nn.Module, gan: str) -> None:
+    def __init__(self, discriminator: nn.Module, gan: str) -> None:
         super().__init__()
         if gan not in ("vanilla", "ls"):
             raise ValueError(f"gan: {gan!r} is unknown; choose from vanilla, ls")
-        self.critic, self.gan = critic, gan
+        self.discriminator, self.gan = discriminator, gan
         self.accuracy: Tensor | None = None
 
-    def fool(self, fake: Tensor) -> Tensor:
-        """Low when the fake is taken for real; trains whoever made it, not the critic."""
-        with frozen(self.critic):
-            return self._loss(self.critic(fake), REAL)
+    def adversarial_loss(self, fake: Tensor) -> Tensor:
+        """Low when the fake is taken for real; trains whoever made it, not the discriminator."""
+        with frozen(self.discriminator):
+            return self._loss(self.discriminator(fake), REAL)
 
-    def judge(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Low when the two are told apart; trains the critic alone. Halved, as published."""
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
+        """Low when the two are told apart; trains the discriminator alone. Halved, as published."""
         losses, right = [], []
         for inputs, answer in ((real, REAL), (fake, FAKE)):
-            scores = self.critic(inputs.detach())
+            scores = self.discriminator(inputs.detach())
             losses.append(self._loss(scores, answer))
             right.append(self._right(scores.detach(), answer))
         self.accuracy = torch.stack(right).mean()
@@ -63,8 +63,8 @@ class Adversary(nn.Module):
 
     @torch.no_grad()
     def fakeness(self, inputs: Tensor) -> Tensor:
-        """(B, 1, h, w) in [0, 1]: how surely the critic takes each place for the target's."""
-        scores = self.critic(inputs)
+        """(B, 1, h, w) in [0, 1]: how surely each place is taken for the target's."""
+        scores = self.discriminator(inputs)
         return scores.sigmoid() if self.gan == "vanilla" else scores.clamp(0, 1)
 
     def _right(self, scores: Tensor, answer: float) -> Tensor:

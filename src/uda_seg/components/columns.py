@@ -18,7 +18,7 @@ class Columns:
     """N columns of at most L pieces; behind a column's last piece stand IGNORE, 0, NO_SUPERPIXEL.
 
     A piece whose class is not known (void, padding) stays where it is, with IGNORE: left out, it
-    would make neighbours of what is none.
+    would make neighbors of what is none.
     """
 
     classes: Tensor

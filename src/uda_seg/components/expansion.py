@@ -1,4 +1,4 @@
-"""Grows the surest positions of every class into their neighbourhood."""
+"""Grows the surest positions of every class into their neighborhood."""
 
 import torch
 import torch.nn.functional as F

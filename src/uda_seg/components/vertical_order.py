@@ -2,7 +2,7 @@
 
 RPT's spatial logic (Zhang et al., CVPR 2020, arXiv:2006.06570), as it is remembered: an LSTM
 encoder-decoder reconstructs columns of which some entries are masked. Ours: what an entry holds,
-that the decoder reads the masked column too, rather than its own answers, and how verdicts of
+that the decoder reads the masked column too, rather than its own answers, and how answers of
 several columns become one of a superpixel.
 """
 

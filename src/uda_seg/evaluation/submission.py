@@ -12,7 +12,7 @@ import numpy as np
 from uda_seg.data.datasets.base import Dataset
 from uda_seg.data.datasets.classes import CITYSCAPES_TRAIN_IDS, canonical
 from uda_seg.data.datasets.labels import LabelSpace
-from uda_seg.data.datasets.merged import Several
+from uda_seg.data.datasets.merged import MergedDataset
 from uda_seg.data.datasets.writing import save_ids
 from uda_seg.errors import ConfigError, show
 from uda_seg.runs import files
@@ -47,7 +47,7 @@ class Submission:
         self.dataset = dataset
         self.folder, self.unfinished = folder / "predictions", folder / "predictions.unfinished"
         kind = dataset.benchmark_ids if kind == "benchmark" else kind
-        if isinstance(dataset, Several):
+        if isinstance(dataset, MergedDataset):
             raise ConfigError(
                 "save_predictions: the ids of several datasets at once are nobody's; evaluate them "
                 "one by one"

@@ -10,7 +10,7 @@ from jinja2 import Environment
 
 from uda_seg.evaluation.scores import SELECTIONS
 from uda_seg.export import terms
-from uda_seg.images.pictures import colour_of
+from uda_seg.images.pictures import color_of
 from uda_seg.report.comparison import PROTOCOLS
 from uda_seg.report.rendering import environment
 
@@ -111,7 +111,7 @@ class Card:
             "selection_means": SELECTIONS.get(str(self.selection), self.selection),
             "means": self._means(),
             "inference": _inference(self.scores or {}),
-            "colors": {name: colour_of(name) for name in self.classes},
+            "colors": {name: color_of(name) for name in self.classes},
             "size": run["target"].get("size") or (512, 1024),
             "terms": [
                 ("code of uda_seg", terms.CODE),

@@ -1,4 +1,4 @@
-"""Samples of a dataset on one picture: images beside their labels, and what the colours mean."""
+"""Samples of a dataset on one picture: images beside their labels, and what the colors mean."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the colours of classes mean, as a strip of swatches and names."""
+"""What the colors of classes mean, as a strip of swatches and names."""
 
 from collections.abc import Sequence
 
@@ -39,7 +39,7 @@ def legend(
     for place, (name, x, y) in enumerate(places):
         top = y + line - round(2 * scale) - side
         if place < len(classes):
-            canvas[top : top + side, x : x + side] = pictures.colour_of(name)
+            canvas[top : top + side, x : x + side] = pictures.color_of(name)
         else:
             cv2.rectangle(canvas, (x, top), (x + side - 1, top + side - 1), (128, 128, 128), 1)
         write(canvas, name, x + line, y + line - round(6 * scale), scale)
@@ -48,8 +48,8 @@ def legend(
 
 def write(canvas: np.ndarray, text: str, x: int, y: int, scale: float = 1) -> None:
     """Dark grey letters whose line ends at the left x, y."""
-    thickness, colour = max(1, int(scale)), (60, 60, 60)
-    cv2.putText(canvas, plain(text), (x, y), FONT, SIZE * scale, colour, thickness, cv2.LINE_AA)
+    thickness, color = max(1, int(scale)), (60, 60, 60)
+    cv2.putText(canvas, plain(text), (x, y), FONT, SIZE * scale, color, thickness, cv2.LINE_AA)
 
 
 def text_length(text: str, scale: float = 1) -> int:

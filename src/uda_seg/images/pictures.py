@@ -1,4 +1,4 @@
-"""Pictures of images, labels and maps, in NumPy: colours, overlays, captioned grids."""
+"""Pictures of images, labels and maps, in NumPy: colors, overlays, captioned grids."""
 
 import colorsys
 import zlib
@@ -10,7 +10,7 @@ import numpy as np
 
 from uda_seg.runs import files
 
-# Colours of the Cityscapes labels (cityscapesScripts, helpers/labels.py), which the field uses for
+# Colors of the Cityscapes labels (cityscapesScripts, helpers/labels.py), which the field uses for
 # every dataset with these classes.
 CITYSCAPES = {
     "road": (128, 64, 128),
@@ -42,7 +42,7 @@ CAPTION = 18
 """Pixels of a caption's line."""
 
 
-def colour_of(name: str) -> tuple[int, int, int]:
+def color_of(name: str) -> tuple[int, int, int]:
     """RGB of a class: Cityscapes' own, else a hue that follows from the name alone."""
     if name in CITYSCAPES:
         return CITYSCAPES[name]
@@ -53,12 +53,12 @@ def colour_of(name: str) -> tuple[int, int, int]:
 
 def palette(classes: Sequence[str]) -> np.ndarray:
     """(256, 3) uint8 RGB of every id; ids that are no class are black."""
-    colours = np.full((256, 3), IGNORED, np.uint8)
-    colours[: len(classes)] = [colour_of(name) for name in classes]
-    return colours
+    colors = np.full((256, 3), IGNORED, np.uint8)
+    colors[: len(classes)] = [color_of(name) for name in classes]
+    return colors
 
 
-def colour(label: np.ndarray, classes: Sequence[str]) -> np.ndarray:
+def color(label: np.ndarray, classes: Sequence[str]) -> np.ndarray:
     """(H, W) ids, 255 ignored, to (H, W, 3) uint8 RGB."""
     return np.take(palette(classes), label.astype(np.uint8), axis=0)  # a quarter of indexing
 
@@ -66,9 +66,9 @@ def colour(label: np.ndarray, classes: Sequence[str]) -> np.ndarray:
 def overlay(
     image: np.ndarray, label: np.ndarray, classes: Sequence[str], opacity: float
 ) -> np.ndarray:
-    """The image (H, W, 3) uint8 under the colours of a label (H, W); ignored pixels stay bare."""
-    colours = colour(label, classes).astype(np.float32)
-    mixed = (1 - opacity) * image.astype(np.float32) + opacity * colours
+    """The image (H, W, 3) uint8 under the colors of a label (H, W); ignored pixels stay bare."""
+    colors = color(label, classes).astype(np.float32)
+    mixed = (1 - opacity) * image.astype(np.float32) + opacity * colors
     counts = (label < len(classes))[..., None]
     return np.where(counts, mixed.round().astype(np.uint8), image)
 

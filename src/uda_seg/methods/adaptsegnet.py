@@ -37,7 +37,7 @@ class AdaptSegNet(Method):
         levels: "feature" (the deepest features), "single" (the main prediction) or "multi" (main
             and auxiliary prediction; the auxiliary head is then trained on source labels too).
         gan: "vanilla" or "ls".
-        critic: makes a discriminator for a number of input channels.
+        discriminator: makes a discriminator for a number of input channels.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class AdaptSegNet(Method):
         weights: Mapping[str, float | None],
         levels: str,
         gan: str,
-        critic: Callable[[int], nn.Module],
+        discriminator: Callable[[int], nn.Module],
     ) -> None:
         super().__init__(network, weights)
         if levels not in LEVELS:
@@ -55,30 +55,33 @@ class AdaptSegNet(Method):
         channels = {"feature": network.feature_channels}
         self.adversaries = nn.ModuleDict(
             {
-                level: Adversary(critic(channels.get(level, network.classes)), gan)
+                level: Adversary(discriminator(channels.get(level, network.classes)), gan)
                 for level in LEVELS[levels]
             }
         )
 
     def players(self) -> dict[str, nn.Module]:
-        critics = {"discriminator": self.adversaries} if self.adversaries else {}
-        return {"network": self.network, **critics}
+        discriminators = {"discriminator": self.adversaries} if self.adversaries else {}
+        return {"network": self.network, **discriminators}
 
     def losses(self, batch: Batch) -> Iterator[Losses]:
         source = self.network(batch.source.image, "source")
         yield supervision(source, batch.source, self.levels)
         target = self.network(batch.target.image, "target")
         adversarial = {
-            f"adversarial_{level}": adversary.fool(self.view(target, level))
+            f"adversarial_{level}": adversary.adversarial_loss(self.view(target, level))
             for level, adversary in self._adversaries()
         }
-        yield adversarial | self.further(target, batch.target)
+        yield adversarial | self.target_losses(target, batch.target)
         with torch.no_grad():
             views = {k: (self.view(source, k), self.view(target, k)) for k in self.adversaries}
         if views:
-            yield {f"critic_{k}": a.judge(*views[k]) for k, a in self._adversaries()}
+            yield {
+                f"discriminator_{k}": a.discriminator_loss(*views[k])
+                for k, a in self._adversaries()
+            }
 
-    def further(self, target: Prediction, images: Target) -> Losses:
+    def target_losses(self, target: Prediction, images: Target) -> Losses:
         """Losses on the target's prediction that a method built on this one adds."""
         return {}
 
@@ -86,7 +89,7 @@ class AdaptSegNet(Method):
         return cast(Iterable[tuple[str, Adversary]], self.adversaries.items())
 
     def view(self, prediction: Prediction, level: str) -> Tensor:
-        """What the critic of a level looks at: (B, classes or features, H, W)."""
+        """What the discriminator of a level looks at: (B, classes or features, H, W)."""
         if level == "main":
             return prediction.logits.softmax(1)
         if level == "auxiliary":

@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from uda_seg.batch import Batch, Source, Survey, Target
+from uda_seg.batch import Batch, Source, Target, TargetPass
 from uda_seg.networks.base import SegmentationNetwork
 
 Losses = dict[str, Tensor]
@@ -69,14 +69,14 @@ class Method(nn.Module, ABC):
         """Called once the players have been updated."""
         return
 
-    def begin_round(self, survey: Survey) -> None:
+    def start_round(self, target_images: TargetPass) -> None:
         """Called before the first step of a round, in evaluation mode and without gradients;
         `round` is its number. What it decides belongs into the method's extra state.
         """
         return
 
-    def critic_accuracy(self) -> dict[str, Tensor]:
-        """How often each of its critics was right in the latest step, in [0, 1], by name."""
+    def discriminator_accuracy(self) -> dict[str, Tensor]:
+        """How often each of its discriminators was right in the latest step, in [0, 1], by name."""
         modules = ((name.split(".")[-1], module) for name, module in self.named_modules())
         found = {name: getattr(module, "accuracy", None) for name, module in modules}
         return {k.removesuffix("_adversary"): v for k, v in found.items() if v is not None}
@@ -89,8 +89,8 @@ class Method(nn.Module, ABC):
         """Images made from the source's, by name: (B, 3, h, w) in [0, 1]."""
         return {}
 
-    def colour_pictures(self, target: Target) -> dict[str, Tensor]:
+    def color_pictures(self, target: Target) -> dict[str, Tensor]:
         """What it makes of the target's training images, by name: pictures (B, 3, h, w) in [0, 1],
-        or classes (B, h, w) long, which are shown in their colours.
+        or classes (B, h, w) long, which are shown in their colors.
         """
         return {}

@@ -36,8 +36,8 @@ class GIOAda(Method):
         nearest: metres; depth is used as nearest / depth, at most 1.
         gan: "vanilla" or "ls".
         translator: makes the translation network for a number of channels beside the image.
-        image_critic: makes a discriminator of images for a number of channels.
-        output_critic: the same for predictions.
+        image_discriminator: makes a discriminator of images for a number of channels.
+        output_discriminator: the same for predictions.
     """
 
     def __init__(
@@ -49,8 +49,8 @@ class GIOAda(Method):
         nearest: float,
         gan: str,
         translator: Callable[[int], nn.Module],
-        image_critic: Callable[[int], nn.Module],
-        output_critic: Callable[[int], nn.Module],
+        image_discriminator: Callable[[int], nn.Module],
+        output_discriminator: Callable[[int], nn.Module],
     ) -> None:
         super().__init__(network, weights if geometry else {**weights, "depth": None})
         if levels not in LEVELS:
@@ -62,9 +62,9 @@ class GIOAda(Method):
         self.output_adversary: Adversary | None = None
         if "input" in LEVELS[levels]:
             self.translator = translator(seen)
-            self.image_adversary = Adversary(image_critic(3), gan)
+            self.image_adversary = Adversary(image_discriminator(3), gan)
         if "output" in LEVELS[levels]:
-            self.output_adversary = Adversary(output_critic(seen), gan)
+            self.output_adversary = Adversary(output_discriminator(seen), gan)
 
     @classmethod
     def needed(cls, settings: Mapping[str, Any]) -> frozenset[str]:
@@ -88,13 +88,17 @@ class GIOAda(Method):
         with torch.set_grad_enabled(self.output_adversary is not None):
             target = self.network(batch.target.image, "target")
         if self.output_adversary is not None:
-            yield {"adversarial_output": self.output_adversary.fool(self.joint(target))}
+            yield {"adversarial_output": self.output_adversary.adversarial_loss(self.joint(target))}
         if self.image_adversary is not None:
-            yield {"critic_input": self.image_adversary.judge(batch.target.image, images)}
+            yield {
+                "discriminator_input": self.image_adversary.discriminator_loss(
+                    batch.target.image, images
+                )
+            }
         if self.output_adversary is not None:
             with torch.no_grad():
                 outputs = self.joint(source), self.joint(target)
-            yield {"critic_output": self.output_adversary.judge(*outputs)}
+            yield {"discriminator_output": self.output_adversary.discriminator_loss(*outputs)}
 
     def translate(self, source: Source) -> Tensor:
         """(B, 3, H, W): source images in the target's look, or as they are without a translator."""
@@ -134,7 +138,7 @@ class GIOAda(Method):
     def _look_real(self, images: Tensor) -> Losses:
         if self.image_adversary is None:
             return {}
-        return {"adversarial_input": self.image_adversary.fool(images)}
+        return {"adversarial_input": self.image_adversary.adversarial_loss(images)}
 
     @torch.no_grad()
     def pictures(self, target: Target) -> dict[str, Tensor]:

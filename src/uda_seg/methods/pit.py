@@ -22,10 +22,10 @@ information is invariant across domains":
 information":
     presence is said of whole crops and of their cells, at growing fractions of them (multi-level),
     which bounds a class's area from below and above; `expansion` grows the surest pixels of
-    each class that is not believed absent into their neighbourhood, as labels.
+    each class that is not believed absent into their neighborhood, as labels.
 
 Reported results look as if built on an adversary or on self-training: `adversarial_main` and
-`critic_main` are AdaptSegNet's, in output space.
+`discriminator_main` are AdaptSegNet's, in output space.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -63,7 +63,7 @@ class PIT(Method):
         expansion: how confident regions grow.
         presence: makes the classifier for a number of channels, classes and a pooling.
         gan: "vanilla" or "ls".
-        critic: makes a discriminator for a number of channels.
+        discriminator: makes a discriminator for a number of channels.
 
     A weight of None leaves a loss out, and with it whoever plays for it alone. Without the
     classifier nothing is believed: every class may grow everywhere.
@@ -77,7 +77,7 @@ class PIT(Method):
         expansion: RegionExpansion,
         presence: Callable[[int, int, RegionPooling], PresenceClassifier],
         gan: str,
-        critic: Callable[[int], nn.Module],
+        discriminator: Callable[[int], nn.Module],
     ) -> None:
         super().__init__(network, weights)
         self.pooling, self.expansion = pooling, expansion
@@ -86,7 +86,7 @@ class PIT(Method):
         if "presence_source" in self.weights:
             self.presence = presence(network.feature_channels, network.classes, pooling)
         if "adversarial_main" in self.weights:
-            self.adversary = Adversary(critic(network.classes), gan)
+            self.adversary = Adversary(discriminator(network.classes), gan)
 
     def players(self) -> dict[str, nn.Module]:
         candidates = {
@@ -112,7 +112,7 @@ class PIT(Method):
         if self.adversary is not None:
             with torch.no_grad():
                 views = source.logits.softmax(1), target.logits.softmax(1)
-            yield {"critic_main": self.adversary.judge(*views)}
+            yield {"discriminator_main": self.adversary.discriminator_loss(*views)}
 
     def _chosen(self, **losses: Tensor) -> Losses:
         """Those that this variant has."""
@@ -177,7 +177,7 @@ class PIT(Method):
     def _fool(self, target: Prediction) -> Losses:
         if self.adversary is None:
             return {}
-        return {"adversarial_main": self.adversary.fool(target.logits.softmax(1))}
+        return {"adversarial_main": self.adversary.adversarial_loss(target.logits.softmax(1))}
 
     @torch.no_grad()
     def pictures(self, target: Target) -> dict[str, Tensor]:
@@ -195,7 +195,7 @@ class PIT(Method):
         return shown
 
     @torch.no_grad()
-    def colour_pictures(self, target: Target) -> dict[str, Tensor]:
+    def color_pictures(self, target: Target) -> dict[str, Tensor]:
         """Labels of the grown regions."""
         return {"grown": self._look(self.network(target.image, "target"))[0]}
 

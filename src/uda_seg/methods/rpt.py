@@ -5,7 +5,7 @@ CVPR 2020, https://arxiv.org/abs/2006.06570
 
 Faithful to the paper as it is remembered: no code of the authors exists, and the paper was not at
 hand. Known are the three regularisers, that a frozen snapshot decides about all target images and
-its verdicts hold for a round, and that RPT¹, RPT², RPT³ are rounds. Chosen by us, each named in
+its pseudo-labels hold for a round, and that RPT¹, RPT², RPT³ are rounds. Chosen by us, named in
 `conf/method/rpt.yaml`: nearly all constants, the order model's form, the mean over all pixels.
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from uda_seg.batch import IGNORE, Batch, Survey, Target
+from uda_seg.batch import IGNORE, Batch, Target, TargetPass
 from uda_seg.components import clusters, superpixels
 from uda_seg.components.teacher import FrozenTeacher
 from uda_seg.components.vertical_order import VerticalOrder
@@ -25,7 +25,7 @@ from uda_seg.methods.base import Losses
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.prediction import Prediction
 
-VERDICTS = ("patch", "cluster", "context")
+REGULARIZERS = ("patch", "cluster", "context")
 SAMPLE = 64
 """Ours: superpixels of an image that the clusters are made from; all are then assigned to one."""
 
@@ -37,11 +37,11 @@ class RPT(AdaptSegNet):
 
     Args:
         levels: of the base's adversary, as for AdaptSegNet, or "none".
-        rounds: the number in RPT³; every round has its own verdicts.
+        rounds: the number in RPT³; every round has its own pseudo-labels.
         first_round: share of the run before the first round.
         patch_share: least share of its dominant class at which a superpixel is pulled to it; λ_pc.
         cluster_share: the same for a cluster of superpixels; λ_cc.
-        logic: a dominant class less probable than this, given its column, is pushed away; λ_sl.
+        logic_threshold: a dominant class less probable in its column is pushed away; λ_sl.
         cluster_count: K of the k-means over all superpixels of the target.
         order: makes the model of vertical order for a number of classes.
 
@@ -56,46 +56,51 @@ class RPT(AdaptSegNet):
         weights: Mapping[str, float | None],
         levels: str,
         gan: str,
-        critic: Callable[[int], nn.Module],
+        discriminator: Callable[[int], nn.Module],
         rounds: int,
         first_round: float,
         patch_share: float,
         cluster_share: float,
-        logic: float,
+        logic_threshold: float,
         cluster_count: int,
         order: Callable[[int], VerticalOrder],
     ) -> None:
         ordered = weights["context"] is not None
         super().__init__(
-            network, weights if ordered else {**weights, "order": None}, levels, gan, critic
+            network, weights if ordered else {**weights, "order": None}, levels, gan, discriminator
         )
         self.rounds, self.first_round, self.round = rounds, first_round, 0
-        self.patch_share, self.cluster_share, self.logic = patch_share, cluster_share, logic
+        self.patch_share, self.cluster_share = patch_share, cluster_share
+        self.logic_threshold = logic_threshold
         self.cluster_count = cluster_count
         self.order = order(network.classes) if ordered else None
         self.teacher = FrozenTeacher(network) if "cluster" in self.weights else None
-        self.verdicts: dict[str, Tensor] = {}
+        self.pseudo_labels: dict[str, Tensor] = {}
         """By regulariser: (images, S) uint8, the class each superpixel is pulled to or pushed away
         from, IGNORE where nothing was decided. Empty before the first round."""
-        self.members: Tensor | None = None
+        self.cluster_of: Tensor | None = None
         """(images, S) int32: the cluster each superpixel is in, or -1."""
 
     def players(self) -> dict[str, nn.Module]:
         return super().players() | ({} if self.order is None else {"order": self.order})
 
     def get_extra_state(self) -> dict[str, Any]:
-        return {"round": self.round, "verdicts": self.verdicts, "members": self.members}
+        return {
+            "round": self.round,
+            "pseudo_labels": self.pseudo_labels,
+            "cluster_of": self.cluster_of,
+        }
 
     def set_extra_state(self, state: dict[str, Any]) -> None:
-        self.round, self.verdicts = state["round"], state["verdicts"]
-        self.members = state["members"]
+        self.round, self.pseudo_labels = state["round"], state["pseudo_labels"]
+        self.cluster_of = state["cluster_of"]
 
     def losses(self, batch: Batch) -> Iterator[Losses]:
         yield from super().losses(batch)
         if self.order is not None:
             yield {"order": self.order.loss(batch.source.label, batch.source.window)}
 
-    def further(self, target: Prediction, images: Target) -> Losses:
+    def target_losses(self, target: Prediction, images: Target) -> Losses:
         """The regularisers, on the target's prediction."""
         logits, labels = target.logits, self.labels(images)
         losses = {
@@ -112,7 +117,7 @@ class RPT(AdaptSegNet):
 
     def labels(self, images: Target) -> dict[str, Tensor]:
         """What holds for every pixel, by regulariser: (B, H, W) long, a class or IGNORE."""
-        if not self.verdicts:
+        if not self.pseudo_labels:
             return {}
         assert images.index is not None
         assert images.superpixels is not None
@@ -121,13 +126,13 @@ class RPT(AdaptSegNet):
             name: superpixels.paint(
                 table[rows].to(images.superpixels.device).long(), images.superpixels, IGNORE
             )
-            for name, table in self.verdicts.items()
+            for name, table in self.pseudo_labels.items()
         }
 
-    def begin_round(self, survey: Survey) -> None:
+    def start_round(self, target_images: TargetPass) -> None:
         """The network as it is now decides about every superpixel of the target's images."""
         looks: dict[str, dict[int, Tensor]] = {}
-        for images in survey:
+        for images in target_images:
             assert images.index is not None
             assert images.superpixels is not None
             found = self._look(images)
@@ -135,16 +140,17 @@ class RPT(AdaptSegNet):
             for row, (index, end) in enumerate(zip(images.index.tolist(), ends, strict=True)):
                 for name, values in found.items():
                     looks.setdefault(name, {})[index] = values[row, :end]
-        classes = survey.table(looks["class"], IGNORE)
-        if self.teacher is not None and self.members is None:
-            self.members = self._clustered(looks["features"], survey)
-        share, probability = survey.table(looks["share"], 0), survey.table(looks["order"], 1)
+        classes = target_images.table(looks["class"], IGNORE)
+        if self.teacher is not None and self.cluster_of is None:
+            self.cluster_of = self._clustered(looks["features"], target_images)
+        share = target_images.table(looks["share"], 0)
+        probability = target_images.table(looks["order"], 1)
         decided = {
             "patch": classes.where(share >= self.patch_share, IGNORE),
             "cluster": self._of_clusters(classes),
-            "context": classes.where(probability < self.logic, IGNORE),
+            "context": classes.where(probability < self.logic_threshold, IGNORE),
         }
-        self.verdicts = {k: v.byte() for k, v in decided.items() if k in self.weights}
+        self.pseudo_labels = {k: v.byte() for k, v in decided.items() if k in self.weights}
 
     def _look(self, images: Target) -> dict[str, Tensor]:
         """Of every superpixel (B, S): dominant class, its share, its probability in its column;
@@ -159,33 +165,33 @@ class RPT(AdaptSegNet):
         found = {"class": classes, "share": share, "order": torch.ones_like(share)}
         if self.order is not None:
             found["order"] = self.order.probabilities_of(classes, segments)
-        if self.teacher is not None and self.members is None:
+        if self.teacher is not None and self.cluster_of is None:
             features = superpixels.pooled(self.teacher(images.image).features, segments, most)
             found["features"] = clusters.compact(features.flatten(0, 1), seed=0).half().cpu()
             found["features"] = found["features"].view(len(segments), most, -1)
         return found
 
-    def _clustered(self, features: Mapping[int, Tensor], survey: Survey) -> Tensor:
+    def _clustered(self, features: Mapping[int, Tensor], target_images: TargetPass) -> Tensor:
         """(images, S): the cluster of each superpixel; superpixels without pixels are in one too.
 
         Features never change, since the ImageNet network does not: once a run is enough.
         """
         sample = {index: _spread(rows, SAMPLE) for index, rows in features.items()}
-        points = survey.table(sample, torch.nan).flatten(0, 1)
+        points = target_images.table(sample, torch.nan).flatten(0, 1)
         points = points[points.nan_to_num().any(1)]  # numbers without pixels have no features
-        centres = survey.agreed(clusters.cluster(points, self.cluster_count, seed=0))
-        centres = centres.to(survey.device).float()
+        centres = target_images.agreed(clusters.cluster(points, self.cluster_count, seed=0))
+        centres = centres.to(target_images.device).float()
         rows = {
-            index: clusters.nearest(values.to(survey.device).float(), centres).int()
+            index: clusters.nearest(values.to(target_images.device).float(), centres).int()
             for index, values in features.items()
         }
-        return survey.table(rows, -1)
+        return target_images.table(rows, -1)
 
     def _of_clusters(self, classes: Tensor) -> Tensor:
         """(images, S): the class of each superpixel's cluster, where the cluster is of one mind."""
-        if self.members is None:
+        if self.cluster_of is None:
             return torch.full_like(classes, IGNORE)
-        members = self.members.long()
+        members = self.cluster_of.long()
         inside = members >= 0
         counts = clusters.class_counts(
             members[inside], classes[inside], self.cluster_count, self.network.classes
@@ -195,19 +201,21 @@ class RPT(AdaptSegNet):
         return chosen[members.clamp(min=0)].where(inside, IGNORE)
 
     @torch.no_grad()
-    def colour_pictures(self, target: Target) -> dict[str, Tensor]:
-        """Superpixels in their mean colours, clusters in a colour each, and what was decided."""
+    def color_pictures(self, target: Target) -> dict[str, Tensor]:
+        """Superpixels in their mean colors, clusters in a color each, and what was decided."""
         assert target.superpixels is not None
         assert target.index is not None
         segments = target.superpixels
         most = int(segments.max()) + 1
         means = superpixels.pooled(target.image, segments, most)
         shown = {"superpixels": _painted(means, segments)}
-        if self.members is not None:
+        if self.cluster_of is not None:
             palette = torch.rand(self.cluster_count + 1, 3, generator=torch.manual_seed(0))
-            members = self.members[target.index.cpu()].long()
+            members = self.cluster_of[target.index.cpu()].long()
             shown["clusters"] = _painted(palette[members].to(segments.device), segments)
-        return shown | {f"{name} verdict": label for name, label in self.labels(target).items()}
+        return shown | {
+            f"{name} pseudo-label": label for name, label in self.labels(target).items()
+        }
 
 
 def _spread(rows: Tensor, count: int) -> Tensor:
@@ -215,6 +223,6 @@ def _spread(rows: Tensor, count: int) -> Tensor:
     return rows[torch.linspace(0, len(rows) - 1, min(count, len(rows))).long()]
 
 
-def _painted(colours: Tensor, segments: Tensor) -> Tensor:
-    """(B, 3, H, W): every superpixel in its colour of (B, S, 3)."""
-    return torch.stack([superpixels.paint(c, segments, 0.0) for c in colours.unbind(2)], 1)
+def _painted(colors: Tensor, segments: Tensor) -> Tensor:
+    """(B, 3, H, W): every superpixel in its color of (B, S, 3)."""
+    return torch.stack([superpixels.paint(c, segments, 0.0) for c in colors.unbind(2)], 1)

@@ -30,11 +30,11 @@ class Look:
     """How answers are drawn.
 
     Attributes:
-        kinds: out of overlay, colour, ids, entropy, comparison.
+        kinds: out of overlay, color, ids, entropy, comparison.
         classes: of each predictor; the second one's is there with `comparison`.
         captions: of each predictor, in a comparison.
         id_table: (256,) uint8, a run's id to the one that is written.
-        opacity: of colours over the picture, 0 to 1.
+        opacity: of colors over the picture, 0 to 1.
         legend: whether overlays have one.
     """
 
@@ -61,8 +61,8 @@ class Look:
         ]
         if "overlay" in self.kinds:
             drawn["overlay"] = self._with_legend(overlays[0], self.classes[0], media == "video")
-        if "colour" in self.kinds:
-            drawn["colour"] = pictures.colour(answer.ids, self.classes[0])
+        if "color" in self.kinds:
+            drawn["color"] = pictures.color(answer.ids, self.classes[0])
         if "ids" in self.kinds:
             drawn["ids"] = self.id_table[answer.ids]
         if "entropy" in self.kinds and answer.entropy is not None:

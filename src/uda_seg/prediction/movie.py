@@ -73,7 +73,7 @@ class Movie:
         path: of the file; its ending tells the container.
         clip: whose times and shape of pixels it has.
         codec: an encoder of PyAV's FFmpeg, or "ffv1": exact bytes, for ids.
-        quality: of libx264: 0 loses nothing but colour resolution, 51 is the worst.
+        quality: of libx264: 0 loses nothing but color resolution, 51 is the worst.
     """
 
     def __init__(self, path: Path, clip: Clip, codec: str, quality: int) -> None:
@@ -140,7 +140,7 @@ class Movie:
             return av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="gray")
         height, width = picture.shape[:2]
         odd = ((0, height % 2), (0, width % 2), (0, 0))
-        if height % 2 or width % 2:  # two pixels share a colour, so their number is even
+        if height % 2 or width % 2:  # two pixels share a color, so their number is even
             picture = np.pad(picture, odd, mode="edge")
         frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
         return self.reformatter.reformat(frame, format="yuv420p", dst_colorspace=BT709)

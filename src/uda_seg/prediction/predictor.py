@@ -187,7 +187,7 @@ def answered(
 
 
 def batches(frames: Iterable[Frame], most: int) -> Iterator[list[Frame]]:
-    """Neighbours that the networks see at one size."""
+    """Neighbors that the networks see at one size."""
     batch: list[Frame] = []
     for frame in frames:
         if batch and (len(batch) == most or _shapes(batch[0]) != _shapes(frame)):

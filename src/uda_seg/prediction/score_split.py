@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from uda_seg.config import build
 from uda_seg.data.checking.first_look import first_look
 from uda_seg.data.datasets.bad_images import BadImages
-from uda_seg.data.datasets.labels import Encoder, LabelSpace, other_classes
+from uda_seg.data.datasets.labels import LabelMapper, LabelSpace, other_classes
 from uda_seg.data.datasets.opening import open_scored
 from uda_seg.data.feeding.data_module import evaluation_loader
 from uda_seg.data.feeding.evaluation_set import Evaluation, EvaluationSet, within
@@ -39,7 +39,9 @@ def score(
     dataset = open_scored(target, split)
     others = other_classes(space, dataset)
     scored = EvaluationSet(dataset, target.get("size"), space, others)
-    first_look(dataset, scored.fields, Encoder(space, dataset), BadImages(False, None), "target")
+    first_look(
+        dataset, scored.fields, LabelMapper(space, dataset), BadImages(False, None), "target"
+    )
     for remark in dataset.remarks():
         log.warning("target: %s", remark)
     loader = evaluation_loader(scored, config["batch_size"], config["workers"])
@@ -95,8 +97,8 @@ def draw(
     height, width = image.shape[1:]
     for kind, picture in (
         ("image", image.permute(1, 2, 0).numpy()),
-        ("label", pictures.colour(within(label.numpy(), len(classes)), classes)),
-        ("prediction", pictures.colour(prediction.numpy().astype(np.uint8), classes)),
+        ("label", pictures.color(within(label.numpy(), len(classes)), classes)),
+        ("prediction", pictures.color(prediction.numpy().astype(np.uint8), classes)),
     ):
         path = folder / "pictures" / f"{number:03}_{kind}.png"
         pictures.save(path, pictures.resize(picture, height, width))

@@ -57,7 +57,7 @@ def label_free_curves(lines: Sequence[Line], found: Logged, looks: Sequence[Seri
     """Discriminators' accuracy, and how sure and varied predictions are: all without labels."""
     figures = []
     for name, runs in found.items():
-        if name.startswith("critic_accuracy/") and _is_curve(runs):
+        if name.startswith("discriminator_accuracy/") and _is_curve(runs):
             title = f"discriminator {name.partition('/')[2].replace('_', ' ')}, share right"
             figures.append(_figure(runs, looks, title, (0.0, 1.0)))
     for name, title in (
@@ -78,7 +78,7 @@ def label_free_curves(lines: Sequence[Line], found: Logged, looks: Sequence[Seri
 
 
 def thin(points: Points, most: int) -> Points:
-    """As many points at most, each the mean of as many neighbours (the last of fewer)."""
+    """As many points at most, each the mean of as many neighbors (the last of fewer)."""
     size = -(-len(points) // most)
     groups = (points[first : first + size] for first in range(0, len(points), size or 1))
     return [

@@ -9,7 +9,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from uda_seg.images.pictures import colour_of
+from uda_seg.images.pictures import color_of
 from uda_seg.report.class_chart import class_chart, length, percent
 
 SHOWN = 5
@@ -93,13 +93,13 @@ def remarks(check: Mapping[str, Any]) -> Iterator[Text]:
         yield Text.assemble(("problem  ", "bold red"), problem)
     for split in check["splits"]:
         head = f"{split['domain']} {split['name']} {split['split']}: "
-        colour = "bold red" if split["trained_on"] else "bold yellow"
+        color = "bold red" if split["trained_on"] else "bold yellow"
         for problem in split["problems"][:SHOWN]:
-            yield Text.assemble(("problem  ", colour), (head, "bold"), problem)
+            yield Text.assemble(("problem  ", color), (head, "bold"), problem)
         more = len(split["problems"]) - SHOWN
         if more > 0:
             where = f"and {more} more problems, see problems.txt"
-            yield Text.assemble(("problem  ", colour), (head, "bold"), where)
+            yield Text.assemble(("problem  ", color), (head, "bold"), where)
         for note in split["notes"]:
             yield Text.assemble(("note     ", "bold cyan"), (head, "bold"), note)
 
@@ -167,5 +167,5 @@ def _amount(amount: Mapping[str, Any], labels: int) -> list[Any]:
 
 
 def _named(name: str) -> Text:
-    red, green, blue = colour_of(name)
+    red, green, blue = color_of(name)
     return Text.assemble(("■ ", f"rgb({red},{green},{blue})"), name)

@@ -1,6 +1,6 @@
 """Curves and per-class bars as inline SVG, drawn by hand: no plotting library.
 
-Colours are Okabe and Ito's, which colour-blind readers can tell apart; as CSS variables with a
+Colors are Okabe and Ito's, which color-blind readers can tell apart; as CSS variables with a
 fallback, so that a page may choose other shades for a dark background. Lines differ in their
 dashes as well.
 """
@@ -13,18 +13,18 @@ from html import escape
 from uda_seg.report.axes import Frame, level, svg, ticks, upright
 
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#B59B00")
-ROLE_COLOURS = {"baseline": "#7F7F7F", "control": "#E69F00", "oracle": "#222222"}
+ROLE_COLORS = {"baseline": "#7F7F7F", "control": "#E69F00", "oracle": "#222222"}
 DASHES = {"baseline": "2 4", "control": "8 4", "oracle": "10 3 2 3"}
 TURNS = ("", "7 3", "3 3", "12 4")
-"""Dashes of the lines that use a colour for the first, second, … time."""
+"""Dashes of the lines that use a color for the first, second, … time."""
 
 
 @dataclass(frozen=True)
 class Series:
     label: str
     """As the legend calls it."""
-    colour: str
-    """A CSS colour."""
+    color: str
+    """A CSS color."""
     dash: str = ""
     """SVG's stroke-dasharray."""
 
@@ -65,9 +65,9 @@ def series_of(labels: Sequence[str], roles: Sequence[str | None]) -> list[Series
     """A look for every row: the first of a role has its own, others take turns in the palette."""
     looks, turn, seen = [], 0, set()
     for label, role in zip(labels, roles, strict=True):
-        if role in ROLE_COLOURS and role not in seen:
-            colour = f"var(--{role}, {ROLE_COLOURS[role]})"
-            looks.append(Series(label, colour, DASHES[role]))
+        if role in ROLE_COLORS and role not in seen:
+            color = f"var(--{role}, {ROLE_COLORS[role]})"
+            looks.append(Series(label, color, DASHES[role]))
             seen.add(role)
             continue
         place, dash = turn % len(PALETTE), TURNS[turn // len(PALETTE) % len(TURNS)]
@@ -128,7 +128,7 @@ def class_bars(
             parts.append(
                 f'<rect x="{left:.1f}" y="{top:.1f}" width="{bar - 1:.1f}" rx="1" '
                 f'height="{max(frame.top + frame.height - top, 0.5):.1f}" '
-                f'style="fill:{look.colour}"><title>{words}</title></rect>'
+                f'style="fill:{look.color}"><title>{words}</title></rect>'
             )
         x, y = frame.at(j + 0.5, 0)
         parts.append(
@@ -150,14 +150,14 @@ def _curve(frame: Frame, curve: Curve, plot: Plot, names: Mapping[float, str]) -
             edge = [frame.at(x, max(ys)) for x, ys in zip(xs, seeds)]
             edge += [frame.at(x, min(ys)) for x, ys in reversed(list(zip(xs, seeds)))]
             parts.append(
-                f'<polygon points="{_points(edge)}" style="fill:{look.colour};opacity:.14"/>'
+                f'<polygon points="{_points(edge)}" style="fill:{look.color};opacity:.14"/>'
             )
         runs = [[(x, sum(ys) / len(ys)) for x, ys in zip(xs, seeds)]]
     for run in runs:
         line = [frame.at(x, y) for x, y in run]
         parts.append(
             f'<polyline points="{_points(line)}" fill="none" stroke-width="2.5" '
-            f'stroke-linejoin="round" stroke-dasharray="{look.dash}" style="stroke:{look.colour}"/>'
+            f'stroke-linejoin="round" stroke-dasharray="{look.dash}" style="stroke:{look.color}"/>'
         )
         if plot.dots or len(run) == 1:
             parts += _dots(frame, look, run, plot, names)
@@ -178,7 +178,7 @@ def _dots(
         value = f"{y:.1f}" if frame.y[1] > 10 else f"{y:.3g}"
         words = escape(f"{look.label}, {where}: {value}")
         parts.append(
-            f'<circle cx="{across:.1f}" cy="{down:.1f}" r="3" style="fill:{look.colour}">'
+            f'<circle cx="{across:.1f}" cy="{down:.1f}" r="3" style="fill:{look.color}">'
             f"<title>{words}</title></circle>"
         )
     return parts

@@ -11,7 +11,7 @@ import numpy as np
 from markupsafe import Markup
 from PIL import Image, UnidentifiedImageError
 
-from uda_seg.images.pictures import IGNORED, colour_of
+from uda_seg.images.pictures import IGNORED, color_of
 from uda_seg.report.comparison import Line
 from uda_seg.report.rendering import Part, render
 
@@ -20,7 +20,7 @@ WIDTHS = (640, 480, 360, 256)
 BYTES = 6_000_000
 """Of all pictures of a gallery, as they stand in the page: it can still be mailed."""
 WRONG = (213, 16, 16)
-"""Colour of a wrong pixel; a right one is pale, and one without label black."""
+"""Color of a wrong pixel; a right one is pale, and one without label black."""
 RIGHT = (190, 191, 188)
 
 WORDS = {"baseline": "before: ", "control": "", "oracle": "", None: "after: "}
@@ -85,7 +85,7 @@ def numbers(folder: Path) -> list[str]:
 
 def class_colors(classes: Sequence[str]) -> list[tuple[str, tuple[int, int, int]]]:
     """The legend of label maps."""
-    return [(name, colour_of(name)) for name in classes]
+    return [(name, color_of(name)) for name in classes]
 
 
 def scene(lines: Sequence[Line], first: Path, number: str) -> list[Cell]:
@@ -140,7 +140,7 @@ def errors(prediction: np.ndarray, label: np.ndarray) -> tuple[np.ndarray, float
     """A picture of what is wrong, and the share of labelled pixels that are right.
 
     Args:
-        prediction: (H, W, 3) uint8, in the classes' colours.
+        prediction: (H, W, 3) uint8, in the classes' colors.
         label: the same; IGNORED where there is none.
     """
     labelled = (label != IGNORED).any(2)
@@ -170,7 +170,7 @@ def embed(shown: Picture, widest: int) -> str:
     code = io.BytesIO()
     if photo:
         picture.save(code, "JPEG", quality=88)
-    else:  # few colours: exactly the same picture in a fraction of the bytes
+    else:  # few colors: exactly the same picture in a fraction of the bytes
         picture = picture.convert("P", palette=Image.Palette.ADAPTIVE, colors=256)
         picture.save(code, "PNG", optimize=True)
     kind = "jpeg" if photo else "png"

@@ -179,7 +179,7 @@ def _bars(lines: Sequence[Line], looks: Sequence[Series]) -> Part:
     values = [list(line.iou.values()) for line in lines]
     names = list(lines[0].iou)
     bars = figures.class_bars(names, looks, values, "IoU of every class, percent")
-    solid = [Series(look.label, look.colour) for look in looks]
+    solid = [Series(look.label, look.color) for look in looks]
     label = "IoU of every class"
     body = render("figure.html", words="", looks=solid, label=label, figure=bars)
     return Part("Class by class", body)

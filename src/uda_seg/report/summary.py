@@ -31,7 +31,7 @@ def _card(line: Line, look: Series) -> dict[str, Any]:
         notes.append(f"closes {line.gap_closed:.0f} % of the gap")
     return {
         "label": line.row.label,
-        "color": look.colour,
+        "color": look.color,
         "miou": table.number(line.miou.mean),
         "deviation": None if line.miou.deviation is None else f"{line.miou.deviation:.1f}",
         "notes": [*notes, *line.caveats],

@@ -135,7 +135,7 @@ def write_figure(sweep: Sweep, published: Sequence[PublishedCurve], path: Path) 
 def _drawing(
     lines: Sequence[Line], key: str, published: Sequence[PublishedCurve]
 ) -> Drawing | None:
-    """A curve for rows that differ in this number alone; else dots, all of one colour."""
+    """A curve for rows that differ in this number alone; else dots, all of one color."""
     members = families(lines).get(key)
     if members and sum(len(one.points) for one in members) > 2:
         return drawing(key, members, lines, published, "last")
@@ -175,7 +175,7 @@ def stacked(blocks: Sequence[tuple[str, list[Series], list[str]]]) -> str:
         for one in series:
             parts.append(
                 f'<line x1="20" x2="48" y1="{y + 8:g}" y2="{y + 8:g}" stroke-width="3" '
-                f'stroke-dasharray="{one.dash}" style="stroke:{one.colour}"/>'
+                f'stroke-dasharray="{one.dash}" style="stroke:{one.color}"/>'
                 f'<text x="56" y="{y + 12:g}">{escape(one.label)}</text>'
             )
             y += ROW

@@ -58,7 +58,7 @@ def answer(
     Args:
         vectors: of every side, run and descriptor.
         layouts: side -> (N, CELLS, C), or None.
-        ks: numbers of neighbours.
+        ks: numbers of neighbors.
         share: of the gallery that counts as relevant to a query.
     """
     alike = None

@@ -14,7 +14,7 @@ from uda_seg.retrieval.answers import Direction
 from uda_seg.retrieval.side import Side
 
 
-def neighbours(
+def neighbors(
     directions: Sequence[Direction], sides: Mapping[str, Side], count: int
 ) -> list[dict[str, Any]]:
     """The `count` nearest of every query, one a row."""
@@ -32,7 +32,7 @@ def neighbours(
                             "queries": direction.queries,
                             "query": queries.name_of(query),
                             "rank": rank,
-                            "neighbour": gallery.name_of(place),
+                            "neighbor": gallery.name_of(place),
                             "cosine": round(float(one.similarity[query, place]), 5),
                             "layout": None if alike is None else round(100 * alike, 2),
                             "relevant": relevant,
@@ -49,14 +49,14 @@ def draw(
     count: int,
     folder: Path,
 ) -> list[Path]:
-    """QUERIES_NNN_DESCRIPTOR.png: all runs' neighbours of a query below one another.
+    """QUERIES_NNN_DESCRIPTOR.png: all runs' neighbors of a query below one another.
 
     Args:
         directions: with the answers.
         sides: by domain.
         networks: by run.
         queries: drawn of each direction, evenly spread.
-        count: neighbours of each.
+        count: neighbors of each.
         folder: what an earlier call drew there goes.
     """
     for old in folder.glob("*.png"):
@@ -87,7 +87,7 @@ def row(
     count: int,
     network: nn.Module,
 ) -> list[strips.Shown]:
-    """The query and its nearest neighbours by one run and descriptor."""
+    """The query and its nearest neighbors by one run and descriptor."""
     one = direction.answers[label, descriptor]
     shown = [strips.Shown(*sides[direction.queries].shown(query, network), "query")]
     for place in one.ranked[query, :count]:

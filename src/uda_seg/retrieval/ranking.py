@@ -33,7 +33,7 @@ def ranking(similarity: np.ndarray) -> np.ndarray:
     """(Q, G) to the gallery's indices (Q, G), nearest first; NaN comes last.
 
     Ties come in a random order, another one for each query, and the same at every call: by the
-    order of files, images taken one after the other would be neighbours without any merit.
+    order of files, images taken one after the other would be neighbors without any merit.
     """
     ties = np.random.default_rng(TIES).random(similarity.shape)
     return np.lexsort((ties, np.where(np.isnan(similarity), np.inf, -similarity)))
@@ -58,7 +58,7 @@ def judged(ranked: np.ndarray, layouts: np.ndarray, above: np.ndarray, ks: Seque
         ranked: (Q, G) the gallery's indices, nearest first.
         layouts: (Q, G) layout similarities.
         above: (Q,) and what is relevant lies above it.
-        ks: numbers of neighbours; more than G means G.
+        ks: numbers of neighbors; more than G means G.
     """
     similar = np.take_along_axis(layouts, ranked, 1)
     hits = similar > above[:, None]
@@ -68,12 +68,12 @@ def judged(ranked: np.ndarray, layouts: np.ndarray, above: np.ndarray, ks: Seque
 
 
 def best(layouts: np.ndarray, above: np.ndarray, ks: Sequence[int]) -> Scores:
-    """What no descriptor can exceed: neighbours chosen by their labels."""
+    """What no descriptor can exceed: neighbors chosen by their labels."""
     return judged(ranking(layouts), layouts, above, ks)
 
 
 def chance(layouts: np.ndarray, above: np.ndarray, ks: Sequence[int]) -> Scores:
-    """What is expected of neighbours drawn at random."""
+    """What is expected of neighbors drawn at random."""
     hits = layouts > above[:, None]
     found: Scores = {("precision", k): hits.mean(1) for k in ks}
     found["average_precision", None] = chance_average_precision(hits.sum(1), hits.shape[1])
@@ -123,7 +123,7 @@ def mixing(own: np.ndarray, other: np.ndarray, ks: Sequence[int]) -> Scores:
     Args:
         own: (Q, D) the queries.
         other: (G, D) the other domain.
-        ks: numbers of neighbours.
+        ks: numbers of neighbors.
     """
     everything = np.concatenate([own, other])
     similarity = cosines(own, everything)

@@ -14,7 +14,7 @@ WIDTH = 256
 FRAME = 4
 """Pixels of a frame's line."""
 RELEVANT, OTHER, PLAIN = (0, 158, 115), (213, 94, 0), (160, 160, 160)
-"""Frames: Okabe and Ito's green and vermilion, which colour-blind readers can tell apart."""
+"""Frames: Okabe and Ito's green and vermilion, which color-blind readers can tell apart."""
 
 
 @dataclass
@@ -36,7 +36,7 @@ def strip(
     """
     Args:
         title: the first line.
-        rows: a heading, and pictures of any sizes: the query, then its neighbours.
+        rows: a heading, and pictures of any sizes: the query, then its neighbors.
         classes: names of the ids.
 
     Returns:
@@ -51,7 +51,7 @@ def strip(
 
 
 def _row(shown: Sequence[Shown], width: int, classes: Sequence[str]) -> list[np.ndarray]:
-    """Images with their words, then the colours of their classes."""
+    """Images with their words, then the colors of their classes."""
     images, maps = [], []
     for one in shown:
         height = max(1, round(WIDTH * one.image.shape[0] / one.image.shape[1]))
@@ -61,7 +61,7 @@ def _row(shown: Sequence[Shown], width: int, classes: Sequence[str]) -> list[np.
             one.frame, FRAME,
         )  # fmt: skip
         images.append(image)
-        maps.append(pictures.colour(pictures.resize(one.classes, height, WIDTH), classes))
+        maps.append(pictures.color(pictures.resize(one.classes, height, WIDTH), classes))
     canvas, below = _side_by_side(images, width, LINE), _side_by_side(maps, width, GAP)
     for place, one in enumerate(shown):
         size = min(1.0, WIDTH / max(text_length(one.words), 1))

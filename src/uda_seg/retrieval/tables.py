@@ -99,20 +99,20 @@ def legend(result: Mapping[str, Any]) -> dict[str, str]:
             "query's",
             "P@k": "of the k nearest, how many are relevant",
             "mAP": "mean average precision over the whole ranking",
-            f"layout@{largest}": "mean similarity of the label layouts of query and neighbours: "
+            f"layout@{largest}": "mean similarity of the label layouts of query and neighbors: "
             "histogram intersection, whole image and 3×3 cells",
         }
     words |= {
         f"other@{largest}": "of the nearest among both domains' images, how many are of the other "
         "domain: the nearer to chance, the less the domains are told apart",
-        "chance": "expected of neighbours drawn at random",
+        "chance": "expected of neighbors drawn at random",
     }
     if result["judged"]:
         words["blind"] = (
             "one order for all queries, first what is relevant to most: what is not above this "
             "may not have looked at the query"
         )
-        words["best"] = "neighbours chosen by their labels (for other: chance)"
+        words["best"] = "neighbors chosen by their labels (for other: chance)"
     if any(row["over"] is not None for row in result["rows"]):
         words["−"] = (
             "difference over the same queries ± half its 95 % interval, bold where that leaves out "

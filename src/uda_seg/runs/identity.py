@@ -28,7 +28,7 @@ TOLD = (
 """Keys whose change is allowed but has an effect from then on."""
 
 ONLY_A_PATH = ("root",)
-FREE_KEYS = ("classes", "void", "colours", "void_colours", "weights", "shares", "datasets")
+FREE_KEYS = ("classes", "void", "colors", "void_colors", "weights", "shares", "datasets")
 """Mappings whose keys are the user's own: one that is missing there is a difference."""
 WEIGHTS = (".pth", ".pt", ".ckpt", ".safetensors")
 MOST_SHOWN = 12

@@ -1,7 +1,7 @@
 """The only training loop: steps any `Method` under Lightning, and scores its network.
 
 for each batch                      # one batch is one step, whatever the number of players
-    when a round begins: method.begin_round(all target training images)
+    when a round begins: method.start_round(all target training images)
     seed every random number by (seed, step, rank)
     for each piece of the batch     # gradient accumulation
         for each yield of method.losses(piece)
@@ -122,8 +122,8 @@ class Adaptation(LightningModule):
         stopped there: a run that goes on would lack the row.
         """
         watched = {f"loss/{name}": loss for name, loss in self.last_losses.items()}
-        right = self.method.critic_accuracy()
-        watched |= {f"critic_accuracy/{name}": share for name, share in right.items()}
+        right = self.method.discriminator_accuracy()
+        watched |= {f"discriminator_accuracy/{name}": share for name, share in right.items()}
         values = {name: float(value) for name, value in watched.items()}
         for logger in self.trainer.loggers:
             logger.log_metrics(values, step=self.global_step - 1)
@@ -164,11 +164,11 @@ class Adaptation(LightningModule):
         if number <= method.round:  # a resumed run is in it already
             return
         start, method.round = time.monotonic(), number
-        survey = self.trainer.datamodule.survey(self.device)  # type: ignore[attr-defined]
+        images = self.trainer.datamodule.target_pass(self.device)  # type: ignore[attr-defined]
         with evaluating(method):
-            method.begin_round(survey)
+            method.start_round(images)
         seconds = time.monotonic() - start
-        log.info("round %d of %d: %d images, %.0f s", number, method.rounds, survey.length, seconds)
+        log.info("round %d of %d: %d images, %.0f s", number, method.rounds, images.length, seconds)
 
     def objective(self, losses: Losses) -> Tensor:
         """The weighted sum of what a method yielded at once."""

@@ -19,7 +19,7 @@ class Panels(Callback):
 
     The module offers `predict_label` and `classes`; its method may offer `pictures(target)`;
     `source_pictures(source)`, such as translations, which are shown beside the source's image; and
-    `colour_pictures(target)` of training images, such as pseudo-labels, shown beside these.
+    `color_pictures(target)` of training images, such as pseudo-labels, shown beside these.
 
     Args:
         folder: of the run; panels/step_XXXXXX.png at every validation, pictures/NNN_*.png at the
@@ -42,8 +42,8 @@ class Panels(Callback):
                 made |= made_of_target(module, trainer, number)
             bytes_ = to_bytes(image)
             label = pictures.resize(label, *bytes_.shape[:2])
-            colours = [pictures.colour(ids, module.classes) for ids in (label, prediction)]
-            rows.append([bytes_, *colours, *map(pictures.heat, maps.values()), *made.values()])
+            colors = [pictures.color(ids, module.classes) for ids in (label, prediction)]
+            rows.append([bytes_, *colors, *map(pictures.heat, maps.values()), *made.values()])
             shown.append(Shown(bytes_, {"prediction": prediction, "ground_truth": label}))
             captions[3:] = [name.replace("_", " ") for name in (*maps, *made)]
         panel = pictures.grid(rows, captions)
@@ -61,8 +61,8 @@ class Panels(Callback):
             label = pictures.resize(label, *bytes_.shape[:2])
             for kind, picture in (
                 ("image", bytes_),
-                ("label", pictures.colour(label, module.classes)),
-                ("prediction", pictures.colour(prediction, module.classes)),
+                ("label", pictures.color(label, module.classes)),
+                ("prediction", pictures.color(prediction, module.classes)),
             ):
                 pictures.save(self.folder / "pictures" / f"{number:03}_{kind}.png", picture)
 
@@ -107,16 +107,16 @@ def made_of_source(module: Any, trainer: Any, number: int) -> dict[str, np.ndarr
 
 def made_of_target(module: Any, trainer: Any, number: int) -> dict[str, np.ndarray]:
     """A target training image and what is made of it, (H, W, 3) uint8; empty if nothing."""
-    hook = getattr(module.method, "colour_pictures", None)
+    hook = getattr(module.method, "color_pictures", None)
     if hook is None or not hasattr(trainer.datamodule, "panel_target"):
         return {}
     target = trainer.datamodule.panel_target(number, module.device)
-    made = {name: in_colours(values[0], module.classes) for name, values in hook(target).items()}
+    made = {name: in_colors(values[0], module.classes) for name, values in hook(target).items()}
     return {"training image": to_bytes(target.image[0]), **made} if made else {}
 
 
-def in_colours(values: Tensor, classes: Sequence[str]) -> np.ndarray:
+def in_colors(values: Tensor, classes: Sequence[str]) -> np.ndarray:
     """A picture (3, h, w) in [0, 1], or classes (h, w), to (h, w, 3) uint8."""
     if values.ndim == 3:
         return to_bytes(values)
-    return pictures.colour(values.cpu().numpy().astype(np.uint8), classes)
+    return pictures.color(values.cpu().numpy().astype(np.uint8), classes)

@@ -8,7 +8,7 @@ from hydra.utils import get_class
 
 from uda_seg.config import build
 from uda_seg.data.datasets.bad_images import BadImages
-from uda_seg.data.feeding.data_module import Pair
+from uda_seg.data.feeding.data_module import DomainDataModule
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation.measures import customary
 from uda_seg.methods.base import Method
@@ -17,10 +17,10 @@ from uda_seg.training.adaptation import Adaptation
 from uda_seg.training.optimization import polynomial
 
 
-def make_pair(config: dict[str, Any], folder: Path) -> Pair:
+def make_data_module(config: dict[str, Any], folder: Path) -> DomainDataModule:
     method_class: type[Method] = get_class(config["method"]["_target_"])
     needs = method_class.needed(config["method"])
-    return Pair(
+    return DomainDataModule(
         config["source"],
         config["target"],
         method_class.supervised_by,

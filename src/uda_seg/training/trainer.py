@@ -9,7 +9,7 @@ import torch
 from lightning import Trainer
 
 from uda_seg.config import build
-from uda_seg.data.feeding.data_module import Pair
+from uda_seg.data.feeding.data_module import DomainDataModule
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation import scores
 from uda_seg.report.table import print_run
@@ -99,7 +99,7 @@ def make_trainer(
 def finish(
     trainer: Trainer,
     module: Adaptation,
-    pair: Pair,
+    pair: DomainDataModule,
     scoreboard: Scoreboard,
     checkpoints: Checkpoints,
     folder: Path,

@@ -260,7 +260,7 @@ def test_a_full_disk_and_a_wrong_folder_name_the_cure(
     assert not list(Path(root).rglob("*.part"))
 
 
-def test_a_changed_colour_table_gives_new_labels_but_keeps_images(camvid: Path, root: str) -> None:
+def test_a_changed_color_table_gives_new_labels_but_keeps_images(camvid: Path, root: str) -> None:
     kept = cached(CamVid(str(camvid), "train"), SIZE, "disk", root)
     assert isinstance(kept, Cached)
     before = [kept.address(0, "same", kind) for kind in ("image", "label")]

@@ -13,7 +13,7 @@ from uda_seg.data.cache.cached_dataset import cached
 from uda_seg.data.cache.slic import SLIC, Remembered, WithSuperpixels, members, with_superpixels
 from uda_seg.data.datasets.base import Dataset
 from uda_seg.data.datasets.camvid import CamVid
-from uda_seg.data.datasets.merged import Several
+from uda_seg.data.datasets.merged import MergedDataset
 from uda_seg.data.feeding.transforms import Transform
 from uda_seg.data.toytown import ToyTown, scene
 from uda_seg.images import pictures
@@ -51,11 +51,11 @@ def test_ids_count_connected_pieces(size: tuple[int, int], segments: int) -> Non
 
 
 @pytest.mark.parametrize("value", [0, 255])
-def test_an_image_of_one_colour_is_divided_too(value: int) -> None:
+def test_an_image_of_one_color_is_divided_too(value: int) -> None:
     assert slic()(np.full((40, 60, 3), value, np.uint8)).max() > 5
 
 
-def test_pieces_end_where_colours_do() -> None:
+def test_pieces_end_where_colors_do() -> None:
     image = np.full((60, 80, 3), 90, np.uint8)
     image[:, 33:] = (120, 100, 80)
     image[25:40, 50:71] = (60, 110, 140)
@@ -65,7 +65,7 @@ def test_pieces_end_where_colours_do() -> None:
 
 
 def test_compactness_means_the_same_in_every_image() -> None:
-    """The library would stretch the other half's faint colours when an image has no extremes."""
+    """The library would stretch the other half's faint colors when an image has no extremes."""
     image = np.clip(scene(0, 5, "toytown_camera", (64, 128)).image // 4 + 90, 0, 255)
     image = image.astype(np.uint8)
     extreme = image.copy()
@@ -129,7 +129,7 @@ def test_of_drawn_scenes_they_are_made_once_in_memory(
 def test_members_of_several_share_entries_with_themselves(camvid: Path, tmp_path: Path) -> None:
     plain, root = CamVid(str(camvid), "train"), str(tmp_path / "kept")
     alone = with_superpixels(plain, SIZE, root, slic()).read(2, BOTH).superpixels
-    both: Dataset = Several({"toytown": toytown(), "camvid": plain}, None)
+    both: Dataset = MergedDataset({"toytown": toytown(), "camvid": plain}, None)
     whole = with_superpixels(both, SIZE, root, slic())
     assert [member.lacking() for member in members(whole)] == [[], [0, 1]]
     np.testing.assert_array_equal(whole.read(5, BOTH).superpixels, alone)

@@ -13,7 +13,7 @@ from uda_seg.data.datasets.camvid import CamVid
 from uda_seg.data.datasets.labels import LabelSpace
 from uda_seg.data.toytown import ToyTown
 from uda_seg.images.contact_sheet import COLUMNS, GAP, WIDTH, Shown, contact_sheet
-from uda_seg.images.pictures import colour_of
+from uda_seg.images.pictures import color_of
 
 BOTH = {"image", "label"}
 
@@ -128,5 +128,5 @@ def test_the_contact_sheet_takes_images_of_any_size_and_keeps_their_shape() -> N
     assert sheet.dtype == np.uint8
     rows, columns = np.nonzero((sheet == [9, 200, 31]).all(2))
     assert (np.ptp(rows) + 1, np.ptp(columns) + 1) == (WIDTH, 16)
-    mixed = [round(0.6 * part) for part in colour_of("road")]  # over black
+    mixed = [round(0.6 * part) for part in color_of("road")]  # over black
     assert (sheet == mixed).all(2).sum() >= 3 * WIDTH * WIDTH // 2

@@ -17,8 +17,8 @@ from uda_seg.data.datasets.base import Dataset
 from uda_seg.data.datasets.carla import CARLA, EarlierCARLA
 from uda_seg.data.datasets.classes import CITYSCAPES_TRAIN_IDS
 from uda_seg.data.datasets.folder import Folder
-from uda_seg.data.datasets.labels import Encoder, LabelSpace
-from uda_seg.data.datasets.merged import Several
+from uda_seg.data.datasets.labels import LabelMapper, LabelSpace
+from uda_seg.data.datasets.merged import MergedDataset
 from uda_seg.data.datasets.writing import raw_ids, save_ids, save_image
 from uda_seg.data.toytown import ToyTown
 from uda_seg.errors import DataError
@@ -49,7 +49,7 @@ def folder(root: Path, masks: Sequence[np.ndarray], classes: dict[int, str], **k
 def look(dataset: Dataset, skip: bool = False) -> None:
     space = LabelSpace(tuple(dict.fromkeys(dataset.classes.values())))
     bad_images = BadImages(skip, None)
-    first_look(dataset, {"image", "label"}, Encoder(space, dataset), bad_images, "source")
+    first_look(dataset, {"image", "label"}, LabelMapper(space, dataset), bad_images, "source")
 
 
 def painted(*values: int) -> np.ndarray:
@@ -127,7 +127,7 @@ def test_the_cure_for_0_and_255_works(tmp_path: Path) -> None:
     dataset = folder(tmp_path, [painted(0, 255)], {0: "background", 255: "road"})
     look(dataset)
     space = LabelSpace(("background", "road"))
-    label = Encoder(space, dataset)(painted(0, 255), "")
+    label = LabelMapper(space, dataset)(painted(0, 255), "")
     assert (np.bincount(label.ravel()) == [128, 128]).all()
 
 
@@ -155,8 +155,8 @@ def test_members_of_several_are_looked_at_one_by_one(
     ids = [raw_ids(street, KNOWN[LABEL_IDS].classes, 0) for street in streets]
     names = {**CITYSCAPES_TRAIN_IDS, **dict.fromkeys(range(19, 34), "other")}
     bad = folder(tmp_path / "bad", ids, names)
-    look(Several({"a": good, "b": good}, None))
+    look(MergedDataset({"a": good, "b": good}, None))
     with pytest.raises(DataError, match="look like Cityscapes' labelIds.*classes: {7: road"):
-        look(Several({"good": good, "bad": bad}, None))
+        look(MergedDataset({"good": good, "bad": bad}, None))
     with pytest.raises(DataError, match="look like Cityscapes' labelIds"):
         look(folder(tmp_path / "bad", ids, CITYSCAPES_TRAIN_IDS), skip=True)

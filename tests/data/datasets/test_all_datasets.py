@@ -15,7 +15,7 @@ from uda_seg.data.checking.numberings import merged, thirds
 from uda_seg.data.checking.plausibility import other_numbering
 from uda_seg.data.datasets.base import Dataset, FileDataset
 from uda_seg.data.datasets.classes import CITYSCAPES
-from uda_seg.data.datasets.labels import Encoder, common
+from uda_seg.data.datasets.labels import LabelMapper, common
 from uda_seg.data.datasets.opening import open_split
 from uda_seg.data.toytown import ToyTown
 from uda_seg.errors import DataError
@@ -74,12 +74,12 @@ def test_what_is_drawn_is_read_back(group: str, name: str, drawn: dict[str, Path
         for index in range(COUNT):
             scene, sample = scenes.read(index, {"label", "depth"}), dataset.read(index, fields)
             difference = np.abs(scene.image.astype(int) - sample.image)
-            assert difference.mean() < 2, "colours in another order, or another image"
+            assert difference.mean() < 2, "colors in another order, or another image"
             if dataset.has_labels:
                 labelled += 1
                 assert sample.label is not None
                 assert scene.label is not None
-                encoded = Encoder(space, dataset)(sample.label, sample.name)
+                encoded = LabelMapper(space, dataset)(sample.label, sample.name)
                 np.testing.assert_array_equal(encoded, ours[scene.label])
             if dataset.has_depth:
                 assert sample.depth is not None

@@ -10,13 +10,13 @@ from omegaconf import OmegaConf
 
 from uda_seg.cli.command_line import Checked, check
 from uda_seg.data.datasets.folder import Folder
-from uda_seg.data.datasets.labels import Encoder, LabelSpace
+from uda_seg.data.datasets.labels import LabelMapper, LabelSpace
 from uda_seg.data.datasets.opening import open_split
 from uda_seg.data.datasets.writing import save_ids, save_image, save_palette
 from uda_seg.errors import ConfigError, DataError
 
 IDS = np.uint8([[0, 1, 2, 255]]).repeat(2, 0).repeat(2, 1)
-COLOURS = {"road": [128, 64, 128], "my class": [1, 2, 3]}
+COLORS = {"road": [128, 64, 128], "my class": [1, 2, 3]}
 
 TEN_LINES = """\
 defaults: [folder, _self_]
@@ -121,24 +121,24 @@ def test_one_mask_for_two_images_is_refused(city: Path) -> None:
         folder(city)
 
 
-def test_colours_are_classes(tmp_path: Path) -> None:
+def test_colors_are_classes(tmp_path: Path) -> None:
     write(tmp_path, "a.jpg", "a.png")
-    paint = np.uint8([*COLOURS.values(), [0, 0, 0], [1, 2, 3]])[None].repeat(2, 0).repeat(2, 1)
+    paint = np.uint8([*COLORS.values(), [0, 0, 0], [1, 2, 3]])[None].repeat(2, 0).repeat(2, 1)
     save_image(tmp_path / "masks/train/a.png", paint)
-    dataset = folder(tmp_path, classes={}, colours=COLOURS, void_colours={"nothing": [0, 0, 0]})
+    dataset = folder(tmp_path, classes={}, colors=COLORS, void_colors={"nothing": [0, 0, 0]})
     assert dataset.classes == {0: "road", 1: "my class"}
     assert dataset.void == {2: "nothing"}
     label = dataset.read(0, {"label"}).label
     assert label is not None
     assert label[0].tolist() == [0, 0, 1, 1, 2, 2, 1, 1]
-    with pytest.raises(DataError, match=r"a\.png: colour \(0, 0, 0\) at row 0, column 4"):
-        folder(tmp_path, classes={}, colours=COLOURS).read(0, {"label"})
+    with pytest.raises(DataError, match=r"a\.png: color \(0, 0, 0\) at row 0, column 4"):
+        folder(tmp_path, classes={}, colors=COLORS).read(0, {"label"})
 
 
 def test_identity_follows_what_ids_mean(city: Path) -> None:
     painted = [
-        folder(city, classes={}, colours=dict(items)).identity(0)
-        for items in (COLOURS.items(), reversed(COLOURS.items()))
+        folder(city, classes={}, colors=dict(items)).identity(0)
+        for items in (COLORS.items(), reversed(COLORS.items()))
     ]
     assert len({*painted, folder(city).identity(0), folder(city, labels=None).identity(0)}) == 4
     assert folder(city).identity(0) == folder(city, classes={0: "sky"}).identity(0)
@@ -151,7 +151,7 @@ def test_an_id_that_the_yaml_does_not_name_is_to_be_added_there(city: Path) -> N
     with pytest.raises(
         DataError, match="holds ids 2, for which Folder .* to `classes`, or to `void"
     ):
-        Encoder(LabelSpace(("road",)), dataset)(sample.label, sample.name)
+        LabelMapper(LabelSpace(("road",)), dataset)(sample.label, sample.name)
 
 
 def test_without_labels_it_is_a_target_of_images(city: Path) -> None:
@@ -176,7 +176,7 @@ def test_a_class_goes_before_the_usual_void(city: Path) -> None:
         ({"image_name": "x.png"}, ["image_name=x.png", "needs {stem}"]),
         ({"label_name": "{name}{stem}.png"}, ["label_name=", "{name} is unknown"]),
         ({"image_name": "{stem}.bmp"}, ["no picture named {stem}.bmp"]),
-        ({"classes": {}}, ["classes: missing", "colours:"]),
+        ({"classes": {}}, ["classes: missing", "colors:"]),
         ({"classes": {"road": 0}}, ["classes: 'road' is no id", "{0: road}"]),
         ({"classes": {-1: "road"}}, ["'-1' is no id"]),
         ({"classes": {300: "road"}}, ["'300' is no id", "0 to 255"]),
@@ -184,22 +184,22 @@ def test_a_class_goes_before_the_usual_void(city: Path) -> None:
         ({"classes": {0: True}}, ["classes.0: True is no name", "quotes"]),
         ({"classes": {0: None}}, ["classes.0: None is no name"]),
         ({"void": {"x": "void"}}, ["void: 'x' is no id"]),
-        ({"colours": COLOURS}, ["classes and colours are both given"]),
-        ({"classes": {}, "colours": {"road": [1, 2]}}, ["colours.road: [1, 2] is no colour"]),
-        ({"classes": {}, "colours": {"road": "red"}}, ["colours.road: red is no colour"]),
-        ({"classes": {}, "colours": {"road": [1, 2, 300]}}, ["is no colour", "0 to 255"]),
+        ({"colors": COLORS}, ["classes and colors are both given"]),
+        ({"classes": {}, "colors": {"road": [1, 2]}}, ["colors.road: [1, 2] is no color"]),
+        ({"classes": {}, "colors": {"road": "red"}}, ["colors.road: red is no color"]),
+        ({"classes": {}, "colors": {"road": [1, 2, 300]}}, ["is no color", "0 to 255"]),
         (
-            {"classes": {}, "colours": {"road": [1, 2, 3], "sky": [1, 2, 3]}},
+            {"classes": {}, "colors": {"road": [1, 2, 3], "sky": [1, 2, 3]}},
             ["sky and road are both [1, 2, 3]"],
         ),
         (
-            {"classes": {}, "colours": {"road": [[1, 2, 3], [4, 5, 6]], "sky": [4, 5, 6]}},
+            {"classes": {}, "colors": {"road": [[1, 2, 3], [4, 5, 6]], "sky": [4, 5, 6]}},
             ["sky and road are both [4, 5, 6]"],
         ),
-        ({"classes": {}, "colours": {"road": [[1, 2, 3], [4, 5]]}}, ["[4, 5] is no colour"]),
-        ({"classes": {}, "colours": {"road": [[1, 2, 3], 4]}}, ["is no colour", "several such"]),
-        ({"classes": {}, "colours": {"road": []}}, ["colours.road: [] is no colour"]),
-        ({"classes": {}, "colours": COLOURS, "divide": 1000}, ["only ids are divided"]),
+        ({"classes": {}, "colors": {"road": [[1, 2, 3], [4, 5]]}}, ["[4, 5] is no color"]),
+        ({"classes": {}, "colors": {"road": [[1, 2, 3], 4]}}, ["is no color", "several such"]),
+        ({"classes": {}, "colors": {"road": []}}, ["colors.road: [] is no color"]),
+        ({"classes": {}, "colors": COLORS, "divide": 1000}, ["only ids are divided"]),
     ],
 )
 def test_every_mistake_is_named(city: Path, given: dict[str, Any], words: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""A user's own masks: colours, instances, wide ids, and images that EXIF says to turn."""
+"""A user's own masks: colors, instances, wide ids, and images that EXIF says to turn."""
 
 from pathlib import Path
 
@@ -11,25 +11,25 @@ from test_folder import folder, write
 from uda_seg.data.checking.examination import examine
 from uda_seg.data.checking.first_look import first_look
 from uda_seg.data.datasets.bad_images import BadImages
-from uda_seg.data.datasets.labels import Encoder, LabelSpace
-from uda_seg.data.datasets.merged import Several
+from uda_seg.data.datasets.labels import LabelMapper, LabelSpace
+from uda_seg.data.datasets.merged import MergedDataset
 from uda_seg.data.datasets.writing import save_ids, save_image
 from uda_seg.errors import DataError
 
 
-def test_several_colours_are_one_class(tmp_path: Path) -> None:
-    """As in A2D2, where every car of a picture may have a colour of its own."""
+def test_several_colors_are_one_class(tmp_path: Path) -> None:
+    """As in A2D2, where every car of a picture may have a color of its own."""
     write(tmp_path, "a.jpg", "a.png")
     paint = np.uint8([[255, 0, 0], [0, 0, 0], [200, 0, 0], [9, 9, 9]])[None].repeat(2, 0)
     save_image(tmp_path / "masks/train/a.png", paint.repeat(2, 1))
-    colours = {"car": [[255, 0, 0], [200, 0, 0]], "road": [0, 0, 0]}
-    painted = {"classes": {}, "void_colours": {"nothing": [[8, 8, 8], [9, 9, 9]]}}
-    dataset = folder(tmp_path, colours=colours, **painted)
+    colors = {"car": [[255, 0, 0], [200, 0, 0]], "road": [0, 0, 0]}
+    painted = {"classes": {}, "void_colors": {"nothing": [[8, 8, 8], [9, 9, 9]]}}
+    dataset = folder(tmp_path, colors=colors, **painted)
     assert (dataset.classes, dataset.void) == ({0: "car", 1: "road"}, {2: "nothing"})
     label = dataset.read(0, {"label"}).label
     assert label is not None
     assert label[0].tolist() == [0, 0, 1, 1, 0, 0, 2, 2]
-    other = folder(tmp_path, colours=colours | {"car": [[255, 0, 0], [200, 0, 1]]}, **painted)
+    other = folder(tmp_path, colors=colors | {"car": [[255, 0, 0], [200, 0, 1]]}, **painted)
     assert other.identity(0) != dataset.identity(0)
 
 
@@ -44,13 +44,13 @@ def test_masks_of_instances_are_divided(tmp_path: Path) -> None:
         sample = dataset.read(0, {"label"})
         assert sample.label is not None
         found[divide_all] = sample.label[0, ::2].tolist()
-        Encoder(LabelSpace(("road",)), dataset)(sample.label, "a")
+        LabelMapper(LabelSpace(("road",)), dataset)(sample.label, "a")
     assert found == {False: [0, 1, 2, 65], True: [0, 0, 2, 65]}
     plain = folder(tmp_path, void={65535: "no data"})
     sample = plain.read(0, {"label"})
     assert sample.label is not None
     with pytest.raises(DataError, match=r"holds ids 2003, for .* set divide: 1000"):
-        Encoder(LabelSpace(("road",)), plain)(sample.label, "a")
+        LabelMapper(LabelSpace(("road",)), plain)(sample.label, "a")
     assert plain.identity(0) != dataset.identity(0)
 
 
@@ -62,7 +62,7 @@ def test_ids_that_do_not_count_may_be_any_whole_numbers(tmp_path: Path) -> None:
     dataset = folder(tmp_path, label_name="{stem}.tif", void={"-9999": "nothing"})
     label = dataset.read(0, {"label"}).label
     assert label is not None
-    encoded = Encoder(LabelSpace(("road", "sidewalk")), dataset)(label, "a")
+    encoded = LabelMapper(LabelSpace(("road", "sidewalk")), dataset)(label, "a")
     assert encoded[0].tolist() == [0, 0, 1, 1, 255, 255, 255, 255]
 
 
@@ -84,7 +84,7 @@ def test_turned_images_are_read_as_their_masks_lie(
     assert sample.label is not None
     assert np.abs(sample.image.astype(int) - 200 * sample.label[..., None]).max() < 8
     assert folder(tmp_path).identity(0) != dataset.identity(0)
-    encode = Encoder(LabelSpace(("road", "sidewalk")), dataset)
+    encode = LabelMapper(LabelSpace(("road", "sidewalk")), dataset)
     first_look(dataset, {"image", "label"}, encode, BadImages(False, None), "target")
     assert examine(dataset, 0, {"label"}).notes == ()
     assert not caplog.records
@@ -95,7 +95,7 @@ def test_turned_images_are_read_as_their_masks_lie(
     else:
         first_look(plain, {"image", "label"}, encode, BadImages(False, None), "target")
         assert examine(plain, 0, {"label"}).notes == ("turned",)
-        assert examine(Several({"a": plain}, None), 0, {"label"}).notes == ("turned",)
+        assert examine(MergedDataset({"a": plain}, None), 0, {"label"}).notes == ("turned",)
         assert "images that EXIF says to turn, which are read as stored" in caplog.text
         assert "images/train/a.jpg" in caplog.text
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from uda_seg.data.datasets.base import Sample
-from uda_seg.data.datasets.camvid import BLEMISHED, COLOURS, VOID, WORDS, CamVid, CamVid32, split_of
+from uda_seg.data.datasets.camvid import BLEMISHED, COLORS, VOID, WORDS, CamVid, CamVid32, split_of
 from uda_seg.data.datasets.classes import SPACES
 from uda_seg.data.datasets.kitti import KITTI
 from uda_seg.data.datasets.writing import save_channels, save_ids, save_image
@@ -46,16 +46,16 @@ LABEL_COLORS = """
 """The dataset's label_colors.txt."""
 
 
-def test_camvids_colours_are_those_of_its_list() -> None:
+def test_camvids_colors_are_those_of_its_list() -> None:
     ours = {word: rgb for words in WORDS.values() for word, rgb in words.items()} | {
-        "Void": COLOURS[VOID]
+        "Void": COLORS[VOID]
     }
     rows = [row.split() for row in LABEL_COLORS.replace("\n", " ").split(",")]
     assert ours == {word: (int(r), int(g), int(b)) for r, g, b, word in rows}
 
 
 def test_camvids_words_are_32_and_group_to_the_eleven_classes() -> None:
-    assert len(set(COLOURS)) == len(COLOURS) == 32
+    assert len(set(COLORS)) == len(COLORS) == 32
     assert set(CamVid32.classes.values()) == set(CamVid.classes.values())
     assert set(CamVid32.classes.values()) == set(SPACES["camvid_11"])
     words = {CamVid32.own_names.get(i, name): name for i, name in CamVid32.classes.items()}
@@ -65,16 +65,16 @@ def test_camvids_words_are_32_and_group_to_the_eleven_classes() -> None:
     assert words["Truck_Bus"] == "car"
 
 
-def write_camvid_32(root: Path, *names: str, colour: tuple[int, int, int] = (64, 0, 128)) -> None:
+def write_camvid_32(root: Path, *names: str, color: tuple[int, int, int] = (64, 0, 128)) -> None:
     for name in names:
         save_image(root / f"701_StillsRaw_full/{name}.png", IMAGE)
-        label = np.full(IMAGE.shape, colour, np.uint8)
+        label = np.full(IMAGE.shape, color, np.uint8)
         save_channels(root / f"LabeledApproved_full/{name}_L.png", label)
 
 
-def test_every_colour_of_camvid_is_read_as_its_word(tmp_path: Path) -> None:
+def test_every_color_of_camvid_is_read_as_its_word(tmp_path: Path) -> None:
     write_camvid_32(tmp_path, "0006R0_f00930")
-    rows = np.array(COLOURS, np.uint8).reshape(4, 8, 3).repeat(2, 0).repeat(2, 1)
+    rows = np.array(COLORS, np.uint8).reshape(4, 8, 3).repeat(2, 0).repeat(2, 1)
     save_channels(tmp_path / "LabeledApproved_full/0006R0_f00930_L.png", rows)
     save_image(tmp_path / "701_StillsRaw_full/0006R0_f00930.png", np.zeros_like(rows))
     label = CamVid32(str(tmp_path), "train").read(0, {"label"}).label
@@ -119,12 +119,12 @@ def test_frames_of_no_drive_need_a_list(tmp_path: Path) -> None:
 
 
 def test_the_blemished_label_is_read_and_no_other(tmp_path: Path) -> None:
-    write_camvid_32(tmp_path, BLEMISHED, "Seq05VD_f02640", colour=(26, 26, 0))
+    write_camvid_32(tmp_path, BLEMISHED, "Seq05VD_f02640", color=(26, 26, 0))
     dataset = CamVid32(str(tmp_path), "test")
     label = dataset.read(0, {"label"}).label
     assert label is not None
     assert (label == VOID).all()
-    with pytest.raises(DataError, match=r"f02640_L.png: colour \(26, 26, 0\) .*no class"):
+    with pytest.raises(DataError, match=r"f02640_L.png: color \(26, 26, 0\) .*no class"):
         dataset.read(1, {"label"})
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from uda_seg.data.datasets.base import Dataset, Sample
 from uda_seg.data.datasets.classes import CITYSCAPES
-from uda_seg.data.datasets.labels import Encoder, common
-from uda_seg.data.datasets.merged import Several, open_several
+from uda_seg.data.datasets.labels import LabelMapper, common
+from uda_seg.data.datasets.merged import MergedDataset, open_merged
 from uda_seg.errors import ConfigError, DataError
 
 
@@ -59,9 +59,9 @@ class Album(Counted):
         return None
 
 
-def both(**given: Any) -> Several:
+def both(**given: Any) -> MergedDataset:
     members = {"town": Town(3, [7, 11, 24, 200, 0, 255]), "village": Village(2, [0, 1, 2, 9, 10])}
-    return Several(members | given, None)
+    return MergedDataset(members | given, None)
 
 
 def test_classes_of_one_name_are_one() -> None:
@@ -91,8 +91,8 @@ def test_an_experiment_sees_the_same_classes_through_it() -> None:
         assert whole.label is not None
         assert part.label is not None
         np.testing.assert_array_equal(
-            Encoder(space, dataset)(whole.label, "whole"),
-            Encoder(space, member)(part.label, "part"),
+            LabelMapper(space, dataset)(whole.label, "whole"),
+            LabelMapper(space, member)(part.label, "part"),
         )
 
 
@@ -126,7 +126,7 @@ def test_samples_follow_one_another() -> None:
     ],
 )
 def test_shares_repeat_the_smaller(shares: dict[str, float], drawn: tuple[int, int]) -> None:
-    dataset = Several({"town": Town(30, []), "village": Village(7, [])}, shares)
+    dataset = MergedDataset({"town": Town(30, []), "village": Village(7, [])}, shares)
     places = [dataset.place(index) for index in range(len(dataset))]
     for name, count in zip(("town", "village"), drawn):
         of_it = [inner for member, inner in places if member == name]
@@ -148,14 +148,14 @@ def test_shares_repeat_the_smaller(shares: dict[str, float], drawn: tuple[int, i
 )
 def test_shares_are_checked(shares: Any, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        Several({"town": Town(3, []), "village": Village(2, [])}, shares)
+        MergedDataset({"town": Town(3, []), "village": Village(2, [])}, shares)
 
 
 def test_identity_knows_what_the_ids_become() -> None:
     dataset = both()
     assert len({dataset.identity(index) for index in range(5)}) == 5
     assert dataset.identity(0) == both().identity(0)
-    other = Several({"village": Village(2, []), "town": Town(3, [])}, None)
+    other = MergedDataset({"village": Village(2, []), "town": Town(3, [])}, None)
     assert other.place(2) == ("town", 0)
     assert other.identity(2) != dataset.identity(0)
     assert both(album=Album(1, [])).identity(5) is None
@@ -174,11 +174,11 @@ def test_pictures_alone_may_be_among_a_targets_datasets() -> None:
     assert len(scored) == 5
     assert scored.classes == both().classes
     with pytest.raises(DataError, match="album: none of them has labels"):
-        Several({"album": Album(1, [])}, None).labelled()
+        MergedDataset({"album": Album(1, [])}, None).labelled()
 
 
 def test_depth_is_there_when_all_have_it() -> None:
-    dataset = Several({"a": Town(1, []), "b": Town(2, [])}, None)
+    dataset = MergedDataset({"a": Town(1, []), "b": Town(2, [])}, None)
     assert dataset.has_depth
     depth = dataset.read(2, {"depth"}).depth
     assert depth is not None
@@ -204,8 +204,8 @@ def test_it_is_opened_from_a_config() -> None:
         "train_split": "train",
         "val_split": "val",
     }
-    assert len(open_several(domain, "train")) == 12
-    assert len(open_several(domain, "val")) == 4  # every sample once, whatever the shares
-    assert len(open_several(domain, "tune")) == 6
+    assert len(open_merged(domain, "train")) == 12
+    assert len(open_merged(domain, "val")) == 4  # every sample once, whatever the shares
+    assert len(open_merged(domain, "tune")) == 6
     with pytest.raises(ConfigError, match="none; give a list"):
-        open_several({**domain, "datasets": {}}, "train")
+        open_merged({**domain, "datasets": {}}, "train")

@@ -12,11 +12,11 @@ from uda_seg.data.datasets.carla import CARLA
 from uda_seg.data.datasets.classes import CITYSCAPES
 from uda_seg.data.datasets.gta5 import GTA5
 from uda_seg.data.datasets.kitti import KITTI
-from uda_seg.data.datasets.labels import Encoder, common
+from uda_seg.data.datasets.labels import LabelMapper, common
 from uda_seg.data.datasets.synthia import SYNTHIA
-from uda_seg.data.files.reading import read_colours, read_ids
+from uda_seg.data.files.reading import read_colors, read_ids
 from uda_seg.errors import DataError
-from uda_seg.images.pictures import colour_of
+from uda_seg.images.pictures import color_of
 
 pytestmark = pytest.mark.real
 
@@ -32,7 +32,7 @@ def there(name: str) -> Path:
 def rows(label: np.ndarray, dataset: Dataset) -> dict[str, float]:
     """Mean row of every class, as a share of the height."""
     space = common(CITYSCAPES, dataset.classes.values())
-    encoded = Encoder(space, dataset)(label, "genuine")
+    encoded = LabelMapper(space, dataset)(label, "genuine")
     means = {name: np.nonzero(encoded == i)[0] for i, name in enumerate(space.classes)}
     return {name: float(r.mean()) / len(label) for name, r in means.items() if r.size}
 
@@ -62,10 +62,10 @@ def test_a_carla_label_agrees_with_its_palette_and_stands_upright() -> None:
     label = read(dataset)
     height = rows(label, dataset)
     assert height["sky"] < height["building"] < height["sidewalk"] < height["road"]
-    colours = read_colours(next(root.glob("*_color.png")))
+    colors = read_colors(next(root.glob("*_color.png")))
     for identifier in set(np.unique(label).tolist()) & set(range(1, 20)):
-        expected = colour_of(dataset.classes[identifier])
-        assert (colours[label == identifier] == expected).all(), dataset.classes[identifier]
+        expected = color_of(dataset.classes[identifier])
+        assert (colors[label == identifier] == expected).all(), dataset.classes[identifier]
 
 
 def test_cropped_kitti_images_are_refused_and_their_labels_stand_upright() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from uda_seg.data.datasets.cityscapes import Cityscapes
 from uda_seg.data.datasets.classes import CITYSCAPES
-from uda_seg.data.datasets.labels import Encoder, common
+from uda_seg.data.datasets.labels import LabelMapper, common
 from uda_seg.data.datasets.mapillary import Mapillary, Mapillary2
 from uda_seg.data.files.label_ids import divided, whole
 from uda_seg.data.files.reading import read_ids
@@ -34,7 +34,7 @@ def test_cityscapes_label_ids_agree_with_its_own_train_ids() -> None:
     assert sample.image.shape == (128, 256, 3)
     assert sample.label is not None
     space = common(CITYSCAPES, dataset.classes.values())
-    encoded = Encoder(space, dataset)(sample.label, sample.name)
+    encoded = LabelMapper(space, dataset)(sample.label, sample.name)
     assert space.classes == CITYSCAPES
     (own,) = root.glob("gtFine/val/*/*_labelTrainIds.png")
     assert (encoded == read_ids(own)).mean() > 0.995
@@ -68,6 +68,6 @@ def test_mapillarys_releases_name_one_picture_alike(
     names = {{**dataset.classes, **dataset.void}[i] for i in np.unique(read.label).tolist()}
     assert names == {"building", "pole", "street light"}
     space = common(CITYSCAPES, dataset.classes.values())
-    encoded = Encoder(space, dataset)(read.label, read.name)
+    encoded = LabelMapper(space, dataset)(read.label, read.name)
     shares = [(encoded == CITYSCAPES.index(name)).mean() for name in ("building", "pole")]
     assert shares[0] > shares[1] > 0

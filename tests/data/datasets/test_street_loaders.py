@@ -16,7 +16,7 @@ from uda_seg.data.datasets.classes import CITYSCAPES, IDD_LEVEL_1
 from uda_seg.data.datasets.dark_zurich import DarkZurich
 from uda_seg.data.datasets.idd import IDD, IDD19, LEVEL_3, LEVEL_3_IDS, NAMES, TRAIN_IDS
 from uda_seg.data.datasets.idd_lite import IDDLite
-from uda_seg.data.datasets.labels import Encoder, common
+from uda_seg.data.datasets.labels import LabelMapper, common
 from uda_seg.data.datasets.synscapes import Synscapes
 from uda_seg.data.datasets.urbansyn import UrbanSyn
 from uda_seg.data.datasets.writing import save_channels, save_ids, save_image
@@ -162,7 +162,7 @@ def test_idd_names_polygons_it_cannot_draw(tmp_path: Path, content: Any, message
 
 def test_idd_refuses_ids_nobody_named(tmp_path: Path) -> None:
     dataset = IDD(str(idd(tmp_path, {"labelids.png": [0, 40]})), "train")
-    encode = Encoder(common(CITYSCAPES, dataset.classes.values()), dataset)
+    encode = LabelMapper(common(CITYSCAPES, dataset.classes.values()), dataset)
     with pytest.raises(DataError, match="holds ids 40"):
         encode(np.array([top_row(dataset)]), "sample")
 
@@ -241,12 +241,12 @@ def test_synscapes_is_in_the_order_of_its_numbers(tmp_path: Path) -> None:
     assert listed(Synscapes(str(tmp_path), "all")) == [f"img/rgb/{n}.png" for n in (1, 2, 10)]
 
 
-def test_urbansyn_takes_grey_in_three_channels_but_no_colours(tmp_path: Path) -> None:
+def test_urbansyn_takes_grey_in_three_channels_but_no_colors(tmp_path: Path) -> None:
     put(tmp_path / "rgb/rgb_0001.png")
     label = np.full((4, 8, 3), 19, np.uint8)
     save_channels(tmp_path / "ss/ss_0001.png", label)
     assert top_row(UrbanSyn(str(tmp_path), "all")) == [19] * 8
     label[1, 2] = (128, 64, 128)
     save_channels(tmp_path / "ss/ss_0001.png", label)
-    with pytest.raises(DataError, match=r"ss_0001.png: has 3 channels, .* colour picture"):
+    with pytest.raises(DataError, match=r"ss_0001.png: has 3 channels, .* color picture"):
         top_row(UrbanSyn(str(tmp_path), "all"))

@@ -14,9 +14,9 @@ from uda_seg.data.datasets.carla import CARLA
 from uda_seg.data.datasets.classes import CITYSCAPES, SPACES
 from uda_seg.data.datasets.gta5 import GTA5
 from uda_seg.data.datasets.kitti import KITTI
-from uda_seg.data.datasets.labels import Encoder, common, label_space
+from uda_seg.data.datasets.labels import LabelMapper, common, label_space
 from uda_seg.data.datasets.synthia import SYNTHIA
-from uda_seg.data.datasets.virtual_kitti import COLOURS, IDS, VirtualKITTI, VirtualKITTI2
+from uda_seg.data.datasets.virtual_kitti import COLORS, IDS, VirtualKITTI, VirtualKITTI2
 from uda_seg.data.datasets.writing import save_channels, save_ids, save_image, save_palette
 from uda_seg.errors import DataError
 
@@ -92,7 +92,7 @@ def test_gta5s_licence_plates_are_known_and_do_not_count(tmp_path: Path) -> None
     label = dataset.read(0, {"label"}).label
     assert label is not None
     space = common(dataset.classes.values(), dataset.classes.values())
-    assert (Encoder(space, dataset)(label, "") == 255).all()
+    assert (LabelMapper(space, dataset)(label, "") == 255).all()
 
 
 def write_synthia(root: Path) -> np.ndarray:
@@ -127,7 +127,7 @@ def test_synthias_depth_is_in_centimetres_in_any_channel(tmp_path: Path) -> None
     assert read[2, 0] == pytest.approx(12.34)
 
 
-def test_synthias_colours_and_converted_labels_are_refused(tmp_path: Path) -> None:
+def test_synthias_colors_and_converted_labels_are_refused(tmp_path: Path) -> None:
     write_synthia(tmp_path)
     label, depth = tmp_path / "GT/LABELS/0000000.png", tmp_path / "Depth/Depth/0000000.png"
     for save, what in ((save_image, IMAGE), (save_ids, ROAD)):
@@ -150,16 +150,16 @@ def test_synthia_has_the_fields_classes_and_a_name_for_every_id() -> None:
 def write_virtual_kitti(
     root: Path, encoding: str | None, scene: str = "0001", variation: str = "clone"
 ) -> None:
-    colours = np.zeros((8, 16, 3), np.uint8)
-    colours[:4], colours[4:6], colours[6:] = (1, 2, 3), (4, 5, 6), (0, 0, 0)
+    colors = np.zeros((8, 16, 3), np.uint8)
+    colors[:4], colors[4:6], colors[6:] = (1, 2, 3), (4, 5, 6), (0, 0, 0)
     save_image(root / f"rgb/{scene}/{variation}/00000.png", IMAGE)
-    save_channels(root / f"scenegt/{scene}/{variation}/00000.png", colours)
+    save_channels(root / f"scenegt/{scene}/{variation}/00000.png", colors)
     if encoding is not None:
         name = f"{scene}_{variation}_scenegt_rgb_encoding.txt"
         (root / "scenegt" / name).write_text(f"Category(:id) r g b\n{encoding}")
 
 
-def test_virtual_kitti_names_colours_scene_by_scene(tmp_path: Path) -> None:
+def test_virtual_kitti_names_colors_scene_by_scene(tmp_path: Path) -> None:
     write_virtual_kitti(tmp_path, "Sky 1 2 3\nVan:7 4 5 6\n")
     write_virtual_kitti(tmp_path, "Tree 1 2 3\nCar:12 4 5 6\n", "0002")
     write_virtual_kitti(tmp_path, "Road 1 2 3\nTruck:3 4 5 6\n", variation="fog")
@@ -178,7 +178,7 @@ def test_virtual_kitti_names_colours_scene_by_scene(tmp_path: Path) -> None:
     ("encoding", "complaint"),
     [
         (None, r"0001_clone_scenegt_rgb_encoding.txt: is not there"),
-        ("Sky 1 2 3\n", r"00000.png: colour \(4, 5, 6\) at row 4, column 0 belongs to no class"),
+        ("Sky 1 2 3\n", r"00000.png: color \(4, 5, 6\) at row 4, column 0 belongs to no class"),
         ("Sky 1 2 3\nTram:0 4 5 6\n", r"encoding.txt: line 3 names 'Tram', .* none of Undefined"),
         ("Sky 1 2\n", r"encoding.txt: line 2 is 'Sky 1 2', not a name and three numbers"),
         ("Sky one 2 3\n", r"encoding.txt: line 2 is 'Sky one 2 3', not a name"),
@@ -220,7 +220,7 @@ def test_virtual_kitti_2_is_read_with_its_archives_apart_or_merged(
             if part == "depth":
                 save_ids(path, np.full((8, 16), 250, np.uint16))
             else:
-                save_channels(path, np.full((8, 16, 3), COLOURS["Tree"], np.uint8))
+                save_channels(path, np.full((8, 16, 3), COLORS["Tree"], np.uint8))
     dataset = VirtualKITTI2(str(tmp_path), "all")
     assert len(dataset) == 2
     assert list(dataset.missing({"label", "depth"})) == []
@@ -250,7 +250,7 @@ def test_carlas_lines_are_road_and_folders_may_be_nested(tmp_path: Path) -> None
     assert sorted(np.unique(np.stack([x for x in labels if x is not None]))) == [1, 24]
     for label in labels:
         assert label is not None
-        assert (Encoder(space, dataset)(label, "") == space.classes.index("road")).all()
+        assert (LabelMapper(space, dataset)(label, "") == space.classes.index("road")).all()
 
 
 def test_a_palette_keeps_its_indices_in_the_file(tmp_path: Path) -> None:

@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from uda_seg.data.files.headers import orientation_of
-from uda_seg.data.files.reading import read_colours, read_ids, read_rgb
+from uda_seg.data.files.reading import read_colors, read_ids, read_rgb
 from uda_seg.errors import DataError
 
 RANDOM = np.random.default_rng(0)
 IDS = RANDOM.integers(0, 5, (11, 13)).astype(np.uint8)
-COLOURS = RANDOM.integers(0, 256, (11, 13, 3)).astype(np.uint8)
+COLORS = RANDOM.integers(0, 256, (11, 13, 3)).astype(np.uint8)
 
 
 def tiff(array: np.ndarray, big: bool = False, **tags: int) -> bytes:
@@ -113,40 +113,40 @@ def test_masks_hold_the_numbers_that_were_saved(tmp_path: Path, kind: str) -> No
     np.testing.assert_array_equal(read_ids(tmp_path / "mask.png"), expected)
 
 
-RGBA = np.dstack([COLOURS, IDS * 60])
+RGBA = np.dstack([COLORS, IDS * 60])
 GREY = np.stack([IDS] * 3, -1)
 IMAGES = {
     "jpeg": (by_pillow(IDS * 0 + 9, "JPEG", quality=100), GREY * 0 + 9),
-    "webp": (by_pillow(RGBA, "WEBP", exact=True, **LOSSLESS), COLOURS),
-    "bmp": (by_pillow(COLOURS, "BMP"), COLOURS),
-    "ppm": (by_pillow(COLOURS, "PPM"), COLOURS),
+    "webp": (by_pillow(RGBA, "WEBP", exact=True, **LOSSLESS), COLORS),
+    "bmp": (by_pillow(COLORS, "BMP"), COLORS),
+    "ppm": (by_pillow(COLORS, "PPM"), COLORS),
     "pgm, few": (pnm("P5", 3, IDS.clip(0, 3)), GREY.clip(0, 3) * 85),
-    "ppm, letters": (b"P3 13 11 255 " + spelled(COLOURS), COLOURS),
-    "tiff": (by_pillow(COLOURS, "TIFF"), COLOURS),
-    "tiff, alpha": (by_pillow(RGBA, "TIFF"), COLOURS),
+    "ppm, letters": (b"P3 13 11 255 " + spelled(COLORS), COLORS),
+    "tiff": (by_pillow(COLORS, "TIFF"), COLORS),
+    "tiff, alpha": (by_pillow(RGBA, "TIFF"), COLORS),
     "tiff, grey and alpha": (by_pillow(Image.fromarray(IDS).convert("LA"), "TIFF"), GREY),
-    "tiff, cmyk": (by_pillow(Image.fromarray(COLOURS).convert("CMYK"), "TIFF"), COLOURS),
+    "tiff, cmyk": (by_pillow(Image.fromarray(COLORS).convert("CMYK"), "TIFF"), COLORS),
     "tiff, 4 bits": (packed(4), GREY * 17),
     "tiff, a bit": (by_pillow(IDS > 2, "TIFF"), (GREY > 2) * 255),
-    "big tiff": (tiff(COLOURS, big=True, photometric=2), COLOURS),
+    "big tiff": (tiff(COLORS, big=True, photometric=2), COLORS),
     "png, grey and alpha": (by_pillow(Image.fromarray(IDS).convert("LA"), "PNG"), GREY),
     "png, a bit": (by_pillow(Image.fromarray(IDS > 2), "PNG"), (GREY > 2) * 255),
 }
 
 
 @pytest.mark.parametrize("kind", IMAGES)
-def test_images_hold_the_colours_that_were_saved(tmp_path: Path, kind: str) -> None:
+def test_images_hold_the_colors_that_were_saved(tmp_path: Path, kind: str) -> None:
     code, expected = IMAGES[kind]
     (tmp_path / "image.png").write_bytes(code)
     np.testing.assert_array_equal(read_rgb(tmp_path / "image.png"), expected)
 
 
 def several_pages(**options: Any) -> bytes:
-    pages = {"save_all": True, "append_images": [Image.fromarray(255 - COLOURS)]}
-    return by_pillow(Image.fromarray(COLOURS), options.pop("kind"), **pages, **options)
+    pages = {"save_all": True, "append_images": [Image.fromarray(255 - COLORS)]}
+    return by_pillow(Image.fromarray(COLORS), options.pop("kind"), **pages, **options)
 
 
-TWELVE = COLOURS.astype(np.uint16) * 16
+TWELVE = COLORS.astype(np.uint16) * 16
 NO_IMAGES = {
     "png, 16 bits": (by_opencv(".png", TWELVE), "has 16 bits .* multiply 16 -depth 8, if all use"),
     "tiff, 16 bits": (tiff(TWELVE, photometric=2), "has 16 bits a channel; images must have 8"),
@@ -155,17 +155,17 @@ NO_IMAGES = {
     "ppm, 16 bits": (pnm("P6", 4095, TWELVE.astype(">u2")), "has 16 bits a channel"),
     "tiff, int8": (tiff(IDS.astype(np.int8)), "has signed 8 bits"),
     "tiff, int32": (tiff(IDS.astype(np.int32)), "has signed 32 bits"),
-    "tiff, float32": (tiff(COLOURS.astype(np.float32), photometric=2), "holds floating-point"),
+    "tiff, float32": (tiff(COLORS.astype(np.float32), photometric=2), "holds floating-point"),
     "tiff, float16": (tiff(IDS.astype(np.float16)), "holds floating-point numbers of 16 bits"),
     "tiff, 2 channels": (tiff(RGBA[..., :2]), "has 2 channels and does not say"),
-    "tiff, 3 channels": (tiff(COLOURS), "has 3 channels and does not say which are red"),
+    "tiff, 3 channels": (tiff(COLORS), "has 3 channels and does not say which are red"),
     "tiff, 5 channels": (tiff(np.dstack([RGBA, IDS])), "has 5 channels and does not say"),
     "tiff, pages": (several_pages(kind="TIFF"), r"holds 2 pictures \(TIFF\), but an image is one"),
     "animated webp": (several_pages(kind="WEBP", **LOSSLESS), r"holds 2 pictures \(WebP\)"),
     "animated png": (several_pages(kind="PNG"), r"holds 2 pictures \(PNG\)"),
     "animated gif": (several_pages(kind="GIF"), r"holds 2 pictures \(GIF\)"),
     "nothing": (b"BM", "is not a whole image"),
-    "half a tiff": (tiff(COLOURS)[:60], "is not a whole image"),
+    "half a tiff": (tiff(COLORS)[:60], "is not a whole image"),
 }
 
 
@@ -180,13 +180,13 @@ def test_what_is_no_image_of_8_bits_is_refused_with_a_cure(tmp_path: Path, kind:
 NO_MASKS = {
     "jpeg": (by_pillow(IDS, "JPEG"), "is a mask saved as JPEG, .* export the masks again as PNG"),
     "webp": (by_pillow(IDS, "WEBP", quality=90), "is a mask saved as lossy WebP"),
-    "jpeg in tiff": (by_pillow(COLOURS, "TIFF", compression="jpeg"), "TIFF compressed as JPEG"),
+    "jpeg in tiff": (by_pillow(COLORS, "TIFF", compression="jpeg"), "TIFF compressed as JPEG"),
     "pages": (several_pages(kind="TIFF"), "holds 2 pictures"),
 }
 
 
 @pytest.mark.parametrize("kind", NO_MASKS)
-@pytest.mark.parametrize("read", [read_ids, read_colours])
+@pytest.mark.parametrize("read", [read_ids, read_colors])
 def test_what_changes_ids_is_refused(tmp_path: Path, read: Any, kind: str) -> None:
     code, message = NO_MASKS[kind]
     (tmp_path / "mask.png").write_bytes(code)
@@ -199,7 +199,7 @@ def test_what_changes_ids_is_refused(tmp_path: Path, read: Any, kind: str) -> No
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        (by_pillow(COLOURS, "PNG"), "has 3 channels, but a label has one"),
+        (by_pillow(COLORS, "PNG"), "has 3 channels, but a label has one"),
         (by_pillow(np.dstack([GREY, IDS * 60]), "PNG"), "has transparent pixels, which have no id"),
         (tiff(np.dstack([RGBA, IDS])), "has 5 channels"),
     ],
@@ -236,9 +236,9 @@ def test_exif_turns_images_and_masks_when_asked(
     exif[274] = orientation
     options = LOSSLESS if kind == "WEBP" else {}
     path = tmp_path / "image"
-    path.write_bytes(by_pillow(COLOURS, kind, exif=exif, **options))
+    path.write_bytes(by_pillow(COLORS, kind, exif=exif, **options))
     plain = tmp_path / "plain"
-    plain.write_bytes(by_pillow(COLOURS, kind, **options))
+    plain.write_bytes(by_pillow(COLORS, kind, **options))
     upright = ImageOps.exif_transpose(Image.open(path))
     assert orientation_of(np.fromfile(path, np.uint8)) == orientation
     np.testing.assert_array_equal(read_rgb(path), read_rgb(plain))
@@ -253,5 +253,5 @@ def test_exif_turns_images_and_masks_when_asked(
 
 def test_broken_exif_turns_nothing(tmp_path: Path) -> None:
     path = tmp_path / "image.jpg"
-    path.write_bytes(by_pillow(COLOURS, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"))
+    path.write_bytes(by_pillow(COLORS, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff"))
     assert read_rgb(path, upright=True).shape == (11, 13, 3)

@@ -5,8 +5,8 @@ import pytest
 
 from uda_seg.data.checking.examination import pixels_of
 from uda_seg.data.datasets.base import Dataset, Sample
-from uda_seg.data.datasets.labels import UNNAMED, Encoder, LabelSpace
-from uda_seg.data.datasets.merged import Several
+from uda_seg.data.datasets.labels import UNNAMED, LabelMapper, LabelSpace
+from uda_seg.data.datasets.merged import MergedDataset
 from uda_seg.data.files.label_ids import divided, divisor_of, whole
 from uda_seg.errors import DataError
 from uda_seg.images.scaling import resized_mask
@@ -49,21 +49,21 @@ def test_numbers_that_are_no_ids_are_named(number: float, words: str) -> None:
 
 
 def test_the_encoder_folds_nothing() -> None:
-    encode = Encoder(LabelSpace(("sky", "road")), Streets())
+    encode = LabelMapper(LabelSpace(("sky", "road")), Streets())
     assert encode.looked_up(WIDE).tolist() == [[1, 255], [UNNAMED, 255]]
     with pytest.raises(DataError, match=r"x: the label holds ids -7, 256, 65543, for"):
         encode(np.array([[-7, 256, 65543, 7]]), "x")
 
 
 def test_a_dataset_of_ones_own_may_hand_over_any_numbers() -> None:
-    encode = Encoder(LabelSpace(("sky", "road")), Streets())
+    encode = LabelMapper(LabelSpace(("sky", "road")), Streets())
     assert encode(np.array([[7.0, 23.0, -1.0]]), "x").tolist() == [[1, 0, 255]]
     with pytest.raises(DataError, match="x: the label holds floating-point numbers that are no"):
         encode(np.array([[0.5]]), "x")
 
 
 def test_several_datasets_keep_wide_ids_too() -> None:
-    both = Several({"a": Streets(), "b": Streets()}, None)
+    both = MergedDataset({"a": Streets(), "b": Streets()}, None)
     renumber = both.renumber["a"]
     ids = renumber(np.array([[7, -1, 2**32 - 1]]), "x")
     assert [both.classes.get(i) or both.void[i] for i in ids[0]] == ["road", "nothing", "no data"]
@@ -94,4 +94,4 @@ def test_what_looks_like_instances_is_called_so() -> None:
     assert divisor_of([65535, 26001], {26, 255}) == 1000
     assert divisor_of([99], {7}) is None
     with pytest.raises(DataError, match=r"look like class \* 1000 .* not those of instances"):
-        Encoder(LabelSpace(("road",)), Streets())(np.array([[7001, 23002, 7]]), "x")
+        LabelMapper(LabelSpace(("road",)), Streets())(np.array([[7001, 23002, 7]]), "x")

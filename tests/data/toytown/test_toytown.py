@@ -103,8 +103,8 @@ def test_larger_pictures_show_the_same_scene():
 def test_domains_look_apart_but_lay_out_alike():
     pictures = {d: [scene(0, i, d, SMALL) for i in range(40)] for d in DOMAINS}
     game, camera = (np.stack([p.image for p in pictures[d]]).astype(float) for d in DOMAINS)
-    colourful = [np.ptp(images, axis=-1).mean() for images in (game, camera)]
-    assert colourful[0] > 2 * colourful[1]
+    colorful = [np.ptp(images, axis=-1).mean() for images in (game, camera)]
+    assert colorful[0] > 2 * colorful[1]
     means = camera.mean((1, 2, 3)).std(), game.mean((1, 2, 3)).std()
     assert means[0] > 1.5 * means[1]  # exposure varies
     shares = [

@@ -19,8 +19,8 @@ import numpy as np
 from uda_seg.data.cache.stores import Address, Disk, Memory, Store, folder_apart
 from uda_seg.data.datasets import base
 from uda_seg.data.datasets.base import Dataset, Sample
-from uda_seg.data.datasets.merged import Several
-from uda_seg.data.datasets.wrapper import Wrapped
+from uda_seg.data.datasets.merged import MergedDataset
+from uda_seg.data.datasets.wrapper import DatasetWrapper
 from uda_seg.data.files.decoding import FORMAT
 from uda_seg.images import scaling
 
@@ -44,7 +44,7 @@ def cached(
         root: folder for "disk"; `~` is the home folder.
         own_labels: labels keep their own resolution, as scoring wants them.
     """
-    if isinstance(dataset, Several):  # its members: they may be kept already
+    if isinstance(dataset, MergedDataset):  # its members: they may be kept already
         several = copy.copy(dataset)
         several.datasets = {
             name: cached(member, size, cache, root, own_labels)
@@ -59,7 +59,7 @@ def cached(
     return Cached(dataset, size, Disk(folder), own_labels)
 
 
-class Cached(Wrapped):
+class Cached(DatasetWrapper):
     """A dataset whose images, labels and depth are resized once and then kept.
 
     Labels and depth take the nearest pixel, images `transforms.resized`: a `Transform` of this size
@@ -226,7 +226,7 @@ def _checksum(body: np.ndarray) -> int:
 
 
 def _code(cls: type) -> str:
-    """Of the modules that say how a dataset's labels and depth are read, such as colour tables."""
+    """Of the modules that say how a dataset's labels and depth are read, such as color tables."""
     modules = {one.__module__ for one in cls.__mro__} - {base.__name__, "abc", "builtins"}
     try:
         texts = [inspect.getsource(sys.modules[module]) for module in sorted(modules)]

@@ -84,7 +84,7 @@ def weigh(part: Part, places: Sequence[int]) -> float:
     return sum(weights) / len(weights) if weights else 0.0
 
 
-class Filling(TorchDataset):
+class CacheFill(TorchDataset):
     """Making a sample's results keeps them; what comes back is only what went wrong."""
 
     def __init__(self, part: Part) -> None:
@@ -112,7 +112,7 @@ def fill(parts: Sequence[Part], workers: int) -> None:
                 continue
             start = time.monotonic()
             loader = DataLoader(
-                Filling(part), batch_size=None, num_workers=workers, worker_init_fn=in_worker
+                CacheFill(part), batch_size=None, num_workers=workers, worker_init_fn=in_worker
             )
             for error in bars.follow(loader, part.title, len(part.lacking), "images/s"):
                 if isinstance(error, StoreError):

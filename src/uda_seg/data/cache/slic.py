@@ -1,4 +1,4 @@
-"""Superpixels: connected pieces of an image that are alike in colour, kept like the image itself.
+"""Superpixels: connected pieces of an image that are alike in color, kept like the image itself.
 
 Achanta et al., SLIC Superpixels Compared to State-of-the-Art Superpixel Methods, TPAMI 2012.
 """
@@ -12,13 +12,13 @@ import numpy as np
 from uda_seg.data.cache.cached_dataset import Cached, cached, pack, unpack
 from uda_seg.data.cache.stores import Address, Disk, Memory
 from uda_seg.data.datasets.base import Dataset, Sample
-from uda_seg.data.datasets.merged import Several
-from uda_seg.data.datasets.wrapper import Wrapped
+from uda_seg.data.datasets.merged import MergedDataset
+from uda_seg.data.datasets.wrapper import DatasetWrapper
 from uda_seg.images import scaling
 
 KIND = "superpixels"
 SMALLEST = 0.25
-"""Ours: pieces of less than this share of the mean size join a neighbour. The library's 0.5 costs
+"""Ours: pieces of less than this share of the mean size join a neighbor. The library's 0.5 costs
 poles and signs: with 0.25 a superpixel's commonest class is the right one for 1 to 2 % more of
 CamVid's pixels."""
 
@@ -27,7 +27,7 @@ class SLIC:
     """
     Args:
         segments: about how many an image is divided into.
-        compactness: weight of a pixel's place against its colour in CIELAB (lightness 0 to 100);
+        compactness: weight of a pixel's place against its color in CIELAB (lightness 0 to 100);
             the paper's m.
         smoothing: standard deviation, in pixels, of a Gaussian blur before; 0 for none.
         iterations: of the clustering.
@@ -51,14 +51,14 @@ class SLIC:
         """(H, W, 3) uint8 RGB to (H, W) int32: ids 0 .. n - 1 of connected pieces."""
         from skimage.segmentation import slic  # takes a second, which most runs need not spend
 
-        colours = lab(image)
+        colors = lab(image)
         if self.smoothing:
-            colours = cv2.GaussianBlur(colours, (0, 0), self.smoothing)
+            colors = cv2.GaussianBlur(colors, (0, 0), self.smoothing)
         # scikit-image stretches whatever it is given to [0, 1] (since its pull request 5518), and
         # compactness would mean something else in every image: undone here.
-        extent = float(colours.max() - colours.min()) or 1.0
+        extent = float(colors.max() - colors.min()) or 1.0
         found = slic(
-            colours,
+            colors,
             n_segments=self.segments,
             compactness=self.compactness / extent,
             max_num_iter=self.iterations,
@@ -75,7 +75,7 @@ def lab(image: np.ndarray) -> np.ndarray:
     return cv2.cvtColor(pixels / np.float32(255), cv2.COLOR_RGB2LAB)
 
 
-class WithSuperpixels(Wrapped):
+class WithSuperpixels(DatasetWrapper):
     """A dataset that offers "superpixels" besides: of the image at the size it is used at.
 
     Args:
@@ -159,7 +159,7 @@ def with_superpixels(
             memory: then they are there too.
         divide: makes them.
     """
-    if isinstance(dataset, Several):
+    if isinstance(dataset, MergedDataset):
         several = copy.copy(dataset)
         several.datasets = {
             name: with_superpixels(member, size, cache_root, divide)
@@ -178,5 +178,5 @@ def with_superpixels(
 
 def members(dataset: Dataset) -> list[WithSuperpixels]:
     """Of `with_superpixels`: itself, or each of several."""
-    each = dataset.datasets.values() if isinstance(dataset, Several) else [dataset]
+    each = dataset.datasets.values() if isinstance(dataset, MergedDataset) else [dataset]
     return [one for one in each if isinstance(one, WithSuperpixels)]

@@ -13,9 +13,9 @@ from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as TorchDataset
 
 from uda_seg.data.datasets.base import Dataset, FileDataset
-from uda_seg.data.datasets.labels import Encoder, LabelSpace
-from uda_seg.data.datasets.merged import Several
-from uda_seg.data.datasets.wrapper import Wrapped
+from uda_seg.data.datasets.labels import LabelMapper, LabelSpace
+from uda_seg.data.datasets.merged import MergedDataset
+from uda_seg.data.datasets.wrapper import DatasetWrapper
 from uda_seg.data.files.headers import orientation_of
 from uda_seg.data.files.label_ids import whole
 from uda_seg.errors import DataError
@@ -24,8 +24,8 @@ from uda_seg.runs.stopping import in_worker
 NOTES = {
     "grey": "grey images, read as three equal channels",
     "alpha": "images with an alpha channel, which is dropped",
-    "palette": "palette images, read in their palette's colours",
-    "cmyk": "CMYK images, whose colours are converted",
+    "palette": "palette images, read in their palette's colors",
+    "cmyk": "CMYK images, whose colors are converted",
     "turned": (
         "images that EXIF says to turn, which are read as stored: they may lie on their side, and "
         "unlike their labels. See them in the contact sheet; to turn them: upright: true in the "
@@ -84,7 +84,7 @@ def unnamed_ids(dataset: Dataset, finding: Finding) -> str | None:
     label = path_of(dataset, finding.index, "label")
     name = dataset.name(finding.index) if label is None else str(label)
     try:
-        Encoder(LabelSpace(()), dataset)(np.array([list(finding.pixels)], np.int64), name)
+        LabelMapper(LabelSpace(()), dataset)(np.array([list(finding.pixels)], np.int64), name)
     except DataError as error:
         return str(error)
     return None
@@ -111,8 +111,8 @@ def turned_in_vain(dataset: Dataset, index: int) -> bool:
 
 def _member(dataset: Dataset, index: int) -> tuple[Dataset, int]:
     """The dataset that opens the files, behind caches and out of several, and its index."""
-    while isinstance(dataset, Wrapped | Several):
-        if isinstance(dataset, Several):
+    while isinstance(dataset, DatasetWrapper | MergedDataset):
+        if isinstance(dataset, MergedDataset):
             name, index = dataset.place(index)
             dataset = dataset.datasets[name]
         else:

@@ -20,7 +20,7 @@ from uda_seg.data.checking.plausibility import (
 from uda_seg.data.datasets.bad_images import BadImages
 from uda_seg.data.datasets.base import Dataset, Sample
 from uda_seg.data.datasets.few_samples import chosen
-from uda_seg.data.datasets.labels import Encoder
+from uda_seg.data.datasets.labels import LabelMapper
 from uda_seg.errors import DataError
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ MANY, MANY_SECONDS = 60, 10.0
 
 
 def first_look(
-    dataset: Dataset, fields: Collection[str], encode: Encoder, bad_images: BadImages, side: str
+    dataset: Dataset, fields: Collection[str], encode: LabelMapper, bad_images: BadImages, side: str
 ) -> None:
     """Missing files are listed, and a few samples are opened. `data check` opens all of them.
 
@@ -104,7 +104,7 @@ def _check_meaning(
 
 def _look_for_classes(
     dataset: Dataset,
-    encode: Encoder,
+    encode: LabelMapper,
     labels: dict[int, Thirds],
     bad_images: BadImages,
     side: str,

@@ -8,8 +8,8 @@ from uda_seg.batch import IGNORE
 from uda_seg.data.checking.numberings import Numbering, Thirds, better, merged, of_dataset
 from uda_seg.data.datasets.base import Dataset
 from uda_seg.data.datasets.labels import LabelSpace
-from uda_seg.data.datasets.merged import Several
-from uda_seg.data.datasets.wrapper import Wrapped
+from uda_seg.data.datasets.merged import MergedDataset
+from uda_seg.data.datasets.wrapper import DatasetWrapper
 
 SHOWN = 12
 """Ids that a message lists."""
@@ -116,9 +116,9 @@ def members(dataset: Dataset, labels: Mapping[int, Thirds]) -> Iterator[tuple[Da
         dataset: behind its cache or not.
         labels: index of a sample -> its ids.
     """
-    while isinstance(dataset, Wrapped):
+    while isinstance(dataset, DatasetWrapper):
         dataset = dataset.dataset
-    if not isinstance(dataset, Several):
+    if not isinstance(dataset, MergedDataset):
         yield dataset, merged(labels.values())
         return
     for name, member in dataset.datasets.items():
@@ -143,7 +143,7 @@ def _cure_of_absence(dataset: Dataset, found: Occurrence, side: str) -> str:
         kept = ", ".join(found.held)
         return f"add such labels, or leave the class out of the experiment: label_space=[{kept}]"
     if not dataset.ids_in_files:
-        return "are these its labels, and the colours right?"
+        return "are these its labels, and the colors right?"
     if dataset.option_for({}) is not None:
         return "name what is there in `classes`"
     return f"are these the dataset's own labels? Look at them: data check {side}=…"

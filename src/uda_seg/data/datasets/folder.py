@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 
 from uda_seg.data.datasets.base import FileDataset, Files
-from uda_seg.data.datasets.mask_names import Colours, Names, colours_of_names, ignored, names_of_ids
-from uda_seg.data.files.color_table import ColourTable
+from uda_seg.data.datasets.mask_names import Colors, Names, colors_of_names, ignored, names_of_ids
+from uda_seg.data.files.color_table import ColorTable
 from uda_seg.data.files.image_lists import Found, listed
 from uda_seg.data.files.label_ids import divided, whole
-from uda_seg.data.files.reading import read_colours
+from uda_seg.data.files.reading import read_colors
 from uda_seg.data.files.spelling import Spelling, find_folder
 from uda_seg.errors import ConfigError, DataError
 
 
 class Folder(FileDataset):
-    """Masks hold either ids or colours. An image and its mask lie at the same place below theirs.
+    """Masks hold either ids or colors. An image and its mask lie at the same place below theirs.
 
     Args:
         root: holds both folders.
@@ -32,8 +32,8 @@ class Folder(FileDataset):
         classes: id in the masks -> name.
         void: id -> name of what does not count, or a list of such ids, any whole numbers; `classes`
             goes before it. None: 255.
-        colours: name -> (red, green, blue) or several of them, in place of `classes`.
-        void_colours: colours of what does not count.
+        colors: name -> (red, green, blue) or several of them, in place of `classes`.
+        void_colors: colors of what does not count.
         split_list: text file below root with the names of a split's images, as
             `image_lists.py` reads them, such as ImageSets/Segmentation/{split}.txt; None: all
             images are its.
@@ -56,8 +56,8 @@ class Folder(FileDataset):
         label_name: str,
         classes: Names,
         void: Names | Sequence[int] | None,
-        colours: Colours,
-        void_colours: Colours,
+        colors: Colors,
+        void_colors: Colors,
         split_list: str | None,
         divide: int | None,
         divide_all: bool,
@@ -67,24 +67,24 @@ class Folder(FileDataset):
         self.upright = upright or not self.has_labels
         self.divide, self.divide_all = divide, divide_all
         self.cure_of_turned = "set upright: " + ("false" if upright else "true")
-        self.table: ColourTable | None = None
+        self.table: ColorTable | None = None
         self.painted: dict[tuple[int, int, int], int] = {}
-        if classes and colours:
+        if classes and colors:
             raise ConfigError(
-                "classes and colours are both given; keep classes when the masks hold ids, "
-                "colours when they are painted"
+                "classes and colors are both given; keep classes when the masks hold ids, "
+                "colors when they are painted"
             )
-        if self.has_labels and not (classes or colours):
+        if self.has_labels and not (classes or colors):
             raise ConfigError(
                 "classes: missing; name what is in the masks: classes: {0: road, 1: my class}, "
-                "or colours: {road: [128, 64, 128]} for painted ones"
+                "or colors: {road: [128, 64, 128]} for painted ones"
             )
-        if divide and colours:
-            raise ConfigError("divide and colours are both given; only ids are divided")
-        if colours:
+        if divide and colors:
+            raise ConfigError("divide and colors are both given; only ids are divided")
+        if colors:
             self._paint(
-                colours_of_names("colours", colours),
-                colours_of_names("void_colours", void_colours),
+                colors_of_names("colors", colors),
+                colors_of_names("void_colors", void_colors),
             )
         else:
             self.classes = names_of_ids("classes", classes)
@@ -111,17 +111,17 @@ class Folder(FileDataset):
         """Numbers the names: classes first."""
         everything = [*counting.items(), *ignored.items()]
         if len(everything) > 256:
-            raise ConfigError(f"colours: {len(everything)} are too many; there may be 256")
+            raise ConfigError(f"colors: {len(everything)} are too many; there may be 256")
         ids: dict[tuple[int, int, int], int] = {}
-        for number, (name, colours) in enumerate(everything):
-            for colour in colours:
-                twin = everything[ids.setdefault(colour, number)][0]
-                if ids[colour] != number:
+        for number, (name, colors) in enumerate(everything):
+            for color in colors:
+                twin = everything[ids.setdefault(color, number)][0]
+                if ids[color] != number:
                     raise ConfigError(
-                        f"colours: {name} and {twin} are both {list(colour)}; a colour means one "
+                        f"colors: {name} and {twin} are both {list(color)}; a color means one "
                         "class, a class may have several: car: [[255, 0, 0], [200, 0, 0]]"
                     )
-        self.table, self.painted, self.ids_in_files = ColourTable(ids), ids, False
+        self.table, self.painted, self.ids_in_files = ColorTable(ids), ids, False
         names = dict(enumerate(name for name, _ in everything))
         self.classes = {i: name for i, name in names.items() if i < len(counting)}
         self.void = {i: name for i, name in names.items() if i >= len(counting)}
@@ -139,7 +139,7 @@ class Folder(FileDataset):
 
     def read_label(self, path: Path) -> np.ndarray:
         if self.table is not None:
-            return self.table(read_colours(path, self.upright), path)
+            return self.table(read_colors(path, self.upright), path)
         label = super().read_label(path)
         if self.divide is None:
             return label

@@ -16,7 +16,7 @@ from uda_seg.data.datasets.writing import raw_ids, save_image, save_palette
 from uda_seg.data.files.spelling import Spelling, folder_of
 from uda_seg.data.files.split_lists import add_to_list, check_split, pick, read_list
 from uda_seg.errors import DataError
-from uda_seg.images.pictures import colour_of
+from uda_seg.images.pictures import color_of
 
 SPLITS = ("train", "val", "test", "all")
 MATLAB = ("split.mat", "read_mapping/split.mat")
@@ -67,10 +67,10 @@ class GTA5(FileDataset):
         name = f"{len(SPLITS) * number + SPLITS.index(split) + 1:05d}"
         save_image(root / f"images/{name}.png", sample.image)
         ids = raw_ids(sample.label, cls.classes, void=0)
-        colours = np.zeros((256, 3), np.uint8)
+        colors = np.zeros((256, 3), np.uint8)
         for identifier, word in cls.classes.items():
-            colours[identifier] = colour_of(word)
-        save_palette(root / f"labels/{name}.png", ids, colours)
+            colors[identifier] = color_of(word)
+        save_palette(root / f"labels/{name}.png", ids, colors)
         if split != "all":
             add_to_list(root / f"{split}.txt", name)
 

@@ -46,7 +46,7 @@ class LabelSpace:
         return table
 
 
-class Encoder:
+class LabelMapper:
     """Raw labels of a dataset to an experiment's classes, on the fly."""
 
     def __init__(self, space: LabelSpace, dataset: Dataset) -> None:

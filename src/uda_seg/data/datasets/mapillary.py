@@ -88,19 +88,19 @@ class Mapillary(FileDataset):
     def write_sample(cls, root: Path, split: str, number: int, sample: Sample) -> None:
         name = f"{number:022d}"
         save_image(root / split / "images" / f"{name}.jpg", sample.image)
-        colours = np.random.default_rng(0).integers(0, 256, (256, 3))
-        (root / cls.configs[0]).write_text(cls._config(colours.tolist()), encoding="utf-8")
+        colors = np.random.default_rng(0).integers(0, 256, (256, 3))
+        (root / cls.configs[0]).write_text(cls._config(colors.tolist()), encoding="utf-8")
         if split in LABELLED:
             assert sample.label is not None
             ids = raw_ids(sample.label, cls.classes, void=cls.names.index(UNLABELED))
-            save_palette(root / split / cls.labels[0] / f"{name}.png", ids, colours)
+            save_palette(root / split / cls.labels[0] / f"{name}.png", ids, colors)
 
     @classmethod
-    def _config(cls, colours: list[list[int]]) -> str:
-        """A config file's text; its colours and readable names are not the official ones."""
+    def _config(cls, colors: list[list[int]]) -> str:
+        """A config file's text; its colors and readable names are not the official ones."""
         labels = [
-            {"name": name, "readable": readable(name).title(), "color": colour, "evaluate": True}
-            for name, colour in zip(cls.names, colours, strict=False)
+            {"name": name, "readable": readable(name).title(), "color": color, "evaluate": True}
+            for name, color in zip(cls.names, colors, strict=False)
         ]
         return json.dumps({"labels": labels}, indent=2)
 

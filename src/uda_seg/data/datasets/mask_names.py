@@ -1,4 +1,4 @@
-"""What a user's YAML says is in the masks of a folder: ids or colours with their names, checked."""
+"""What a user's YAML says is in the masks of a folder: ids or colors with their names, checked."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 from uda_seg.errors import ConfigError
 
 Names = Mapping[Any, str]
-Colours = Mapping[str, Sequence[Any]]
+Colors = Mapping[str, Sequence[Any]]
 
 
 def ignored(given: Names | Sequence[int] | None) -> Names:
@@ -35,24 +35,24 @@ def names_of_ids(key: str, given: Names | None) -> dict[int, str]:
     return names
 
 
-def colours_of_names(key: str, given: Colours | None) -> dict[str, list[tuple[int, int, int]]]:
-    """A list for every name: one colour is a list of one."""
+def colors_of_names(key: str, given: Colors | None) -> dict[str, list[tuple[int, int, int]]]:
+    """A list for every name: one color is a list of one."""
     found = {}
-    for name, colours in (given or {}).items():
-        several = _is_list(colours) and colours and all(map(_is_list, colours))
-        listed = colours if several else [colours]
-        found[_name(key, name)] = [_colour(f"{key}.{name}", one) for one in listed]
+    for name, colors in (given or {}).items():
+        several = _is_list(colors) and colors and all(map(_is_list, colors))
+        listed = colors if several else [colors]
+        found[_name(key, name)] = [_color(f"{key}.{name}", one) for one in listed]
     return found
 
 
-def _colour(key: str, colour: Any) -> tuple[int, int, int]:
-    three = _is_list(colour) and len(colour) == 3
-    if not (three and all(type(part) is int and 0 <= part < 256 for part in colour)):
+def _color(key: str, color: Any) -> tuple[int, int, int]:
+    three = _is_list(color) and len(color) == 3
+    if not (three and all(type(part) is int and 0 <= part < 256 for part in color)):
         raise ConfigError(
-            f"{key}: {colour} is no colour; write red, green and blue as three whole numbers, 0 to "
+            f"{key}: {color} is no color; write red, green and blue as three whole numbers, 0 to "
             "255: [128, 64, 128], or several such: [[128, 64, 128], [0, 0, 9]]"
         )
-    return colour[0], colour[1], colour[2]
+    return color[0], color[1], color[2]
 
 
 def _is_list(value: Any) -> bool:

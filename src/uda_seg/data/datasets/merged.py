@@ -9,7 +9,7 @@ from typing import Any
 
 from uda_seg.data.datasets.base import Dataset, Sample
 from uda_seg.data.datasets.classes import canonical
-from uda_seg.data.datasets.labels import UNNAMED, Encoder
+from uda_seg.data.datasets.labels import UNNAMED, LabelMapper
 from uda_seg.data.datasets.leaving_out import by_member, leave_out, open_dataset, read_names
 from uda_seg.errors import ConfigError, DataError
 
@@ -17,7 +17,7 @@ LONGEST = 10_000_000
 """Samples; shares so far apart that it takes more are a mistake."""
 
 
-class Several(Dataset):
+class MergedDataset(Dataset):
     """Members of one name share an id; an id that a member has no name for stays an error.
 
     Has labels, or depth, when all members do; see `labelled`.
@@ -42,7 +42,7 @@ class Several(Dataset):
         self.counts = _counts({name: len(member) for name, member in datasets.items()}, shares)
         self.ends = list(accumulate(self.counts.values()))
 
-    def labelled(self) -> "Several":
+    def labelled(self) -> "MergedDataset":
         """The members with labels, every sample once: what can be scored.
 
         Raises:
@@ -51,7 +51,7 @@ class Several(Dataset):
         members = {name: member for name, member in self.datasets.items() if member.has_labels}
         if not members:
             raise DataError(f"{', '.join(self.datasets)}: none of them has labels to score with")
-        return Several(members, None)
+        return MergedDataset(members, None)
 
     def __len__(self) -> int:
         return self.ends[-1]
@@ -107,14 +107,14 @@ class Several(Dataset):
         return [path for member in self.datasets.values() for path in member.real_paths()]
 
 
-class Renumber(Encoder):
+class Renumber(LabelMapper):
     """A member's raw ids to those of the whole."""
 
     def __init__(self, member: Dataset, ids: Mapping[tuple[bool, str], int]) -> None:
         self._number({raw: ids[key] for raw, key in _named(member)}, member)
 
 
-def open_several(domain: Mapping[str, Any], split: str) -> Several:
+def open_merged(domain: Mapping[str, Any], split: str) -> MergedDataset:
     """The datasets of a `source:` or `target:` config whose `datasets:` are configs themselves.
 
     Args:
@@ -128,7 +128,7 @@ def open_several(domain: Mapping[str, Any], split: str) -> Several:
     }
     for name, left_out in by_member(read_names(domain.get("leave_out")), members):
         leave_out(members[name], left_out, name)
-    return Several(members, domain["shares"] if split == domain["train_split"] else None)
+    return MergedDataset(members, domain["shares"] if split == domain["train_split"] else None)
 
 
 def _named(member: Dataset) -> Iterator[tuple[int, tuple[bool, str]]]:

@@ -1,12 +1,12 @@
 """Virtual KITTI: 1.3.1 (Gaidon et al., CVPR 2016, arXiv:1605.06457) and 2 (arXiv:2001.10773).
 
 1.3.1: `vkitti_1.3.1_rgb/WORLD/VARIATION/NNNNN.png`, and so for `scenegt` and `depthgt`. Labels have
-a colour for every car; `vkitti_1.3.1_scenegt/WORLD_VARIATION_scenegt_rgb_encoding.txt` names them,
+a color for every car; `vkitti_1.3.1_scenegt/WORLD_VARIATION_scenegt_rgb_encoding.txt` names them,
 such as `Car:1 200 200 200`.
 
 2: `SceneNN/VARIATION/frames/rgb/Camera_N/rgb_NNNNN.jpg`, and so `classSegmentation` with
 `classgt_NNNNN.png` and `depth` with `depth_NNNNN.png`, in one folder or each in its own:
-`vkitti_2.0.3_rgb` and so on. Labels have one colour for each class.
+`vkitti_2.0.3_rgb` and so on. Labels have one color for each class.
 
 Depth is 16-bit centimetres in both; the far plane, and so the sky, is at 655.35 m.
 """
@@ -19,15 +19,15 @@ import numpy as np
 from uda_seg.data.datasets.base import FileDataset, Files, Sample
 from uda_seg.data.datasets.synthia import centimetres, to_centimetres
 from uda_seg.data.datasets.writing import raw_ids, save_channels, save_ids, save_image
-from uda_seg.data.files.color_table import Colour, ColourTable
+from uda_seg.data.files.color_table import Color, ColorTable
 from uda_seg.data.files.listing import walk
-from uda_seg.data.files.reading import load, read_colours
+from uda_seg.data.files.reading import load, read_colors
 from uda_seg.data.files.spelling import find_folder, folder_of
 from uda_seg.data.files.split_lists import check_split
 from uda_seg.errors import DataError
 
-# Colours of version 2 (colors.txt in vkitti_2.0.3_textgt); in 1.3.1 every scene has its own.
-COLOURS: dict[str, Colour] = {
+# Colors of version 2 (colors.txt in vkitti_2.0.3_textgt); in 1.3.1 every scene has its own.
+COLORS: dict[str, Color] = {
     "Undefined": (0, 0, 0),
     "Terrain": (210, 0, 200),
     "Sky": (90, 200, 255),
@@ -44,8 +44,8 @@ COLOURS: dict[str, Colour] = {
     "Car": (255, 127, 80),
     "Van": (0, 139, 139),
 }
-IDS = {word: number for number, word in enumerate(COLOURS)}
-"""The files hold colours only; these ids are ours."""
+IDS = {word: number for number, word in enumerate(COLORS)}
+"""The files hold colors only; these ids are ours."""
 SPLITS = (
     "all", "clone", "fog", "morning", "overcast", "rain", "sunset",
     "15-deg-left", "15-deg-right", "30-deg-left", "30-deg-right",
@@ -93,10 +93,10 @@ class VirtualKITTI2(FileDataset):
             for image in found
         ]
         super().__init__(root, files)
-        self.table = ColourTable({COLOURS[word]: number for word, number in IDS.items()})
+        self.table = ColorTable({COLORS[word]: number for word, number in IDS.items()})
 
     def read_label(self, path: Path) -> np.ndarray:
-        return self.table(read_colours(path), path)
+        return self.table(read_colors(path), path)
 
     def read_depth(self, path: Path) -> np.ndarray:
         return centimetres(path)
@@ -109,7 +109,7 @@ class VirtualKITTI2(FileDataset):
         save_image(image, sample.image)
         ids = raw_ids(sample.label, cls.classes, void=0)
         label = f"{frames}/classSegmentation/Camera_0/classgt_{number:05d}.png"
-        palette = np.array(list(COLOURS.values()), np.uint8)
+        palette = np.array(list(COLORS.values()), np.uint8)
         save_channels(root / "vkitti_2.0.3_classSegmentation" / label, palette[ids])
         if sample.depth is not None:
             depth = f"{frames}/depth/Camera_0/depth_{number:05d}.png"
@@ -141,7 +141,7 @@ class VirtualKITTI(FileDataset):
         pngs = [place.with_suffix(".png") for place in places]
         files = [Files(image, self.labels / png, depths / png) for image, png in zip(found, pngs)]
         super().__init__(root, files)
-        self.tables: dict[Path, ColourTable] = {}
+        self.tables: dict[Path, ColorTable] = {}
 
     def missing(self, fields: Collection[str]) -> Iterator[str]:
         yield from super().missing(fields)
@@ -154,7 +154,7 @@ class VirtualKITTI(FileDataset):
         table = self.tables.get(path.parent)
         if table is None:
             table = self.tables[path.parent] = _table(path.parent)
-        return table(read_colours(path), path)
+        return table(read_colors(path), path)
 
     def read_depth(self, path: Path) -> np.ndarray:
         return centimetres(path)
@@ -166,13 +166,13 @@ class VirtualKITTI(FileDataset):
         place = f"0001/{variation}/{number:05d}.png"
         save_image(root / "vkitti_1.3.1_rgb" / place, sample.image)
         ids = raw_ids(sample.label, cls.classes, void=IDS["Misc"])
-        palette = np.array(list(COLOURS.values()), np.uint8)
+        palette = np.array(list(COLORS.values()), np.uint8)
         labels = root / "vkitti_1.3.1_scenegt"
         save_channels(labels / place, palette[ids])
         words = {"Car": "Car:0", "Van": "Van:1"}
         lines = [
             f"{words.get(word, word)} {red} {green} {blue}"
-            for word, (red, green, blue) in COLOURS.items()
+            for word, (red, green, blue) in COLORS.items()
             if word != "Undefined"
         ]
         encoding = labels / f"0001_{variation}_scenegt_rgb_encoding.txt"
@@ -209,15 +209,15 @@ def _encodings(folder: Path) -> list[Path]:
 def _no_encoding(folder: Path) -> str:
     world, variation = folder.parts[-2:]
     where = folder.parent.parent / f"{world}_{variation}_scenegt_rgb_encoding.txt"
-    return f"{where}: is not there, and so its labels' colours have no names; unpack scenegt again"
+    return f"{where}: is not there, and so its labels' colors have no names; unpack scenegt again"
 
 
-def _table(folder: Path) -> ColourTable:
-    """Of the labels in WORLD/VARIATION, from the text file that names their colours."""
+def _table(folder: Path) -> ColorTable:
+    """Of the labels in WORLD/VARIATION, from the text file that names their colors."""
     found = _encodings(folder)
     if not found:
         raise DataError(_no_encoding(folder))
-    path, ids = found[0], {COLOURS["Undefined"]: IDS["Undefined"]}
+    path, ids = found[0], {COLORS["Undefined"]: IDS["Undefined"]}
     for number, line in enumerate(load(path).tobytes().decode("utf-8", "replace").splitlines(), 1):
         words = line.split()
         if not words or words[0].startswith("Category"):
@@ -235,4 +235,4 @@ def _table(folder: Path) -> ColourTable:
                 f"{path}: line {number} names {word!r}, which is none of {', '.join(IDS)}"
             )
         ids[red, green, blue] = IDS[word]
-    return ColourTable(ids)
+    return ColorTable(ids)

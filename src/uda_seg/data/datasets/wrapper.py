@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterator
 from uda_seg.data.datasets.base import Dataset
 
 
-class Wrapped(Dataset):
+class DatasetWrapper(Dataset):
     """A dataset read in another way: what it knows of itself stays."""
 
     def __init__(self, dataset: Dataset) -> None:

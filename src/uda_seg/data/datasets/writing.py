@@ -15,7 +15,7 @@ JPEG = [
     *(cv2.IMWRITE_JPEG_QUALITY, 100),
     *(cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444),
 ]
-"""No colour is shared by neighbouring pixels, so that small pictures stay what they are."""
+"""No color is shared by neighboring pixels, so that small pictures stay what they are."""
 
 
 def save_image(path: Path, image: np.ndarray) -> None:
@@ -33,12 +33,12 @@ def save_channels(path: Path, channels: np.ndarray) -> None:
     _save(path, channels[..., ::-1])
 
 
-def save_palette(path: Path, ids: np.ndarray, colours: np.ndarray) -> None:
-    """(H, W) uint8 as a palette PNG; colours (256, 3) uint8."""
+def save_palette(path: Path, ids: np.ndarray, colors: np.ndarray) -> None:
+    """(H, W) uint8 as a palette PNG; colors (256, 3) uint8."""
     from PIL import Image
 
     picture = Image.fromarray(ids)
-    picture.putpalette(colours.astype(np.uint8).tobytes())  # turns its mode into P
+    picture.putpalette(colors.astype(np.uint8).tobytes())  # turns its mode into P
     with files.replacing(path) as file:
         picture.save(file, "png")
 

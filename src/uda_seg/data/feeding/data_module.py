@@ -10,7 +10,7 @@ from lightning import LightningDataModule
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from uda_seg.batch import Batch, Source, Survey, Target
+from uda_seg.batch import Batch, Source, Target, TargetPass
 from uda_seg.data.cache.cached_dataset import cached
 from uda_seg.data.cache.slic import SLIC, with_superpixels
 from uda_seg.data.cache.superpixel_check import check_prepared
@@ -20,7 +20,7 @@ from uda_seg.data.checking.shared_images import shared_images
 from uda_seg.data.datasets.bad_images import BadImages
 from uda_seg.data.datasets.base import Dataset
 from uda_seg.data.datasets.few_samples import spread
-from uda_seg.data.datasets.labels import Encoder, other_classes
+from uda_seg.data.datasets.labels import LabelMapper, other_classes
 from uda_seg.data.datasets.opening import Config, open_scored, open_split
 from uda_seg.data.feeding import transforms
 from uda_seg.data.feeding.evaluation_set import (
@@ -31,9 +31,9 @@ from uda_seg.data.feeding.evaluation_set import (
 )
 from uda_seg.data.feeding.sampling import EveryNth, StepSampler
 from uda_seg.data.feeding.streams import (
-    Domain,
     Loader,
     TrainingPairs,
+    TrainingStream,
     WholeImages,
     collate_pairs,
     collate_whole,
@@ -60,7 +60,7 @@ def evaluation_loader(
     )
 
 
-class Pair(LightningDataModule):
+class DomainDataModule(LightningDataModule):
     """
     Args:
         source: the `source:` config.
@@ -133,17 +133,17 @@ class Pair(LightningDataModule):
         fields: set[str],
         needs: Collection[str],
         seed: int,
-    ) -> Domain:
+    ) -> TrainingStream:
         extra = {need.split(".")[1] for need in needs if need.startswith(f"{stream}.")}
         read = cached(dataset, config.get("size"), self.cache, self.cache_root)
         if "superpixels" in extra:
             assert self.superpixels is not None
             read = with_superpixels(read, config.get("size"), self.cache_root, self.superpixels)
             check_prepared(read, config, self.cache_root, self.superpixels, self.bad_images.skip)
-        return Domain(
+        return TrainingStream(
             read,
             transforms.from_config(config.get("size"), config["augment"]),
-            Encoder(self.space, dataset),
+            LabelMapper(self.space, dataset),
             fields | (extra & {"depth", "superpixels", "index"}),
             stream,
             seed,
@@ -158,7 +158,7 @@ class Pair(LightningDataModule):
         others = other_classes(self.space, dataset)
         self.pictures = EvaluationSet(dataset, size, self.space, others)
         fields = {"image", "label"} if dataset.has_labels else {"image"}
-        encode = Encoder(self.space, dataset)
+        encode = LabelMapper(self.space, dataset)
         first_look(dataset, fields, encode, BadImages(False, None), "target")
         if not dataset.has_labels:
             log.warning(
@@ -207,7 +207,7 @@ class Pair(LightningDataModule):
             trainer.world_size,
         )
 
-    def survey(self, device: torch.device) -> Survey:
+    def target_pass(self, device: torch.device) -> TargetPass:
         """All target training images, shared out among the processes."""
         trainer = self.trainer
         assert trainer is not None
@@ -219,7 +219,7 @@ class Pair(LightningDataModule):
             sampler=EveryNth(len(self.target.dataset), trainer.global_rank, trainer.world_size),
             num_workers=self.workers,
         )
-        return Survey(loader, len(self.target.dataset), device)
+        return TargetPass(loader, len(self.target.dataset), device)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Images travel as bytes and become floats on the device."""

@@ -10,7 +10,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from uda_seg.batch import IGNORE
 from uda_seg.data.datasets.base import Dataset
-from uda_seg.data.datasets.labels import Encoder, LabelSpace
+from uda_seg.data.datasets.labels import LabelMapper, LabelSpace
 from uda_seg.data.feeding import transforms
 from uda_seg.data.feeding.streams import to_tensor
 from uda_seg.errors import ConfigError, DataError
@@ -44,7 +44,7 @@ class EvaluationSet(TorchDataset):
         others: Sequence[str] = (),
     ) -> None:
         self.dataset, self.space, self.others = dataset, space, tuple(others)
-        self.encode = Encoder(LabelSpace(space.classes + self.others), dataset)
+        self.encode = LabelMapper(LabelSpace(space.classes + self.others), dataset)
         self.resize = transforms.resize(size) if size else None
         self.fields = {"image", "label"} if dataset.has_labels else {"image"}
 

@@ -14,7 +14,7 @@ from torch.utils.data import Dataset as TorchDataset
 from uda_seg.batch import Batch, Source, Target
 from uda_seg.data.datasets.bad_images import BadImages
 from uda_seg.data.datasets.base import Dataset
-from uda_seg.data.datasets.labels import Encoder
+from uda_seg.data.datasets.labels import LabelMapper
 from uda_seg.data.feeding import transforms
 from uda_seg.data.feeding.sampling import generator, sample_index
 from uda_seg.errors import ConfigError, DataError
@@ -26,11 +26,11 @@ MOST_IN_A_ROW = 10
 """Bad samples after which `on_bad_image=skip` gives up: the dataset is not there."""
 
 
-class Domain:
+class TrainingStream:
     """
     Args:
         dataset: a training split.
-        transform: geometry and colour.
+        transform: geometry and color.
         encode: raw labels to classes.
         fields: what is read: "image", "label", "depth", "superpixels", "index".
         stream: "source" or "target", which keeps their random numbers apart.
@@ -42,7 +42,7 @@ class Domain:
         self,
         dataset: Dataset,
         transform: transforms.Transform,
-        encode: Encoder,
+        encode: LabelMapper,
         fields: Collection[str],
         stream: str,
         seed: int,
@@ -90,7 +90,7 @@ class Domain:
 class TrainingPairs(TorchDataset):
     """What lies at one place of both streams; of a target of None, an image of no pixel."""
 
-    def __init__(self, source: Domain, target: Domain | None) -> None:
+    def __init__(self, source: TrainingStream, target: TrainingStream | None) -> None:
         self.source, self.target = source, target
 
     def __getitem__(self, position: int) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
@@ -99,15 +99,15 @@ class TrainingPairs(TorchDataset):
 
 
 class WholeImages(TorchDataset):
-    """The images of a domain, each as it lies: resized, neither cropped nor flipped nor coloured.
+    """The images of a domain, each as it lies: resized, neither cropped nor flipped nor colored.
 
     Args:
         domain: whose images.
         size: (height, width), or None to keep theirs.
     """
 
-    def __init__(self, domain: Domain, size: list[int] | None) -> None:
-        plain = transforms.Transform(size, scale=None, crop=None, flip=False, colour=0.0)
+    def __init__(self, domain: TrainingStream, size: list[int] | None) -> None:
+        plain = transforms.Transform(size, scale=None, crop=None, flip=False, color=0.0)
         self.domain = copy.copy(domain)
         self.domain.transform = plain
 
@@ -124,7 +124,7 @@ class WholeImages(TorchDataset):
             return None
 
 
-class Careful(TorchDataset):
+class ErrorAsItem(TorchDataset):
     """Hands a mistake in the data over as a value.
 
     Raised in a worker process, it would reach the user inside two tracebacks.
@@ -148,7 +148,10 @@ class Loader(DataLoader):
 
     def __init__(self, dataset: Any, collate_fn: Callable[[list], Any], **options: Any) -> None:
         super().__init__(
-            Careful(dataset), collate_fn=Collate(collate_fn), worker_init_fn=in_worker, **options
+            ErrorAsItem(dataset),
+            collate_fn=Collate(collate_fn),
+            worker_init_fn=in_worker,
+            **options,
         )
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]

@@ -1,4 +1,4 @@
-"""Geometry and colour of samples: the one place that resizes, and that knows albumentations.
+"""Geometry and color of samples: the one place that resizes, and that knows albumentations.
 
 Training, scoring and the cache share one definition of a smaller picture: Pillow's bicubic filter,
 with which the published preprocessing resizes; a label takes the nearest pixel's id.
@@ -29,14 +29,14 @@ OUTSIDE = {"depth": 0, "superpixels": NO_SUPERPIXEL}
 
 
 class Transform:
-    """Resize, random scale, crop, flip and colour, in this order; remembers the crop's window.
+    """Resize, random scale, crop, flip and color, in this order; remembers the crop's window.
 
     Args:
         size: (height, width) images are resized to first; None keeps theirs.
         scale: (least, most) factor of a random scale, or None.
         crop: (height, width) of a random crop, or None; smaller images are padded (IGNORE).
         flip: mirror every other sample.
-        colour: strength of random brightness, contrast and saturation changes; 0 for none.
+        color: strength of random brightness, contrast and saturation changes; 0 for none.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Transform:
         scale: list[float] | None,
         crop: list[int] | None,
         flip: bool,
-        colour: float,
+        color: float,
     ) -> None:
         self.size, self.scale = size, scale
         steps: list[Any] = []
@@ -55,8 +55,8 @@ class Transform:
             )
         if flip:
             steps.append(A.HorizontalFlip(p=0.5))
-        if colour:
-            change = (1 - colour, 1 + colour)
+        if color:
+            change = (1 - color, 1 + color)
             steps.append(A.ColorJitter(change, change, change, hue=(0, 0), p=0.8))
         self.compose: A.Compose | None = None
         if steps:

@@ -2,7 +2,7 @@
 
 PNGs of 8 bits are decoded by kornia-rs (a GTA5 image in 16 ms; imagecodecs 28, OpenCV 35, Pillow
 42), palettes to their indices; everything else, and whatever that refuses, by OpenCV, which refuses
-truncated files. Pillow is left with palettes, which OpenCV would turn into colours, with TIFFs of
+truncated files. Pillow is left with palettes, which OpenCV would turn into colors, with TIFFs of
 few bits, which OpenCV cannot read, and with TIFFs that have alpha, by which it would multiply.
 """
 
@@ -38,7 +38,7 @@ def image_of(path: Path, code: np.ndarray, upright: bool) -> np.ndarray:
     form = form_of(code)
     _check_alone(path, form, "an image")
     _check_channels(path, form)
-    image = _fast(code, form, "rgb") if form.colours == "rgb" and form.channels == 3 else None
+    image = _fast(code, form, "rgb") if form.colors == "rgb" and form.channels == 3 else None
     if image is None:
         image = _decoded(path, code, _RGB) if form.kind == "JPEG" else _as_rgb(path, code, form)
     return turned(image, orientation_of(code)) if upright else image
@@ -53,7 +53,7 @@ def ids_of(path: Path, code: np.ndarray, upright: bool) -> np.ndarray:
         upright: turn it as its own EXIF says.
 
     Raises:
-        DataError: it is no whole image, its compression changes ids, or it has colours or alpha
+        DataError: it is no whole image, its compression changes ids, or it has colors or alpha
             where ids should be.
     """
     form = form_of(code)
@@ -63,8 +63,8 @@ def ids_of(path: Path, code: np.ndarray, upright: bool) -> np.ndarray:
     return turned(label, orientation_of(code)) if upright else label
 
 
-def colours_of(path: Path, code: np.ndarray, upright: bool) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of a mask whose colours are its classes; raises as `image_of`."""
+def colors_of(path: Path, code: np.ndarray, upright: bool) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of a mask whose colors are its classes; raises as `image_of`."""
     _check_lossless(path, form_of(code))
     return image_of(path, code, upright)
 
@@ -72,7 +72,7 @@ def colours_of(path: Path, code: np.ndarray, upright: bool) -> np.ndarray:
 def stored(path: Path, code: np.ndarray) -> np.ndarray:
     """(H, W) or (H, W, channels in RGB order), in the file's own numbers."""
     form = form_of(code)
-    if (form.kind, form.channels, form.bits, form.colours) == ("TIFF", 4, 8, "rgb"):
+    if (form.kind, form.channels, form.bits, form.colors) == ("TIFF", 4, 8, "rgb"):
         return _by_pillow(path, code)
     if form.kind in ("PGM", "PPM") and code[1] in b"23":
         return _spelled(path, code, form)
@@ -83,7 +83,7 @@ def stored(path: Path, code: np.ndarray) -> np.ndarray:
 
 
 def _as_rgb(path: Path, code: np.ndarray, form: Form) -> np.ndarray:
-    grey = _is_small(form) and form.colours == "grey"
+    grey = _is_small(form) and form.colors == "grey"
     image = _by_pillow(path, code, "L") if grey else stored(path, code)
     if image.dtype != np.uint8:
         raise DataError(f"{path}: {_depth(image)}")
@@ -100,12 +100,12 @@ def _ids(path: Path, code: np.ndarray, form: Form) -> np.ndarray:
         fast = _fast(code, form, "mono")
         if fast is not None:
             return fast[..., 0]
-    if form.colours == "palette" or _is_small(form):
+    if form.colors == "palette" or _is_small(form):
         label = _by_pillow(path, code).astype(np.uint8)
     else:
         _check_channels(path, form)
         label = _one_channel(path, stored(path, code))
-    if form.colours == "grey" and form.bits < 8 and label.max() > 1:
+    if form.colors == "grey" and form.bits < 8 and label.max() > 1:
         label = label // (255 // (2**form.bits - 1))  # the decoder stretched them to 255
     return label
 
@@ -119,18 +119,18 @@ def _one_channel(path: Path, raw: np.ndarray) -> np.ndarray:
     """The ids of a mask that was saved with three equal channels, as WebP always is."""
     if raw.ndim == 2:
         return raw
-    colours, alpha = raw[..., :3], raw[..., 3:]
-    if (colours != colours[..., :1]).any():
+    colors, alpha = raw[..., :3], raw[..., 3:]
+    if (colors != colors[..., :1]).any():
         raise DataError(
             f"{path}: has {raw.shape[2]} channels, but a label has one, with ids; is it the "
-            "dataset's colour picture, or a screenshot? (`folder` reads painted masks: `colours`)"
+            "dataset's color picture, or a screenshot? (`folder` reads painted masks: `colors`)"
         )
     if alpha.size and (alpha != alpha.max()).any():
         raise DataError(
             f"{path}: has transparent pixels, which have no id; save it without alpha, and give "
             "those an id of their own"
         )
-    return np.ascontiguousarray(colours[..., 0])
+    return np.ascontiguousarray(colors[..., 0])
 
 
 def _check_alone(path: Path, form: Form, what: str) -> None:
@@ -145,7 +145,7 @@ def _check_lossless(path: Path, form: Form) -> None:
     if form.lossy:
         kind = {"WebP": "lossy WebP", "TIFF": "TIFF compressed as JPEG"}.get(form.kind, form.kind)
         raise DataError(
-            f"{path}: is a mask saved as {kind}, which changes ids and colours along every edge; "
+            f"{path}: is a mask saved as {kind}, which changes ids and colors along every edge; "
             "export the masks again as PNG (to convert this file does not bring them back)"
         )
 
@@ -153,7 +153,7 @@ def _check_lossless(path: Path, form: Form) -> None:
 def _check_channels(path: Path, form: Form) -> None:
     """Of a TIFF, whose decoder would quietly leave channels out."""
     known = {"": [0], "grey": [0, 1, 2], "palette": [0, 1], "rgb": [0, 3, 4], "cmyk": [4]}
-    if form.channels not in known[form.colours]:
+    if form.channels not in known[form.colors]:
         raise DataError(
             f"{path}: has {form.channels} channels and does not say which are red, green and blue; "
             "choose: gdal_translate -b 1 -b 2 -b 3 -co PHOTOMETRIC=RGB, or -b 1 for a mask"

@@ -26,7 +26,7 @@ class Form:
         kind: the format as people call it; empty where it is not one of those below.
         bits: of a channel; 8 where the format knows no other.
         channels: as the file counts them, alpha included; 0 where that is left to the decoder.
-        colours: "grey", "palette", "rgb" or "cmyk"; empty where that is left to the decoder.
+        colors: "grey", "palette", "rgb" or "cmyk"; empty where that is left to the decoder.
         floats: whether its numbers are floating-point.
         signed: whether its whole numbers may be negative.
         lossy: whether its compression changes pixels.
@@ -38,7 +38,7 @@ class Form:
     kind: str = ""
     bits: int = 8
     channels: int = 0
-    colours: str = ""
+    colors: str = ""
     floats: bool = False
     signed: bool = False
     lossy: bool = False
@@ -61,10 +61,10 @@ def form_of(code: np.ndarray) -> Form:
             return _webp(code)
         if start[:2] == b"BM":
             bits = int.from_bytes(code[28:30].tobytes(), "little")
-            return Form("BMP", bits=min(bits, 8), colours="palette" if bits <= 8 else "rgb")
+            return Form("BMP", bits=min(bits, 8), colors="palette" if bits <= 8 else "rgb")
         if start[:4] == b"GIF8":
             frames = getattr(opened(code), "n_frames", 1)
-            return Form("GIF", colours="palette", frames=frames)
+            return Form("GIF", colors="palette", frames=frames)
         if start[4:12] in (b"ftypavif", b"ftypavis"):
             return Form("AVIF", lossy=True, frames=1 + (start[11:12] == b"s"))
         if re.match(rb"P[1-6]\s", start):
@@ -114,7 +114,7 @@ def opened(code: np.ndarray) -> Any:
 
 def _png(code: np.ndarray) -> Form:
     width, height, bits, kind = struct.unpack(">IIBB", code[16:26].tobytes())
-    colours = {_GREY: "grey", _PALETTE: "palette", 4: "grey", _RGB: "rgb", 6: "rgb"}[kind]
+    colors = {_GREY: "grey", _PALETTE: "palette", 4: "grey", _RGB: "rgb", 6: "rgb"}[kind]
     channels = {_GREY: 1, _PALETTE: 1, 4: 2, _RGB: 3, 6: 4}[kind]
     frames, at = 1, 8
     while at + 12 <= len(code):
@@ -124,7 +124,7 @@ def _png(code: np.ndarray) -> Form:
         if name == b"IDAT" or frames > 1:
             break
         at += 12 + length
-    return Form("PNG", bits, channels, colours, frames=frames, size=(width, height))
+    return Form("PNG", bits, channels, colors, frames=frames, size=(width, height))
 
 
 def _webp(code: np.ndarray) -> Form:
@@ -140,19 +140,19 @@ def _webp(code: np.ndarray) -> Form:
 def _pnm(code: np.ndarray) -> Form:
     start = code[:4096].tobytes()
     if start[1:2] in b"14":
-        return Form("PBM", bits=1, colours="grey")
+        return Form("PBM", bits=1, colors="grey")
     numbers = re.sub(rb"#[^\n]*", b" ", start[2:]).split(maxsplit=3)
     width, height, largest = (int(number) for number in numbers[:3])
-    kind, colours = ("PGM", "grey") if start[1:2] in b"25" else ("PPM", "rgb")
+    kind, colors = ("PGM", "grey") if start[1:2] in b"25" else ("PPM", "rgb")
     bits = 8 if largest < 256 else 16
-    return Form(kind, bits, colours=colours, largest=largest, size=(width, height))
+    return Form(kind, bits, colors=colors, largest=largest, size=(width, height))
 
 
 _SUBFILE, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 258, 259, 262
 _SAMPLES, _EXTRA, _SAMPLE_FORMAT = 277, 338, 339
 _REDUCED_OR_MASK = 1 | 4
 """A page that is a smaller version of another, or says where it is transparent."""
-_COLOURS = {0: "grey", 1: "grey", 3: "palette", 5: "cmyk"}
+_COLORS = {0: "grey", 1: "grey", 3: "palette", 5: "cmyk"}
 _JPEG = (6, 7)
 _ALPHA = (1, 2)
 
@@ -162,14 +162,14 @@ def _tiff(code: np.ndarray) -> Form:
     first = pages[0]
     whole = [page for page in pages[1:] if not page.get(_SUBFILE, 0) & _REDUCED_OR_MASK]
     sample = first.get(_SAMPLE_FORMAT, 1)
-    channels, colours = first.get(_SAMPLES, 1), _COLOURS.get(first.get(_PHOTOMETRIC, 1), "rgb")
-    if (channels, colours) == (2, "grey") and first.get(_EXTRA, 0) not in _ALPHA:
-        colours = ""
+    channels, colors = first.get(_SAMPLES, 1), _COLORS.get(first.get(_PHOTOMETRIC, 1), "rgb")
+    if (channels, colors) == (2, "grey") and first.get(_EXTRA, 0) not in _ALPHA:
+        colors = ""
     return Form(
         "TIFF",
         bits=first.get(_BITS, 1),
         channels=channels,
-        colours=colours,
+        colors=colors,
         floats=sample in (3, 6),
         signed=sample == 2,
         lossy=first.get(_COMPRESSION, 1) in _JPEG,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uda_seg.data.files.decoding import colours_of, ids_of, image_of, stored
+from uda_seg.data.files.decoding import colors_of, ids_of, image_of, stored
 from uda_seg.data.files.spelling import broken_link, broken_part
 from uda_seg.errors import DataError
 
@@ -52,15 +52,15 @@ def read_ids(path: Path, upright: bool = False) -> np.ndarray:
     """(H, W) ids in the file's own numbers; a palette gives its indices.
 
     Raises:
-        DataError: it is no whole image, its compression is lossy, or it has colours or alpha where
+        DataError: it is no whole image, its compression is lossy, or it has colors or alpha where
             ids should be.
     """
     return ids_of(path, load(path), upright)
 
 
-def read_colours(path: Path, upright: bool = False) -> np.ndarray:
-    """(H, W, 3) uint8 RGB of a label whose colours are its classes, exactly as stored."""
-    return colours_of(path, load(path), upright)
+def read_colors(path: Path, upright: bool = False) -> np.ndarray:
+    """(H, W, 3) uint8 RGB of a label whose colors are its classes, exactly as stored."""
+    return colors_of(path, load(path), upright)
 
 
 def read_raw(path: Path) -> np.ndarray:

@@ -15,7 +15,7 @@ class Light:
     faces: np.ndarray
     """(N,) brightness of every face."""
     sky: np.ndarray
-    """(H, 3) colour by row."""
+    """(H, 3) color by row."""
     sun: np.ndarray | None
     """(3,) the way to the sun in world coordinates (x right, y down, z ahead); None: no shadows."""
     ambient: float
@@ -94,7 +94,7 @@ def expose(
 
 
 def _noise(image: np.ndarray, chance: np.random.Generator) -> np.ndarray:
-    """A sensor's: grows with the square root of brightness; its colour is coarser than its grey."""
+    """A sensor's: grows with the square root of brightness; its color is coarser than its grey."""
     h, w = image.shape[:2]
     grey = chance.standard_normal((h, w, 1), dtype=np.float32)
     coarse = chance.standard_normal((h // 2 + 1, w // 2 + 1, 3), dtype=np.float32)

@@ -1,7 +1,7 @@
 """What the two domains of ToyTown share, and what sets their looks apart.
 
-Colours are RGB, 0 to 255. The layouts (how dense, how wide, how high the camera) are nearly the
-same in both domains, as they are in GTA5 and Cityscapes; colour, light and texture are not.
+Colors are RGB, 0 to 255. The layouts (how dense, how wide, how high the camera) are nearly the
+same in both domains, as they are in GTA5 and Cityscapes; color, light and texture are not.
 """
 
 from dataclasses import dataclass
@@ -20,9 +20,9 @@ VOID = 255
 PLAIN, GROUND, FACADE, SLATS, LEAVES = range(5)
 """Materials of faces."""
 
-Colour = tuple[float, float, float]
+Color = tuple[float, float, float]
 
-GAME: dict[str, list[Colour]] = {
+GAME: dict[str, list[Color]] = {
     "road": [(92, 96, 116)],
     "paint": [(250, 250, 250)],
     "sidewalk": [(222, 206, 182)],
@@ -57,7 +57,7 @@ GAME: dict[str, list[Colour]] = {
     "tyre": [(40, 42, 52)],
 }  # fmt: skip
 
-CAMERA: dict[str, list[Colour]] = {
+CAMERA: dict[str, list[Color]] = {
     "road": [(96, 94, 92), (78, 78, 82), (112, 106, 98)],
     "paint": [(196, 194, 184)],
     "sidewalk": [(138, 132, 126), (120, 118, 118), (150, 136, 124)],
@@ -123,7 +123,7 @@ class Layout:
     people: float
     """Mean number per block and side."""
     jitter: float
-    """Spread of a colour around the palette's."""
+    """Spread of a color around the palette's."""
 
 
 LAYOUTS = {

@@ -1,6 +1,6 @@
 """People on foot, bicycles and motorcycles, with and without somebody on them."""
 
-from uda_seg.data.toytown.palette import BICYCLE, MOTORCYCLE, PERSON, RIDER, Colour
+from uda_seg.data.toytown.palette import BICYCLE, MOTORCYCLE, PERSON, RIDER, Color
 from uda_seg.data.toytown.pen import Draws, Pen
 
 
@@ -46,7 +46,7 @@ def rider(pen: Pen, draws: Draws, x: float, s: float, on: int, coming: bool) -> 
     pen.disc(x, neck + size * 0.8, z - 0.01, size * 0.9, size, head, RIDER)
 
 
-def _motorcycle_along(pen: Pen, draws: Draws, x: float, s: float, lamp: Colour) -> None:
+def _motorcycle_along(pen: Pen, draws: Draws, x: float, s: float, lamp: Color) -> None:
     """Fat and dark, with a bright body and a lamp."""
     tyre, paint, label = pen.palette["tyre"][0], pen.tone("motorcycle", draws), MOTORCYCLE
     for d in (1.6, 0.34):
@@ -106,11 +106,11 @@ def parked_motorcycle(pen: Pen, draws: Draws, x: float, s: float) -> None:
 
 
 def _bar(
-    pen: Pen, x0: float, y0: float, x1: float, y1: float, s: float, half: float, colour: Colour,
+    pen: Pen, x0: float, y0: float, x1: float, y1: float, s: float, half: float, color: Color,
     label: int,
 ) -> None:  # fmt: skip
     """A straight tube that faces the camera, `half` metres to each side of its axis."""
     length = ((x1 - x0) ** 2 + (y1 - y0) ** 2) ** 0.5
     dx, dy = (y1 - y0) / length * half, (x0 - x1) / length * half
     points = (x0 - dx, y0 - dy, s, x1 - dx, y1 - dy, s, x1 + dx, y1 + dy, s, x0 + dx, y0 + dy, s)
-    pen.face(points, colour, label)
+    pen.face(points, color, label)

@@ -1,6 +1,6 @@
 """From faces to pixels: image, label and depth of one street view.
 
-Faces are painted far to near, as numbers, into a buffer of twice the size asked for; colour, label,
+Faces are painted far to near, as numbers, into a buffer of twice the size asked for; color, label,
 depth and texture then follow per pixel from tables of the faces. Depth is exact for the flat faces
 that were painted: a winding street is a chain of flat pieces.
 """
@@ -54,7 +54,7 @@ def render(
     small = np.ascontiguousarray(ids[::2, ::2])
     light = camera_light(view.facing, h, steady) if camera else game_light(view.facing, h)
     surfaces = surface.Surfaces(view, small)
-    image = _colours(view, ids, light, camera)
+    image = _colors(view, ids, light, camera)
     image = surfaces.dress(image, pen.palette["glass"], camera)
     if light.sun is not None:
         shadow = view.shadow(light.sun).astype(np.float32) * np.float32((light.ambient - 1) / 255)
@@ -69,16 +69,16 @@ def render(
     return Picture(image, label, surfaces.depth, owner)
 
 
-def _colours(view: View, ids: np.ndarray, light: Light, camera: bool) -> np.ndarray:
-    """(h, w, 3) float32: flat colours averaged over the pixels' four parts, and the sky."""
+def _colors(view: View, ids: np.ndarray, light: Light, camera: bool) -> np.ndarray:
+    """(h, w, 3) float32: flat colors averaged over the pixels' four parts, and the sky."""
     # Four bytes a face make the look-up one copy of an integer; half scale leaves the camera's
     # bright faces room, because they are exposed later.
     scale = 0.5 if camera else 1.0
-    colour = np.zeros((len(view.table), 4), np.uint8)
+    color = np.zeros((len(view.table), 4), np.uint8)
     lit = view.table[1:, :3] * (scale * light.faces.astype(np.float32))[:, None]
-    colour[1:, :3] = np.clip(lit + 0.5, 0, 255)
-    colour[0, 3] = 255
-    packed = colour.view(np.uint32)[:, 0].take(ids)
+    color[1:, :3] = np.clip(lit + 0.5, 0, 255)
+    color[0, 3] = 255
+    packed = color.view(np.uint32)[:, 0].take(ids)
     four = packed.view(np.uint8).reshape(*ids.shape, 4)
     four = cv2.resize(four, (view.w, view.h), interpolation=cv2.INTER_AREA).astype(np.float32)
     image = four[..., :3] * np.float32(1 / scale)

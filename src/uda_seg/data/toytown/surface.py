@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from uda_seg.data.toytown.camera import FAR
-from uda_seg.data.toytown.palette import FACADE, LEAVES, SLATS, Colour
+from uda_seg.data.toytown.palette import FACADE, LEAVES, SLATS, Color
 from uda_seg.data.toytown.things import STOREY
 from uda_seg.data.toytown.view import View
 
@@ -65,8 +65,8 @@ class Surfaces:
         self.standing, self.tilt, self.ray_z = ~flat, a, ray_z
         self.material = view.table[:, 4].astype(np.uint8).take(ids)
 
-    def dress(self, image: np.ndarray, glass: list[Colour], camera: bool) -> np.ndarray:
-        """Windows, slats and grain on flat colours, (h, w, 3) float32."""
+    def dress(self, image: np.ndarray, glass: list[Color], camera: bool) -> np.ndarray:
+        """Windows, slats and grain on flat colors, (h, w, 3) float32."""
         self._windows(image, glass)
         self._slats(image)
         leaves, lit = self.material == LEAVES, (self.ids > 0).astype(np.float32)
@@ -91,7 +91,7 @@ class Surfaces:
         across = depth * ((turn[0, 0] + turn[0, 2]) - depth * self.tilt.take(at) * ray)
         return np.abs(across) * (0.5 / self.f), depth * (0.5 / self.f)
 
-    def _windows(self, image: np.ndarray, glass: list[Colour]) -> None:
+    def _windows(self, image: np.ndarray, glass: list[Color]) -> None:
         at = np.flatnonzero((self.material == FACADE) & self.standing)
         if not len(at):
             return

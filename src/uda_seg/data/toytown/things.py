@@ -16,7 +16,7 @@ from uda_seg.data.toytown.palette import (
     TREE,
     VOID,
     WALL,
-    Colour,
+    Color,
 )
 from uda_seg.data.toytown.pen import Draws, Pen, shaded
 
@@ -52,7 +52,7 @@ def wall(pen: Pen, draws: Draws, side: int, x0: float, s0: float, s1: float, hei
 
 def fence(
     pen: Pen, draws: Draws, x: float, s0: float, s1: float, height: float,
-    tone: Colour | None = None,
+    tone: Color | None = None,
 ) -> None:  # fmt: skip
     pen.side(x, 0, height, s0, s1, tone or pen.tone("fence", draws), FENCE, SLATS, 0.3)
 
@@ -74,37 +74,37 @@ def tree(pen: Pen, draws: Draws, x: float, s: float) -> None:
         )  # fmt: skip
 
 
-def lamp(pen: Pen, pole: Colour, x: float, s: float, inward: int) -> None:
+def lamp(pen: Pen, pole: Color, x: float, s: float, inward: int) -> None:
     pen.front(x - 0.16, x + 0.16, 0, 1.0, s - 0.01, shaded(pole, 0.9), POLE)
     pen.front(x - 0.12, x + 0.12, 1.0, 6.6, s, pole, POLE)
     a, b = sorted((x, x + 2.2 * inward))
     pen.front(a, b, 6.4, 6.6, s, pole, POLE)
 
 
-def sign(pen: Pen, draws: Draws, pole: Colour, paint: Colour, x: float, s: float) -> None:
+def sign(pen: Pen, draws: Draws, pole: Color, paint: Color, x: float, s: float) -> None:
     """A round, a triangular or a square sign, or a board on two posts."""
-    colour, shape, top = pen.tone("sign", draws), draws.below(4), 2.7
+    color, shape, top = pen.tone("sign", draws), draws.below(4), 2.7
     if shape == 3:
         for d in (-0.7, 0.7):
             pen.front(x + d - 0.08, x + d + 0.08, 0, top, s, pole, POLE)
-        pen.front(x - 1.0, x + 1.0, top - 0.5, top + 0.6, s - 0.05, colour, SIGN)
+        pen.front(x - 1.0, x + 1.0, top - 0.5, top + 0.6, s - 0.05, color, SIGN)
         pen.front(x - 0.8, x + 0.8, top - 0.05, top + 0.15, s - 0.06, paint, SIGN)
         return
     pen.front(x - 0.09, x + 0.09, 0, top, s, pole, POLE)
     if shape == 0:
-        pen.disc(x, top, s - 0.05, 0.55, 0.55, colour, SIGN)
+        pen.disc(x, top, s - 0.05, 0.55, 0.55, color, SIGN)
         pen.front(x - 0.34, x + 0.34, top - 0.1, top + 0.1, s - 0.06, paint, SIGN)
     elif shape == 1:
         z, low, high = s - 0.05, top - 0.4, top + 0.72
-        pen.face((x - 0.66, low, z, x + 0.66, low, z, x, high, z), colour, SIGN)
+        pen.face((x - 0.66, low, z, x + 0.66, low, z, x, high, z), color, SIGN)
         z, low, high = s - 0.06, top - 0.24, top + 0.4
         pen.face((x - 0.37, low, z, x + 0.37, low, z, x, high, z), paint, SIGN)
     else:
-        pen.front(x - 0.52, x + 0.52, top - 0.45, top + 0.58, s - 0.05, colour, SIGN)
+        pen.front(x - 0.52, x + 0.52, top - 0.45, top + 0.58, s - 0.05, color, SIGN)
         pen.front(x - 0.2, x + 0.2, top - 0.2, top + 0.34, s - 0.06, paint, SIGN)
 
 
-def signal(pen: Pen, pole: Colour, x: float, s: float, lit: int, reach: float) -> None:
+def signal(pen: Pen, pole: Color, x: float, s: float, lit: int, reach: float) -> None:
     """A traffic light at the kerb; with `reach`, a second one hangs that far over the road."""
     pen.front(x - 0.12, x + 0.12, 0, 5.8 if reach else 3.8, s, pole, POLE)
     _head(pen, x, 3.2, s - 0.05, lit)
@@ -114,7 +114,7 @@ def signal(pen: Pen, pole: Colour, x: float, s: float, lit: int, reach: float) -
         _head(pen, x + reach, 5.3, s - 0.05, lit)
 
 
-def bollard(pen: Pen, pole: Colour, x: float, s: float) -> None:
+def bollard(pen: Pen, pole: Color, x: float, s: float) -> None:
     """A post with a keep-right sign, as on a refuge."""
     pen.front(x - 0.1, x + 0.1, 0, 1.5, s, pole, POLE)
     pen.disc(x, 1.75, s - 0.05, 0.36, 0.36, pen.palette["sign"][1], SIGN)
@@ -124,8 +124,8 @@ def bollard(pen: Pen, pole: Colour, x: float, s: float) -> None:
 
 def _head(pen: Pen, x: float, y: float, s: float, lit: int) -> None:
     pen.front(x - 0.38, x + 0.38, y - 0.8, y + 0.85, s, (34, 36, 38), LIGHT)
-    for k, colour in enumerate(_LAMPS):
-        glow = colour if k == lit else shaded(colour, 0.3)
+    for k, color in enumerate(_LAMPS):
+        glow = color if k == lit else shaded(color, 0.3)
         pen.disc(x, y + 0.52 - 0.5 * k, s - 0.01, 0.21, 0.21, glow, LIGHT)
 
 

@@ -1,6 +1,6 @@
 """What RPT's verdicts are worth, by their constants: with labels, which training never opens.
 
-    python benchmarks/rpt_verdicts.py CHECKPOINT [--every 4] [--segments 256] [--threads 1]
+    python benchmarks/rpt_pseudo_labels.py CHECKPOINT [--every 4] [--segments 256] [--threads 1]
 
 CHECKPOINT is of a run from ToyTown to its camera; every n-th training image of the camera is looked
 at. Of pulls: the share of pixels they speak of, the mIoU of what they say, and the mIoU of the
