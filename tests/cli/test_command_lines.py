@@ -29,6 +29,7 @@ OWN = {
     "source/empty": "",
     "source/stranger": f"{FOLDER}root: full\n_target_: os.system\n",
     "source/nowhere": f"{FOLDER}root: full\n_target_: uda_seg.data.foldr.Folder\n",
+    "source/older": f"{FOLDER}root: full\n_target_: uda_seg.data.camvid.CamVid\n",
     "source/typo": f"{FOLDER}root: full\nimges: x\n",
     "source/small": f"{FOLDER}root: full\nsize: [64, -1]\n",
     "source/base": "defaults: [foldr, _self_]\nname: a\n",

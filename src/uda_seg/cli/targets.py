@@ -1,6 +1,6 @@
 """Whether what a config builds exists, and takes the keys that stand there: seen, not imported."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import yaml
@@ -9,6 +9,7 @@ from uda_seg.cli.signatures import signature
 from uda_seg.cli.unknown_keys import key_in
 from uda_seg.config import arguments_of, conf_folder, refusal
 from uda_seg.errors import suggest
+from uda_seg.runs import older_names
 
 FRAMES = {
     "trainer": ("trainer/auto.yaml",),
@@ -43,12 +44,14 @@ def _of_node(node: Mapping[str, Any], path: str) -> Iterator[str]:
     try:
         taken = signature(target)
     except LookupError as error:
-        yield f"{path}._target_: {target} does not exist ({error})"
+        now = older_names.target_now(target)
+        why = f"it is called {now} now" if now else str(error)
+        yield f"{path}._target_: {target} does not exist ({why})"
         return
     for key in arguments_of(node) if taken and not taken.open else ():
         if key not in taken.names:
             known = [name for name in node if not str(name).startswith("_") and name != key]
-            hint = suggest(key, {*taken.names, *known})
+            hint = _meant(key, {*taken.names, *known})
             name = target.rpartition(".")[2]
             yield (
                 f"{path}.{key}: unknown key, {hint}{name} takes: {', '.join(sorted(taken.names))}"
@@ -69,8 +72,13 @@ def unknown_settings(tree: Mapping[str, Any]) -> Iterator[str]:
         names = [name for name in known if not name.startswith("_") and name != "defaults"]
         for key in node if isinstance(node, Mapping) else ():
             if key not in names and not str(key).startswith("_"):
-                hint = suggest(str(key), names)
+                hint = _meant(str(key), names)
                 yield f"{path}.{key}: unknown key, {hint}keys of {path}: {', '.join(names)}"
+
+
+def _meant(key: str, known: Collection[str]) -> str:
+    now = older_names.key_now(key)
+    return f"it is called {now} now, " if now in known else suggest(key, known)
 
 
 def takes_any_key(tree: Mapping[str, Any], path: str) -> bool:

@@ -5,10 +5,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from uda_seg.errors import show
+from uda_seg.runs import older_names
 
 
 def unknown_key(key: str, tree: Mapping[str, Any], verb: str) -> str:
     """Names the nearest key that exists, and the neighbors of the one that does not."""
+    if now := older_names.key_now(key):
+        return f"{key}: unknown key, it is called {now} now"
     parts, depth = key.split("."), 0
     node: Any = tree
     while isinstance(node, Mapping) and depth < len(parts) and key_in(node, parts[depth]) in node:

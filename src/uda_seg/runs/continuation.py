@@ -10,7 +10,7 @@ from typing import Any
 from torch import nn
 
 from uda_seg.errors import ConfigError, WeightsError
-from uda_seg.runs import identity, place, run_folder, weights
+from uda_seg.runs import identity, older_names, place, run_folder, weights
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +69,7 @@ def continuation(config: Mapping[str, Any], folder: Path | None) -> Continuation
 
     Raises:
         WeightsError: the file is no checkpoint that a run can go on from.
-        ConfigError: its run was another experiment.
+        ConfigError: its run was another experiment, or is of an earlier version.
     """
     wanted, passed_over = config["resume"], list[str]()
     if wanted is None:
@@ -88,6 +88,7 @@ def continuation(config: Mapping[str, Any], folder: Path | None) -> Continuation
         path = Path(wanted)
     content = weights.continuable(path, "resume")
     stored = content["hyper_parameters"]["config"]
+    older_names.refuse(stored, path, f"to start a new run from its network: initial={path}")
     step = int(content["global_step"])
     _check_same(path, stored, config, step)
     return Continuation(path, step, passed_over, identity.told(stored, config))

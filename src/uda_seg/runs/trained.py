@@ -12,7 +12,7 @@ from torch import nn
 
 from uda_seg.config import build, has_own_keys, plain
 from uda_seg.errors import ConfigError, WeightsError
-from uda_seg.runs import run_folder
+from uda_seg.runs import older_names, run_folder
 from uda_seg.runs.weights import network_state, read_checkpoint
 from uda_seg.runs.yaml_errors import mistake_in
 
@@ -143,14 +143,19 @@ def config_of(checkpoint: Path) -> dict[str, Any]:
 
     Raises:
         WeightsError: neither its run folder nor the file itself tells.
+        ConfigError: it is of an earlier version.
     """
     folder = run_folder.folder_of(checkpoint)
+    cure = f"train it again, or write what they are called now into {folder / 'config.yaml'}"
     if stored := run_folder.read(folder):
+        older_names.refuse(stored, folder / "config.yaml", cure)
         return stored
     if mistake := mistake_in(folder / "config.yaml"):
         log.warning("%s; the config within %s is taken", mistake, checkpoint)
     # A checkpoint that was moved away from its run's config.yaml holds it too.
-    return dict(read_checkpoint(checkpoint)["hyper_parameters"]["config"])
+    config = dict(read_checkpoint(checkpoint)["hyper_parameters"]["config"])
+    older_names.refuse(config, checkpoint, cure)
+    return config
 
 
 def _merged(old: Mapping[str, Any], new: Mapping[str, Any], path: str) -> dict[str, Any]:
