@@ -264,4 +264,4 @@ def test_the_command_line_ends_in_1_without_a_traceback(
     assert "uda-seg: 2 problems that break runs: listed above" in answer.stderr
     assert answer.stdout.count("nothing: none of the folders") == 2
     assert len(list(Path("outputs/checked").glob("*/source.png"))) == 1
-    assert len(list(Path("cache/statistics").glob("camvid-*.npz"))) == 2
+    assert len(list(Path("cache/CamVid/pixels_own_size").glob("*/*.bin"))) == 6

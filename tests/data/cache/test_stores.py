@@ -37,6 +37,8 @@ def test_entries_are_told_apart_by_place_kind_and_digest(store: Store) -> None:
     again = store.load(places[0])
     assert again is not None
     assert again[0] == 0
+    store.remove(places[1])
+    assert [store.has(place) for place in places] == [True, False, True]
 
 
 def test_only_old_remains_are_swept(tmp_path: Path) -> None:

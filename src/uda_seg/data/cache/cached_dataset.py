@@ -26,7 +26,7 @@ from uda_seg.images import scaling
 
 log = logging.getLogger(__name__)
 
-KINDS = ("image", "label", "depth", "superpixels", "features")
+KINDS = ("image", "label", "depth", "superpixels", "features", "pixels")
 """What can be kept of a sample; the first three are read from files, the others worked out."""
 OF_THE_IMAGE = ("image", "superpixels", "features")
 """Kinds that do not depend on how a dataset's labels and depth are read."""
@@ -79,7 +79,7 @@ class Cached(DatasetWrapper):
         super().__init__(dataset)
         self.store, self.own_labels = store, own_labels
         self.size = (int(size[0]), int(size[1])) if size else None
-        self.code = _code(type(dataset))
+        self.code = _code(dataset)
 
     def read(self, index: int, fields: Collection[str]) -> Sample:
         """As `Dataset.read`, but at `size`; files are opened only for what is not kept yet.
@@ -91,7 +91,7 @@ class Cached(DatasetWrapper):
         if identity is None:
             return self.dataset.read(index, fields)
         addresses = {kind: self.address(index, identity, kind) for kind in _wanted(fields)}
-        found = {kind: self._load(address) for kind, address in addresses.items()}
+        found = {kind: self.load(address) for kind, address in addresses.items()}
         lacking = {kind for kind, array in found.items() if array is None}
         if lacking:
             sample = self.dataset.read(index, lacking)
@@ -133,11 +133,14 @@ class Cached(DatasetWrapper):
         if identity is None:
             return make()
         address = self.address(index, identity, kind, method)
-        found = self._load(address)
+        found = self.load(address)
         if found is None:
             found = make()
-            self.store.save(address, pack(found, found.dtype.kind in "iub"))
+            self.save(address, found)
         return found
+
+    def save(self, address: Address, array: np.ndarray) -> None:
+        self.store.save(address, pack(array, array.dtype.kind in "iub"))
 
     def has(self, index: int, kind: str, method: str) -> bool:
         """Whether `keep` would find it; its entry is not read."""
@@ -155,7 +158,8 @@ class Cached(DatasetWrapper):
         digest = hashlib.sha256("\n".join(parts).encode()).digest()
         return Address(index, kind, f"{cls.__name__}/{kind}_{at}", digest)
 
-    def _load(self, address: Address) -> np.ndarray | None:
+    def load(self, address: Address) -> np.ndarray | None:
+        """What is kept there; None when there is nothing, or nothing whole."""
         entry = self.store.load(address)
         if entry is None:
             return None
@@ -225,9 +229,11 @@ def _checksum(body: np.ndarray) -> int:
     return (words + int.from_bytes(body[whole:].tobytes(), "little") + len(body)) % (1 << 64)
 
 
-def _code(cls: type) -> str:
+def _code(dataset: Dataset) -> str:
     """Of the modules that say how a dataset's labels and depth are read, such as color tables."""
-    modules = {one.__module__ for one in cls.__mro__} - {base.__name__, "abc", "builtins"}
+    members = dataset.datasets.values() if isinstance(dataset, MergedDataset) else ()
+    classes = {cls for one in (dataset, *members) for cls in type(one).__mro__}
+    modules = {cls.__module__ for cls in classes} - {base.__name__, "abc", "builtins"}
     try:
         texts = [inspect.getsource(sys.modules[module]) for module in sorted(modules)]
     except OSError:  # a class typed into a console

@@ -73,6 +73,10 @@ class Store(ABC):
     def has(self, address: Address) -> bool:
         """Without reading it."""
 
+    @abstractmethod
+    def remove(self, address: Address) -> None:
+        """Forgets an entry, if there is one."""
+
 
 class StoreError(DataError):
     """Nothing can be kept, which no other sample will change."""
@@ -131,6 +135,9 @@ class Disk(Store):
 
     def has(self, address: Address) -> bool:
         return self.path(address).is_file()
+
+    def remove(self, address: Address) -> None:
+        self.path(address).unlink(missing_ok=True)
 
     def clear(self, dataset: str, kind: str = "*") -> int:
         """Removes all entries of a dataset's class, of any size; returns their bytes."""
@@ -223,6 +230,10 @@ class Memory(Store):
 
     def has(self, address: Address) -> bool:
         return self.load(address) is not None
+
+    def remove(self, address: Address) -> None:
+        with self.lock:
+            self._entry(address)["length"] = 0
 
     def _tell(self) -> None:
         if not self.told:
