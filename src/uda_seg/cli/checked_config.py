@@ -1,33 +1,30 @@
-"""One composed config, judged by the YAML files it comes from.
+"""One config: composed by Hydra, judged by the YAML files it comes from.
 
-A key exists if it stands in a YAML file, and its type is the type of the value it has there.
+base    what the chosen files compose to: a key exists if it stands there, and what it may hold is
+        told by the value and the words it has there
+config  the same with the values of the command line in it, set by Hydra: what the job runs with
 """
 
-import os
-import pickle
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hydra.core.override_parser.types import Override, OverrideType
-from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import (
+    Glob,
+    IntervalSweep,
+    Override,
+    OverrideType,
+    ValueType,
+)
+from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from uda_seg.cli import dataset_lists, help_text, own_keys, relations, targets
-from uda_seg.cli.composed import composed, state_of
+from uda_seg.cli.composed import compose, with_values, without_hydra
 from uda_seg.cli.rules import Rule
-from uda_seg.cli.tree import (
-    at,
-    exists,
-    index_in,
-    parent_of,
-    plain_run,
-    resolved,
-    rule_of,
-    select,
-    unresolved,
-    without_hydra,
-)  # fmt: skip
+from uda_seg.cli.tree import at, exists, resolved, rule_of, run_of
 from uda_seg.cli.unknown_keys import leaves, unknown_key
 from uda_seg.config import conf_folder, with_home
 from uda_seg.errors import ConfigError, show
@@ -46,12 +43,11 @@ class Composition:
         unknown: groups whose choice does not exist; what is said about them is passed over.
 
     Attributes:
-        mistakes: what was found so far, one line each.
-        config: with the overrides that are right, and with the `hydra` node; empty when the
-            files do not compose.
-        stored: of source and target, those of the run `checkpoint=` names, no group's choice.
-        resolved: what a run reads of it, in plain containers, once all overrides are in place.
-        new: keys that are right, but that Hydra has to be told to add.
+        mistakes: one line each.
+        config: with the overrides that are right, and with the `hydra` node; empty when the files
+            do not compose.
+        resolved: what a run reads of it, in plain containers.
+        values: the overrides of values, as Hydra is handed them.
         most_devices: of a run, one of several values included.
         launcher_given: whether hydra/launcher is on the command line.
     """
@@ -62,238 +58,301 @@ class Composition:
         self.verb, self.multirun, self.own_folder = verb, multirun, own_folder
         self.unknown = unknown
         self.mistakes: list[str] = []
-        self.config, self.base = OmegaConf.create(), OmegaConf.create()
+        self.config = OmegaConf.create()
         self.resolved: dict[str, Any] = {}
-        self.stored: set[str] = set()
-        self.tried: dict[str, list[Any]] = {}
+        self.values: list[Override] = []
         self.most_devices = 1
         self.launcher_given = False
-        self.lists: list[str] = []
-        self.new: set[str] = set()
+        self.stored: dict[str, Any] = {}
+        self.tried: dict[str, list[Any]] = {}
+        self.interpolated: list[tuple[str, Any]] = []
 
-    def compose(self, groups: list[str], hydra: list[str]) -> None:
-        """Composes the groups' files, without any value given on the command line."""
+    def check(self, groups: list[str], hydra: list[str], values: Sequence[Override]) -> None:
+        """
+        Args:
+            groups: overrides of the files to choose.
+            hydra: those of Hydra itself.
+            values: those of the run's keys.
+        """
         self.launcher_given = any(line.startswith("hydra/launcher=") for line in hydra)
-        self.lists = [line for line in groups if "@" in line or "." in line.partition("=")[0]]
         try:
-            self.config = self._composed([*groups, *hydra])
+            config = compose(self.verb, [*groups, *hydra], self.own_folder)
             if self.own_folder is not None:
-                choices = self.config.hydra.runtime.choices
+                choices = config.hydra.runtime.choices
                 self.mistakes += yaml_errors.not_mappings(choices, self.own_folder)
                 if self.mistakes:
-                    self.config = OmegaConf.create()
                     return
-            self.base = self._without_experiment()
+            self.base = self._without_experiment(config, groups)
         except yaml_errors.RAISED as error:
             folders = [*filter(None, [self.own_folder]), conf_folder()]
             self.mistakes.append(launchers.explained(yaml_errors.explain(error, folders)))
-            self.config = OmegaConf.create()
-        if "checkpoint" in self.base.keys():  # noqa: SIM118 (??? counts)
-            offered = {"source", "target"} & help_text.groups_of(self.verb).keys()
-            self.stored = {side for side in offered if self.base.get(side) is None}
+            return
+        self.tree = run_of(self.base)
+        self._take_stored(values)
+        for override in values:
+            self._take(override)
+        first = [_with_first_value(override) for override in self.values]
+        self.config = with_values(config, first) if first else config
+        self._finish()
 
-    def _composed(self, overrides: list[str]) -> DictConfig:
-        state = () if self.own_folder is None else state_of(self.own_folder)
-        if self.own_folder is not None:
-            overrides = [*overrides, f"hydra.searchpath=['file://{self.own_folder.resolve()}']"]
-        config: DictConfig = pickle.loads(composed(self.verb, tuple(overrides), state))
-        config.hydra.runtime.cwd = os.getcwd()
-        return config
-
-    def _without_experiment(self) -> DictConfig:
+    def _without_experiment(self, config: DictConfig, lines: list[str]) -> DictConfig:
         """An experiment file is a list of overrides too, and may set only what exists."""
-        chosen = self.config.hydra.runtime.choices
+        chosen = config.hydra.runtime.choices
         if chosen.get("experiment") is None:
-            return without_hydra(self.config)
+            return config
         # Hydra does not say what was chosen for groups with a list, such as logger.
         lists = {group for group in help_text.groups_of(self.verb) if group not in chosen}
         groups = {g: chosen[g] for g in help_text.groups_of(self.verb) if g not in lists}
         groups.pop("sweep", None)  # it sets nothing of a run
-        name = groups.pop("experiment")
+        name = f"experiment={show(groups.pop('experiment'))}"
         for group in sorted(lists & set(dataset_lists.groups())):
-            self.mistakes.append(f"experiment={show(name)}: {dataset_lists.in_a_file(group)}")
-        lines = [*(f"{g}={show(c)}" for g, c in groups.items()), *self.lists]
-        shipped = self._composed(lines)
-        known = shipped.hydra.runtime.choices
+            self.mistakes.append(f"{name}: {dataset_lists.in_a_file(group)}")
+        of_lists = [line for line in lines if "@" in line or "." in line.partition("=")[0]]
+        lines = [*(f"{g}={show(c)}" for g, c in groups.items()), *of_lists]
+        base = compose(self.verb, lines, self.own_folder)
+        known = base.hydra.runtime.choices
         own = [f"+{g}={show(c)}" for g, c in chosen.items() if "@" in g and g not in known]
-        base = without_hydra(self._composed([*lines, *own]) if own else shipped)
-        raw, plain = unresolved(without_hydra(self.config)), unresolved(base)
-        for key in leaves(raw):
+        if own:
+            base = compose(self.verb, [*lines, *own], self.own_folder)
+        written, tree = run_of(config), run_of(base)
+        for key in leaves(written):
             if key.partition(".")[0] in lists:
                 continue
             if key.startswith("experiment."):
-                header = "needs `# @package _global_` in its first line"
-                self.mistakes.append(f"experiment={show(name)}: {header}")
+                self.mistakes.append(f"{name}: needs `# @package _global_` in its first line")
                 break
-            if not exists(base, key):
-                line = unknown_key(key, plain, self.verb)
-                self.mistakes.append(f"experiment={show(name)}: {line}")
-            elif at(raw, key) != at(plain, key):
-                value = unresolved(select(self.config, key))
-                complaints = rule_of(base, key).complaints(key, value)
-                self.mistakes += [f"experiment={show(name)}: {line}" for line in complaints]
+            if not exists(tree, key):
+                self.mistakes.append(f"{name}: {unknown_key(key, tree, self.verb)}")
+            elif at(written, key) != at(tree, key):
+                value = resolved(OmegaConf.select(config, key))
+                complaints = rule_of(base, tree, key).complaints(key, value)
+                self.mistakes += [f"{name}: {line}" for line in complaints]
         return base
 
-    def override(self, override: Override, values: list[Any]) -> None:
-        """Applies an override's first value, and complains about all that are wrong."""
-        key = override.key_or_group.replace("[", ".").replace("]", "")
-        top, given = key.partition(".")[0], override.input_line
-        self.tried[key] = values
-        if top in self.unknown:
+    def _take_stored(self, values: Sequence[Override]) -> None:
+        """Lets `target.root=` alone be judged: the config of the run that `checkpoint=` names tells
+        the rest.
+        """
+        if "checkpoint" not in self.tree:
             return
-        if override.is_sweep_override() and not self.multirun:
-            self.mistakes.append(self._several_values(key, str(given)))
-            return
-        values = [with_home(value) for value in values]
-        if top in self.stored and self.base.get(top) is None:
-            return  # the run's config.yaml is gone; the command will look into the checkpoint
-        there = exists(self.base, key)
-        if own_keys.applies(self.base, key):
-            for value in reversed(values):
-                self.mistakes += own_keys.put(self.base, self.config, key, value)
-        elif override.is_add() and there:
-            self.mistakes.append(f"{given}: {key} exists, drop the +")
-        elif not there and override.type is not OverrideType.CHANGE:
-            self._add(key, values[0], str(given))
-        else:
-            for value in reversed(values):
-                self._set(key, value)
-        if key == "checkpoint" and self.stored:
-            self._use_stored(values[0])
+        offered = {"source", "target"} & help_text.groups_of(self.verb).keys()
+        sides = [side for side in sorted(offered) if self.tree.get(side) is None]
+        given = next((o for o in values if o.key_or_group == "checkpoint"), None)
+        checkpoint = None if given is None else with_home(values_of(given)[0])
+        folder = None if checkpoint is None else run_folder.folder_of(Path(str(checkpoint)))
+        stored = run_folder.stored_config(folder) if folder is not None else None
+        self.stored = {side: (stored or {}).get(side) for side in sides}
+        self.tree.update(self.stored)
+        self.base = without_hydra(self.base)
+        with open_dict(self.base):
+            self.base.update(self.stored)
 
-    def _several_values(self, key: str, given: str) -> str:
+    def _take(self, override: Override) -> None:
+        """Into `values`, if nothing is wrong with it."""
+        key = override.key_or_group.replace("[", ".").replace("]", "")
+        self.tried[key] = values = values_of(override)
+        if key.partition(".")[0] in self.unknown:
+            return
+        complaints = list(self._complaints(override, key, values))
+        self.mistakes += complaints
+        if not complaints:
+            self.values += self._for_hydra(override, key, values)
+
+    def _complaints(self, override: Override, key: str, values: list[Any]) -> Iterator[str]:
+        given, there = str(override.input_line), exists(self.tree, key)
+        if override.is_sweep_override() and not self.multirun:
+            yield self._several_values(key, given.partition("=")[2])
+        elif self._is_of_a_lost_run(key):
+            return  # the command will look into the checkpoint
+        elif mapping := own_keys.mapping_of(self.tree, key):
+            for value in values if key == mapping else ():
+                yield from own_keys.rule_of_whole(mapping).complaints(key, value)
+        elif override.is_add() and there:
+            yield f"{given}: {key} exists, drop the +"
+        elif not there and override.type is not OverrideType.CHANGE:
+            yield from self._cannot_add(key, given)
+        else:
+            for value in values:
+                yield from self._cannot_set(key, value)
+
+    def _is_of_a_lost_run(self, key: str) -> bool:
+        """Whether a run tells of a key whose config.yaml is gone."""
+        side = key.partition(".")[0]
+        return side in self.stored and self.stored[side] is None
+
+    def _several_values(self, key: str, text: str) -> str:
         """What is wrong with `key=a,b` where there is one run."""
-        if not exists(self.base, key) and key.partition(".")[0] not in self.stored:
-            return unknown_key(key, unresolved(self.base), self.verb)
-        text = given.partition("=")[2]
+        if not exists(self.tree, key) and key.partition(".")[0] not in self.stored:
+            return unknown_key(key, self.tree, self.verb)
         cure = "add -m"
-        default = rule_of(self.base, key).default if exists(self.base, key) else ""
+        there = exists(self.tree, key)
+        default = rule_of(self.base, self.tree, key).default if there else ""
         if isinstance(default, list):
             cure = f"a list goes in brackets: {key}=[{text}]"
         elif default is None or isinstance(default, str):
             cure += f"; a comma in one text needs quotes within quotes: {typed(key, text)}"
-        return f"{given}: several values are several runs: {cure}"
+        return f"{key}={text}: several values are several runs: {cure}"
 
-    def _use_stored(self, checkpoint: Any) -> None:
-        """Lets `target.root=` alone be judged: the run's config.yaml tells the rest."""
-        stored = run_folder.stored_config(run_folder.folder_of(Path(str(checkpoint)))) or {}
-        for tree in (self.base, self.config):
-            with open_dict(tree):
-                for side in self.stored:
-                    tree[side] = stored.get(side)
-
-    def _set(self, key: str, value: Any) -> None:
-        if not exists(self.base, key):
-            self.mistakes.append(unknown_key(key, unresolved(self.base), self.verb))
-        elif isinstance(value, dict) and select(self.base, key) == {}:
-            OmegaConf.update(self.config, key, value, force_add=True)  # it is there to be filled
-            self.new.add(key)
-        elif isinstance(value, dict) and isinstance(select(self.base, key), DictConfig):
-            for name, child in value.items():
-                self._set(f"{key}.{name}", child)
+    def _cannot_set(self, key: str, value: Any) -> Iterator[str]:
+        before = at(self.tree, key)
+        if not exists(self.tree, key):
+            yield unknown_key(key, self.tree, self.verb)
+        elif isinstance(value, dict) and isinstance(before, dict):
+            for name, child in value.items() if before else ():  # {} is there to be filled
+                yield from self._cannot_set(f"{key}.{name}", child)
+        elif "${" in str(value):
+            self.interpolated.append((key, value))  # it is judged when all others are in place
         else:
-            parent = unresolved(parent_of(self.config, key))
-            before = parent[index_in(parent, key)]
-            if isinstance(parent, dict) and isinstance(index_in(parent, key), int):
-                self.new.add(key)
-            if isinstance(before, dict) and not isinstance(value, dict | str | None):
-                self.mistakes += rule_of(self.base, key).complaints(key, value)
-                return  # it would not even be taken
-            OmegaConf.update(self.config, key, value, force_add=key in self.new)
-            try:
-                value = unresolved(OmegaConf.select(self.config, key))
-            except OmegaConfBaseException:
-                return  # an interpolation that leads nowhere is told at the end
-            complaints = list(rule_of(self.base, key).complaints(key, value))
-            self.mistakes += complaints
-            if complaints:
-                OmegaConf.update(self.config, key, before)
+            yield from rule_of(self.base, self.tree, key).complaints(key, with_home(value))
 
-    def _add(self, key: str, value: Any, given: str) -> None:
+    def _cannot_add(self, key: str, given: str) -> Iterator[str]:
         parent = key.rpartition(".")[0]
-        node = select(self.base, parent) if parent else None
-        if not isinstance(node, DictConfig):
-            cure = "+ adds keys only below an existing mapping, such as method.weights"
-            self.mistakes.append(f"{given}: {cure}")
-        elif not targets.takes_any_key(unresolved(self.base), parent):
-            line = unknown_key(key, unresolved(self.base), self.verb)
-            self.mistakes.append(f"{line}; + adds none here")
-        else:
-            OmegaConf.update(self.config, key, value, force_add=True)
+        if not parent or not isinstance(at(self.tree, parent), dict):
+            yield f"{given}: + adds keys only below an existing mapping, such as method.weights"
+        elif not targets.takes_any_key(self.tree, parent):
+            yield f"{unknown_key(key, self.tree, self.verb)}; + adds none here"
 
-    def finish(self) -> None:
+    def _for_hydra(self, override: Override, key: str, values: list[Any]) -> list[Override]:
+        """The overrides that mean the same to Hydra, which refuses keys that it does not see, and
+        merges mappings.
+        """
+        line = str(override.input_line)
+        lines = [line]
+        if mapping := own_keys.mapping_of(self.tree, key):
+            lines = own_keys.lines(mapping, key, line)
+            if self._is_stored(key) and key != mapping:  # which is not there for Hydra to add to
+                lines = [f"{mapping}={own_keys.written(at(self.tree, mapping) or {})}", *lines]
+        elif any(not exists(self.tree, f"{key}.{name}") for v in values for name in _names(v)):
+            lines = [f"++{line.lstrip('+')}"]
+        if self._is_stored(key):
+            lines = [f"++{line.lstrip('+')}" for line in lines]
+        if lines == [line]:
+            return [override]
+        return list(OverridesParser.create().parse_overrides(lines))
+
+    def _is_stored(self, key: str) -> bool:
+        return "." in key and key.partition(".")[0] in self.stored
+
+    def _finish(self) -> None:
         """What can be said only when all overrides are in place."""
-        self.mistakes += self._unresolved()
+        config = self._with_stored()
+        for key, value in self.interpolated:
+            self.mistakes += self._wrong_where_it_leads(config, key, value)
+        self.resolved = self._resolved(config)
+        self.mistakes += self._missing_and_out_of_bounds()
         for group in set(dataset_lists.groups()) - self.unknown:
-            self.mistakes += dataset_lists.complaints(group, unresolved(self.config.get(group)))
+            self.mistakes += dataset_lists.complaints(group, self.resolved.get(group))
         if not self.unknown:
-            self.mistakes += targets.complaints(plain_run(self.config))
+            self.mistakes += targets.complaints(self.resolved)
         if self.own_folder is not None:
-            self.mistakes += targets.unknown_settings(plain_run(self.config))
+            self.mistakes += targets.unknown_settings(self.resolved)
         if not self.mistakes:
             self.mistakes += relations.complaints(self.verb, self.resolved, self.tried)
             self.mistakes += self._paths()
-        if self.config.get("trainer") and not self.mistakes:
-            self.mistakes += self._devices()
+        if self.resolved.get("trainer") and not self.mistakes:
+            self.mistakes += self._devices(self.resolved["trainer"])
 
-    def _devices(self) -> Iterator[str]:
-        settings = self.config.trainer
-        tried = [n for n in self.tried.get("trainer.devices", []) if isinstance(n, int | list)]
-        self.most_devices = max(map(device_count, [*tried, settings.devices]))
-        if self.multirun:
-            hydra, given = self.config.hydra, self.launcher_given
-            nodes = settings.num_nodes
-            yield from launchers.device_complaints(hydra, self.most_devices, nodes, given)
-        elif self.verb == "train" and (
-            line := cluster.complaint(device_count(settings.devices), settings.num_nodes)
-        ):
-            yield line
+    def _with_stored(self) -> DictConfig:
+        if not self.stored:
+            return self.config
+        config = without_hydra(self.config)
+        with open_dict(config):
+            for side, stored in self.stored.items():
+                config[side] = OmegaConf.merge(stored or {}, config.get(side) or {}) or None
+        return config
 
-    def _unresolved(self) -> Iterator[str]:
-        """Keys without a value that need one, interpolations that lead nowhere, and numbers out of
-        their bounds, wherever they were written.
-        """
-        tree, told = plain_run(self.config), set()
-        self.resolved = plain_run(self.config)
+    def _wrong_where_it_leads(self, config: DictConfig, key: str, value: Any) -> Iterator[str]:
+        """Complaints about the value of an interpolation."""
+        config = without_hydra(config)
+        OmegaConf.update(config, key, value, force_add=True)
+        try:
+            value = with_home(resolved(OmegaConf.select(config, key)))
+        except OmegaConfBaseException:
+            return  # told with all that lead nowhere
+        yield from rule_of(self.base, self.tree, key).complaints(key, value)
+
+    def _resolved(self, config: DictConfig) -> dict[str, Any]:
+        """What a run reads; interpolations that lead nowhere are mistakes, and stay."""
+        try:
+            return dict(with_home(run_of(config, resolve=True)))
+        except OmegaConfBaseException:
+            tree = run_of(config)
+        reasons = dict[str, str]()
         # Others may refer to the key that is wrong: the outermost is told, once.
         for key in sorted(leaves(tree), key=lambda key: key.count(".")):
-            value = at(tree, key)
+            try:
+                value = OmegaConf.select(config, key)
+            except OmegaConfBaseException as error:
+                reason = str(error).partition("\n")[0].rpartition("interpolation: ")[2]
+                reasons.setdefault(reason, f"{key}={at(tree, key)}: {reason.strip(chr(34))}")
+            else:
+                holder, _, name = key.rpartition(".")
+                at(tree, holder)[name] = with_home(resolved(value))
+        self.mistakes += [] if self.unknown else reasons.values()
+        return tree
+
+    def _missing_and_out_of_bounds(self) -> Iterator[str]:
+        """Keys without a value that need one, and numbers out of their bounds, wherever they were
+        written.
+        """
+        for key in leaves(self.resolved):
+            value = at(self.resolved, key)
             if value == "???":
                 if key not in self.tried:
                     yield f"{key}: missing, add {key}=…"
-                continue
-            if "${" in str(value):
-                if self.unknown:
-                    continue
-                try:
-                    value = resolved(OmegaConf.select(self.config, key))
-                except OmegaConfBaseException as error:
-                    reason = str(error).partition("\n")[0].rpartition("interpolation: ")[2]
-                    if reason not in told:
-                        yield f"{key}={value}: {reason.strip(chr(34))}"
-                    told.add(reason)
-                    continue
-            if with_home(value) != value:
-                value = with_home(value)
-                OmegaConf.update(self.config, key, value)
-            if isinstance(holder := at(self.resolved, key.rpartition(".")[0]), dict):
-                holder[index_in(holder, key)] = value
-            if value is not None:
-                rule = Rule.of_whole(key, at(tree, key.rpartition(".")[0]))
+            elif value is not None and "${" not in str(value):
+                rule = Rule.of_whole(key, at(self.resolved, key.rpartition(".")[0]))
                 yield from rule.outside_bounds(key, value)
+
+    def _devices(self, trainer: dict[str, Any]) -> Iterator[str]:
+        devices, nodes = trainer["devices"], trainer["num_nodes"]
+        tried = [n for n in self.tried.get("trainer.devices", []) if isinstance(n, int | list)]
+        self.most_devices = max(map(device_count, [*tried, devices]))
+        if self.multirun:
+            hydra, given = self.config.hydra, self.launcher_given
+            yield from launchers.device_complaints(hydra, self.most_devices, nodes, given)
+        elif self.verb == "train" and (line := cluster.complaint(device_count(devices), nodes)):
+            yield line
 
     def _paths(self) -> Iterator[str]:
         """Checkpoints that are named but not there."""
         # What a run began with need not be there when it goes on.
         keys = ["resume", "checkpoint", "compare"]
-        keys += ["initial"] if self.config.get("resume") is None else []
+        keys += ["initial"] if self.resolved.get("resume") is None else []
         for key in keys:
-            value = self.config.get(key)
+            value = self.resolved.get(key)
             if key == "resume" and (self.multirun or value == "auto"):
                 continue
-            for path in value if isinstance(value, ListConfig) else [value]:
+            for path in value if isinstance(value, list) else [value]:
                 try:
                     if path is not None:
                         run_folder.checkpoint_at(path, key)
                 except ConfigError as error:
                     yield str(error)
+
+
+def values_of(override: Override, known: list[str] | None = None) -> list[Any]:
+    """The one value of an override, or all of a sweep's; `known` is what a glob picks from."""
+    value = override.value()
+    if not override.is_sweep_override():
+        return [value]
+    if isinstance(value, IntervalSweep):
+        return [value.start, value.end]
+    if isinstance(value, Glob):
+        return list(value.filter(known or []))
+    return [Override._convert_value(element) for element in override.sweep_iterator()]
+
+
+def _with_first_value(override: Override) -> Override:
+    """Of a sweep's values the first, so that one config can be looked at."""
+    if not override.is_sweep_override():
+        return override
+    value = override.value()
+    first = (
+        value.start if isinstance(value, IntervalSweep) else next(iter(override.sweep_iterator()))
+    )
+    return replace(override, value_type=ValueType.ELEMENT, _value=first)
+
+
+def _names(value: Any) -> Iterator[str]:
+    return leaves(value) if isinstance(value, dict) else iter(())

@@ -11,15 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override, OverrideType
+from hydra.core.override_parser.types import Override, OverrideType
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 
-from uda_seg.cli import dataset_lists, help_text, own_keys
-from uda_seg.cli.checked_config import Composition
+from uda_seg.cli import dataset_lists, help_text
+from uda_seg.cli.checked_config import Composition, values_of
+from uda_seg.cli.composed import compose
 from uda_seg.config import conf_folder
 from uda_seg.errors import show, suggest, together
 from uda_seg.experiments.launchers import chosen, launcher_for, sweeper_complaints
+from uda_seg.runs import yaml_errors
 from uda_seg.runs.quoting import as_text, typed
 
 MOST_COMBINATIONS = 200
@@ -36,13 +38,15 @@ class Checked:
         overrides: the overrides to hand to Hydra.
         constant: keys that are given and have the same value in all jobs.
         swept: the others, with their values as they were given.
+        own_folder: YAML files of the user's own.
     """
 
     config: DictConfig
     plain: list[dict[str, Any]]
     overrides: list[str]
     constant: list[str]
-    swept: dict[str, str] = field(default_factory=dict)
+    swept: dict[str, str]
+    own_folder: Path | None
 
 
 def check(
@@ -63,12 +67,13 @@ def check(
         line.read(argument)
     line.read_sweep()
     compositions = [line.composition(groups) for groups in line.combinations()]
+    first, devices = compositions[0], max(one.most_devices for one in compositions)
     everything = [*line.groups, *line.followed, *line.values]
     mistakes = [*line.mistakes, *(m for one in compositions for m in one.mistakes)]
     if multirun and not mistakes:
-        config = compositions[0].config
         several = [override for override in everything if override.is_sweep_override()]
-        mistakes += sweeper_complaints(config.hydra, several, config.get("resume"))
+        hydra, resume = first.config.hydra, first.resolved.get("resume")
+        mistakes += sweeper_complaints(hydra, several, resume)
     if mistakes:
         raise together(mistakes)
     swept = {
@@ -76,16 +81,17 @@ def check(
         for o in everything
         if o.is_sweep_override()
     }
-    constant = [o.key_or_group for o in everything if o.key_or_group not in swept]
-    first, devices = compositions[0], max(one.most_devices for one in compositions)
-    launcher = chosen(first.config.hydra, "launcher")
-    added = launcher_for(launcher, devices, first.launcher_given) if multirun else []
+    lines = [str(o.input_line) for o in [*line.groups, *line.followed, *first.values, *line.hydra]]
+    if multirun:
+        launcher = chosen(first.config.hydra, "launcher")
+        lines += launcher_for(launcher, devices, first.launcher_given)
     return Checked(
         first.config,
         [one.resolved for one in compositions],
-        [*line.for_hydra(first), *added],
-        constant,
+        lines,
+        [o.key_or_group for o in everything if o.key_or_group not in swept],
         swept,
+        own_folder,
     )
 
 
@@ -129,13 +135,13 @@ class CommandLine:
         """What `sweep=` sweeps, but for the keys that were given; those win."""
         if not self.multirun or "sweep" not in self.offered:
             return
-        composition = Composition(self.verb, True, self.own_folder, self.unknown)
-        chosen = [str(o.input_line) for o in self.groups if o.key_or_group == "sweep"]
-        composition.compose(chosen, [str(override.input_line) for override in self.hydra])
-        if not composition.config:
-            return  # the mistake is told when all is composed
+        hydra = [str(override.input_line) for override in self.hydra]
+        try:
+            config = compose(self.verb, [*next(self.combinations()), *hydra], self.own_folder)
+        except yaml_errors.RAISED:
+            return  # it is told when all is composed
         given = {o.key_or_group for o in [*self.groups, *self.values]} | self.unknown
-        for key, values in (composition.config.hydra.sweeper.get("params") or {}).items():
+        for key, values in (config.hydra.sweeper.get("params") or {}).items():
             if key not in given:
                 self.read(f"{key}={values}")
 
@@ -232,43 +238,10 @@ class CommandLine:
 
     def composition(self, groups: list[str]) -> Composition:
         composition = Composition(self.verb, self.multirun, self.own_folder, self.unknown)
-        composition.compose(groups, [str(override.input_line) for override in self.hydra])
-        if composition.config:
-            # A checkpoint may tell which target there is, so it comes first.
-            for override in sorted(self.values, key=lambda o: o.key_or_group != "checkpoint"):
-                composition.override(override, values_of(override))
-            composition.finish()
+        composition.check(
+            groups, [str(override.input_line) for override in self.hydra], self.values
+        )
         return composition
-
-    def for_hydra(self, composition: Composition) -> list[str]:
-        """As they were given; keys of a stored target, say, are new to Hydra, hence `++`."""
-        lines = []
-        for override in [*self.groups, *self.followed, *self.values, *self.hydra]:
-            line, key = str(override.input_line), override.key_or_group
-            top, _, rest = key.partition(".")
-            below = bool(rest) and top in composition.stored
-            if own_keys.applies(composition.base, key):
-                alone = top not in composition.stored or override.is_sweep_override()
-                lines += (
-                    own_keys.lines(composition.base, key, line)
-                    if alone
-                    else own_keys.whole(composition.base, composition.config, key)
-                )
-                continue
-            lines.append("++" + line.lstrip("+") if below or key in composition.new else line)
-        return lines
-
-
-def values_of(override: Override, known: list[str] | None = None) -> list[Any]:
-    """The one value of an override, or all of a sweep's; `known` is what a glob picks from."""
-    value = override.value()
-    if not override.is_sweep_override():
-        return [value]
-    if isinstance(value, IntervalSweep):
-        return [value.start, value.end]
-    if isinstance(value, Glob):
-        return list(value.filter(known or []))
-    return [Override._convert_value(element) for element in override.sweep_iterator()]
 
 
 def _parsed(argument: str, multirun: bool) -> Override:

@@ -1,5 +1,6 @@
 """Runs a checked command line under Hydra: one folder a run, one outcome a job."""
 
+import argparse
 import importlib
 import logging
 import os
@@ -12,13 +13,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
-from uda_seg.cli.checked_config import without_hydra
 from uda_seg.cli.command_line import Checked
-from uda_seg.config import conf_folder, plain, with_home
+from uda_seg.cli.composed import CheckedHydra, with_values, without_hydra
+from uda_seg.config import plain, with_home
 from uda_seg.errors import ConfigError, UserError
 from uda_seg.experiments import sweep_folder
 from uda_seg.experiments.sweep_end import conclude
@@ -85,13 +86,14 @@ class Job:
     def _run(self, config: DictConfig) -> float | None:
         config = OmegaConf.create(with_home(OmegaConf.to_container(config, resolve=True)))
         if "resume" in config and (self.multirun or (cluster.job() and config.resume is None)):
-            begun = _begun(config, self.folder, self.multirun)
-            self.folder = begun or self.folder
+            before = _begun_before(config, self.folder, self.multirun)
+            self.folder = before or self.folder
             if self.multirun and not cluster.rank():
                 lock.lock(self.folder)
-            if begun and run_folder.finished(begun):
-                print(f"{begun}: was finished before", flush=True)
-                return _score(begun)
+            if before and run_folder.finished(before):
+                print(f"{before}: was finished before", flush=True)
+                return _score(before)
+            config.resume = "auto" if before and run_folder.begun(before) else None
         (self.folder / sweep_folder.FAILED).unlink(missing_ok=True)
         OmegaConf.set_readonly(config, True)
         if not cluster.rank():
@@ -105,29 +107,27 @@ class Job:
         return _score(self.folder) if self.multirun and returned is not None else returned
 
 
-def _begun(config: DictConfig, folder: Path, sweep: bool) -> Path | None:
-    """The folder that a job goes on in: a sweep's when it is resumed, SLURM's when it is requeued.
-
-    `resume` is set to what is there.
+def _begun_before(config: DictConfig, folder: Path, sweep: bool) -> Path | None:
+    """The folder where this very run was begun: by a sweep that is resumed, or by a SLURM job that
+    was put back into the queue.
 
     Raises:
         ConfigError: the job's folder holds something else.
     """
     stored = run_folder.stored_config(folder)
     if sweep:
-        begun = sweep_folder.earlier(folder, config)
+        before = sweep_folder.earlier(folder, config)
     else:
-        begun = folder if identity.same_experiment(stored, plain(config)) else None
-    if begun is None and stored is not None:
+        before = folder if identity.same_experiment(stored, plain(config)) else None
+    if before is None and stored is not None:
         found = identity.differences(stored, plain(config))
         raise ConfigError(
             f"{folder}: holds a run of another config; name another hydra.sweep.dir"
             f"{identity.listed(found)}"
         )
-    config.resume = "auto" if begun is not None and run_folder.begun(begun) else None
-    if begun not in (None, folder):
+    if before not in (None, folder):
         sweep_folder.discard(folder)
-    return begun
+    return before
 
 
 def _score(folder: Path) -> float:
@@ -149,73 +149,91 @@ def _to_log(folder: Path, text: str) -> None:
             file.write(text)
 
 
-def launch(verb: str, checked: Checked, flags: list[str], multirun: bool, show: bool) -> int:
+def launch(
+    verb: str, checked: Checked, multirun: bool, shown: argparse.Namespace | None = None
+) -> int:
     """Runs the job or jobs.
 
     Args:
         verb: the command.
-        checked: its overrides.
-        flags: options for Hydra itself.
+        checked: its overrides, and the config they make.
         multirun: whether there are several jobs.
-        show: nothing is run, a flag asks for the config to be printed.
+        shown: options that ask for the config to be printed; then nothing is run.
 
     Returns:
         The exit code: the greatest of the jobs'.
     """
-    overrides, folder = list(checked.overrides), None
-    if multirun and not show:
-        added, folder = _sweep(verb, checked)
-        overrides += added
-    elif not show:
-        added, folder = _folder(verb, checked)
-        overrides += added
+    if shown is not None:
+        hydra = CheckedHydra(checked.config, checked.own_folder)
+        hydra.show_cfg(verb, checked.overrides, shown.cfg, shown.package, shown.resolve)
+        return 0
     job = Job(verb, sys.argv, multirun)
-    sys.argv, sweep = [sys.argv[0], *flags, *overrides], folder if multirun else None
+    added, folder = _sweep(verb, checked) if multirun else _run(verb, checked)
+    config = with_values(checked.config, OverridesParser.create().parse_overrides(added))
+    hydra = CheckedHydra(config, checked.own_folder)
     try:
-        hydra.main(version_base="1.3", config_path=str(conf_folder()), config_name=verb)(job)()
+        if multirun:
+            hydra.multirun(verb, job, [*checked.overrides, *added, "hydra.mode=MULTIRUN"])
+        else:
+            hydra.run(verb, job, checked.overrides)
     except Stopped as stop:
-        if sweep is not None:
-            conclude(sweep, verb == "train")
+        if multirun:
+            conclude(folder, verb == "train")
             raise Stopped(stop.number, "") from stop
         raise
     finally:
         sys.argv = job.arguments
-        if folder is not None:
-            lock.unlock(folder)
-    if sweep is not None:
-        job.codes.append(conclude(sweep, verb == "train"))
+        lock.unlock(folder)
+    if multirun:
+        job.codes.append(conclude(folder, verb == "train"))
     return max(job.codes, default=0)
 
 
-def _folder(verb: str, checked: Checked) -> tuple[list[str], Path | None]:
-    """Overrides that give this run a folder that no other run has, or the one it continues in.
+def _run(verb: str, checked: Checked) -> tuple[list[str], Path]:
+    """Overrides that give a run its folder; that folder.
 
-    All that can be refused is refused before anything is written. The folder is locked, and
-    returned, unless another process has done it or there is none but the current one.
+    All that can be refused is refused before anything is written. The first process of a run locks
+    the folder, unless it is the current one; the others are told where they log.
     """
-    rank, shared = cluster.rank(), os.environ.get(FOLDER_VARIABLE)
-    config, key = checked.config, "hydra.run.dir"
-    if rank and shared and not (cluster.job() or cluster.torchrun()):
-        return [setting(key, shared), *_quiet(Path(shared), rank)], None
-    given = any(override.lstrip("+").startswith(f"{key}=") for override in checked.overrides)
-    folder = Path(with_home(str(OmegaConf.select(config, key))))
-    settings = with_home(plain(without_hydra(config)))
-    continued = place.folder_to_resume(settings) if "resume" in settings and not given else None
-    fresh = not given and continued is None and "${now:" in _written(config, "run")
-    if continued is not None:
-        folder = continued
-    elif fresh and (cluster.job() or cluster.torchrun()):
-        folder, fresh = cluster.folder(folder, settings), False
+    settings, rank = checked.plain[0], cluster.rank()
+    situation, folder = _situation(checked, settings)
     if rank:
-        return [setting(key, folder), *_quiet(folder, rank)], None
-    _refuse(verb, settings, None if fresh else folder, given)
-    if fresh:
+        return [setting("hydra.run.dir", folder), *_quiet(folder, rank)], folder
+    _refuse(verb, settings, None if situation == "new" else folder, situation == "named")
+    if situation == "new":
         folder = run_folder.reserve(folder)
-    own = folder.resolve() != Path.cwd()
-    if own:
+    if folder.resolve() != Path.cwd():
         files.check_writable(folder)
         lock.lock(folder)
-    return [setting(key, folder)], folder if own else None
+    return [setting("hydra.run.dir", folder)], folder
+
+
+def _situation(checked: Checked, settings: dict[str, Any]) -> tuple[str, Path]:
+    """Which folder a run has, and why.
+
+    told      the process was started by Lightning: the one that the first process has
+    named     hydra.run.dir= on the command line
+    resumed   resume= leads to a run: its own
+    fixed     the verb's YAML names one that is always the same
+    cluster   a task of SLURM or torchrun: one that all tasks find
+    new       any other: with the date, and reserved before it is used
+    """
+    together = cluster.job() or cluster.torchrun()
+    told = os.environ.get(FOLDER_VARIABLE)
+    if cluster.rank() and told and not together:
+        return "told", Path(told)
+    folder = Path(with_home(str(OmegaConf.select(checked.config, "hydra.run.dir"))))
+    if _is_named(checked, "hydra.run.dir"):
+        return "named", folder
+    if "resume" in settings and (continued := place.folder_to_resume(settings)):
+        return "resumed", continued
+    if "${now:" not in _written(checked.config, "run"):
+        return "fixed", folder
+    return ("cluster", cluster.folder(folder, settings)) if together else ("new", folder)
+
+
+def _is_named(checked: Checked, key: str) -> bool:
+    return any(override.lstrip("+").startswith(f"{key}=") for override in checked.overrides)
 
 
 def _refuse(verb: str, settings: dict[str, Any], folder: Path | None, given: bool) -> None:
@@ -243,8 +261,7 @@ def _sweep(verb: str, checked: Checked) -> tuple[list[str], Path]:
     sweeper = str(config.hydra.runtime.choices.get("hydra/sweeper"))
     written: Any = OmegaConf.to_container(without_hydra(config), resolve=False)
     of_sweep = sweep_folder.identity(written, list(checked.swept), sweeper)
-    given = any(override.lstrip("+").startswith(f"{key}=") for override in checked.overrides)
-    resume = config.get("resume")
+    given, resume = _is_named(checked, key), config.get("resume")
     if not given and resume is not None:
         folder = (
             Path(resume) if resume != "auto" else sweep_folder.newest(folder, of_sweep) or folder

@@ -90,7 +90,7 @@ def _main(arguments: list[str]) -> int:
 
         check_ready(verb, checked, multirun, own_folder)
 
-    return launch(verb, checked, _flags(options), multirun, show=options.cfg is not None)
+    return launch(verb, checked, multirun, options if options.cfg else None)
 
 
 def _parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
@@ -119,15 +119,3 @@ def _parse(words: list[str]) -> tuple[argparse.Namespace, list[str]]:
     if options.cfg and options.multirun:
         raise UserError("--cfg shows the config of one run: leave -m and the list of values out")
     return options, rest
-
-
-def _flags(options: argparse.Namespace) -> list[str]:
-    flags = ["--multirun"] if options.multirun else []
-    for name in ("cfg", "package", "config_dir"):
-        if getattr(options, name) is not None:
-            flags += [f"--{name.replace('_', '-')}", os.path.expanduser(getattr(options, name))]
-    return [*flags, "--resolve"] if options.resolve else flags
-
-
-if __name__ == "__main__":
-    main()

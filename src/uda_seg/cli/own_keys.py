@@ -8,69 +8,46 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-
 from uda_seg.cli.rules import Rule
-from uda_seg.cli.tree import parent_of, select, unresolved
-from uda_seg.config import shared_words
+from uda_seg.cli.tree import at
+from uda_seg.config import has_own_keys, shared_words
 from uda_seg.errors import show
 from uda_seg.runs.quoting import quoted
 
 
-def rule_of_whole(config: DictConfig, key: str) -> Rule | None:
-    """What such a mapping may be as a whole; None for any other key."""
+def mapping_of(tree: Any, key: str) -> str | None:
+    """The path of such a mapping that a key is, or stands in; None for any other key."""
+    for path in (key, key.rpartition(".")[0]):
+        parent = at(tree, path.rpartition(".")[0]) if has_own_keys(path) else None
+        if isinstance(parent, Mapping) and path.rpartition(".")[2] in parent:
+            return path
+    return None
+
+
+def rule_of_whole(mapping: str) -> Rule:
+    """What such a mapping may be as a whole."""
     kinds = shared_words()["_own_keys_"]
-    kind = next((pattern for pattern in kinds if fnmatchcase(key, pattern)), None)
-    parent = unresolved(parent_of(config, key)) if kind else None
-    there = isinstance(parent, Mapping) and key.rpartition(".")[2] in parent
-    return Rule(kinds[kind], nullable=True) if there else None
+    kind = next(pattern for pattern in kinds if fnmatchcase(mapping, pattern))
+    return Rule(kinds[kind], nullable=True)
 
 
-def applies(config: DictConfig, key: str) -> bool:
-    """Whether a key is such a mapping, or stands in one."""
-    return any(rule_of_whole(config, one) for one in (key, key.rpartition(".")[0]) if one)
-
-
-def put(base: DictConfig, config: DictConfig, key: str, value: Any) -> list[str]:
-    """Sets it as Hydra does with `lines`; what is wrong with the value instead, if something is.
+def lines(mapping: str, key: str, line: str) -> list[str]:
+    """The overrides that Hydra is handed in place of one.
 
     Args:
-        base: the YAML files' config.
-        config: is changed.
-        key: a mapping, or a key in one.
-        value: of it.
+        mapping: the path of such a mapping.
+        key: its path, or that of a key in it.
+        line: the override as it was given.
     """
-    whole, parent = rule_of_whole(base, key), key.rpartition(".")[0]
-    if whole is not None:
-        if complaints := list(whole.complaints(key, value)):
-            return complaints
-        OmegaConf.update(config, key, None)
-    elif select(config, parent) is None:
-        OmegaConf.update(config, parent, {}, force_add=True)
-    if whole is None or value is not None:
-        OmegaConf.update(config, key, value, force_add=True)
-    return []
-
-
-def lines(base: DictConfig, key: str, line: str) -> list[str]:
-    """The overrides that Hydra is handed in place of one."""
     line = line.lstrip("+")
-    if rule_of_whole(base, key) is None:
+    if key != mapping:
         return [f"++{line}"]
     empty = f"{key}=null"
     return [empty] if line == empty else [empty, f"++{line}"]
 
 
-def whole(base: DictConfig, config: DictConfig, key: str) -> list[str]:
-    """The same for a side that a checkpoint's run tells, which is not there for Hydra to merge
-    with: the mapping as it ends up.
-    """
-    key = key if rule_of_whole(base, key) else key.rpartition(".")[0]
-    return [f"++{key}=null", f"++{key}={_written(unresolved(select(config, key)))}"]
-
-
-def _written(value: Any) -> str:
+def written(value: Any) -> str:
     """In Hydra's grammar."""
     if isinstance(value, Mapping):
-        return f"{{{','.join(f'{key}: {_written(child)}' for key, child in value.items())}}}"
+        return f"{{{','.join(f'{key}: {written(child)}' for key, child in value.items())}}}"
     return quoted(value) if isinstance(value, str) else show(value)
