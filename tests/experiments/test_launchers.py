@@ -7,7 +7,7 @@ import kept_configs
 import pytest
 from hydra.core.config_store import ConfigStore
 
-from uda_seg.cli import checked_config
+from uda_seg.cli import composed
 from uda_seg.cli.command_line import check
 from uda_seg.errors import ConfigError
 from uda_seg.experiments.sweep_processes import job_command
@@ -77,7 +77,7 @@ def test_a_sweep_that_srun_or_torchrun_started_several_times_is_refused(monkeypa
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local", "slurm"])
 def test_a_missing_plugin_is_named_with_its_extra(launcher: str, monkeypatch) -> None:
     check("train", [])  # Hydra has read its plugins
-    monkeypatch.setattr(checked_config, "composed", checked_config.composed.__wrapped__)
+    monkeypatch.setattr(composed, "_composed", composed._composed.__wrapped__)
     monkeypatch.setattr(kept_configs, "KEPT", {})
     there = ConfigStore.instance().repo["hydra"]["launcher"]
     for name in ("joblib", "submitit_local", "submitit_slurm"):

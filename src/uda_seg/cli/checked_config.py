@@ -6,28 +6,25 @@ config  the same with the values of the command line in it, set by Hydra: what t
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import (
-    Glob,
-    IntervalSweep,
     Override,
     OverrideType,
-    ValueType,
 )
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from uda_seg.cli import dataset_lists, help_text, own_keys, relations, targets
-from uda_seg.cli.composed import compose, with_values, without_hydra
+from uda_seg.cli import dataset_lists, help_text, own_keys, places, relations, targets
+from uda_seg.cli.composed import compose, with_values
+from uda_seg.cli.overrides import values_of, with_first_value
 from uda_seg.cli.rules import Rule
 from uda_seg.cli.tree import at, exists, resolved, rule_of, run_of
 from uda_seg.cli.unknown_keys import leaves, unknown_key
 from uda_seg.config import conf_folder, with_home
-from uda_seg.errors import ConfigError, show
+from uda_seg.errors import show
 from uda_seg.experiments import launchers
 from uda_seg.runs import cluster, run_folder, yaml_errors
 from uda_seg.runs.identity import device_count
@@ -65,7 +62,7 @@ class Composition:
         self.launcher_given = False
         self.stored: dict[str, Any] = {}
         self.tried: dict[str, list[Any]] = {}
-        self.interpolated: list[tuple[str, Any]] = []
+        self.interpolated: list[tuple[str, Rule]] = []
 
     def check(self, groups: list[str], hydra: list[str], values: Sequence[Override]) -> None:
         """
@@ -91,7 +88,7 @@ class Composition:
         self._take_stored(values)
         for override in values:
             self._take(override)
-        first = [_with_first_value(override) for override in self.values]
+        first = [with_first_value(override) for override in self.values]
         self.config = with_values(config, first) if first else config
         self._finish()
 
@@ -143,9 +140,6 @@ class Composition:
         stored = run_folder.stored_config(folder) if folder is not None else None
         self.stored = {side: (stored or {}).get(side) for side in sides}
         self.tree.update(self.stored)
-        self.base = without_hydra(self.base)
-        with open_dict(self.base):
-            self.base.update(self.stored)
 
     def _take(self, override: Override) -> None:
         """Into `values`, if nothing is wrong with it."""
@@ -201,7 +195,8 @@ class Composition:
             for name, child in value.items() if before else ():  # {} is there to be filled
                 yield from self._cannot_set(f"{key}.{name}", child)
         elif "${" in str(value):
-            self.interpolated.append((key, value))  # it is judged when all others are in place
+            rule = rule_of(self.base, self.tree, key)
+            self.interpolated.append((key, rule))  # judged when all others are in place
         else:
             yield from rule_of(self.base, self.tree, key).complaints(key, with_home(value))
 
@@ -222,7 +217,9 @@ class Composition:
             lines = own_keys.lines(mapping, key, line)
             if self._is_stored(key) and key != mapping:  # which is not there for Hydra to add to
                 lines = [f"{mapping}={own_keys.written(at(self.tree, mapping) or {})}", *lines]
-        elif any(not exists(self.tree, f"{key}.{name}") for v in values for name in _names(v)):
+        elif override.type is OverrideType.CHANGE and not all(
+            exists(self.tree, path) for value in values for path in leaves(value, key)
+        ):
             lines = [f"++{line.lstrip('+')}"]
         if self._is_stored(key):
             lines = [f"++{line.lstrip('+')}" for line in lines]
@@ -235,10 +232,13 @@ class Composition:
 
     def _finish(self) -> None:
         """What can be said only when all overrides are in place."""
-        config = self._with_stored()
-        for key, value in self.interpolated:
-            self.mistakes += self._wrong_where_it_leads(config, key, value)
-        self.resolved = self._resolved(config)
+        self.resolved = self._resolved()
+        for side, stored in self.stored.items():
+            both = OmegaConf.merge(stored or {}, self.resolved.get(side) or {})
+            self.resolved[side] = resolved(both) or None
+        for key, rule in self.interpolated:
+            value = at(self.resolved, key)
+            self.mistakes += rule.complaints(key, value) if "${" not in str(value) else ()
         self.mistakes += self._missing_and_out_of_bounds()
         for group in set(dataset_lists.groups()) - self.unknown:
             self.mistakes += dataset_lists.complaints(group, self.resolved.get(group))
@@ -248,40 +248,21 @@ class Composition:
             self.mistakes += targets.unknown_settings(self.resolved)
         if not self.mistakes:
             self.mistakes += relations.complaints(self.verb, self.resolved, self.tried)
-            self.mistakes += self._paths()
+            self.mistakes += places.checkpoints(self.resolved, self.multirun)
         if self.resolved.get("trainer") and not self.mistakes:
             self.mistakes += self._devices(self.resolved["trainer"])
 
-    def _with_stored(self) -> DictConfig:
-        if not self.stored:
-            return self.config
-        config = without_hydra(self.config)
-        with open_dict(config):
-            for side, stored in self.stored.items():
-                config[side] = OmegaConf.merge(stored or {}, config.get(side) or {}) or None
-        return config
-
-    def _wrong_where_it_leads(self, config: DictConfig, key: str, value: Any) -> Iterator[str]:
-        """Complaints about the value of an interpolation."""
-        config = without_hydra(config)
-        OmegaConf.update(config, key, value, force_add=True)
-        try:
-            value = with_home(resolved(OmegaConf.select(config, key)))
-        except OmegaConfBaseException:
-            return  # told with all that lead nowhere
-        yield from rule_of(self.base, self.tree, key).complaints(key, value)
-
-    def _resolved(self, config: DictConfig) -> dict[str, Any]:
+    def _resolved(self) -> dict[str, Any]:
         """What a run reads; interpolations that lead nowhere are mistakes, and stay."""
         try:
-            return dict(with_home(run_of(config, resolve=True)))
+            return dict(with_home(run_of(self.config, resolve=True)))
         except OmegaConfBaseException:
-            tree = run_of(config)
+            tree = run_of(self.config)
         reasons = dict[str, str]()
         # Others may refer to the key that is wrong: the outermost is told, once.
         for key in sorted(leaves(tree), key=lambda key: key.count(".")):
             try:
-                value = OmegaConf.select(config, key)
+                value = OmegaConf.select(self.config, key)
             except OmegaConfBaseException as error:
                 reason = str(error).partition("\n")[0].rpartition("interpolation: ")[2]
                 reasons.setdefault(reason, f"{key}={at(tree, key)}: {reason.strip(chr(34))}")
@@ -313,46 +294,3 @@ class Composition:
             yield from launchers.device_complaints(hydra, self.most_devices, nodes, given)
         elif self.verb == "train" and (line := cluster.complaint(device_count(devices), nodes)):
             yield line
-
-    def _paths(self) -> Iterator[str]:
-        """Checkpoints that are named but not there."""
-        # What a run began with need not be there when it goes on.
-        keys = ["resume", "checkpoint", "compare"]
-        keys += ["initial"] if self.resolved.get("resume") is None else []
-        for key in keys:
-            value = self.resolved.get(key)
-            if key == "resume" and (self.multirun or value == "auto"):
-                continue
-            for path in value if isinstance(value, list) else [value]:
-                try:
-                    if path is not None:
-                        run_folder.checkpoint_at(path, key)
-                except ConfigError as error:
-                    yield str(error)
-
-
-def values_of(override: Override, known: list[str] | None = None) -> list[Any]:
-    """The one value of an override, or all of a sweep's; `known` is what a glob picks from."""
-    value = override.value()
-    if not override.is_sweep_override():
-        return [value]
-    if isinstance(value, IntervalSweep):
-        return [value.start, value.end]
-    if isinstance(value, Glob):
-        return list(value.filter(known or []))
-    return [Override._convert_value(element) for element in override.sweep_iterator()]
-
-
-def _with_first_value(override: Override) -> Override:
-    """Of a sweep's values the first, so that one config can be looked at."""
-    if not override.is_sweep_override():
-        return override
-    value = override.value()
-    first = (
-        value.start if isinstance(value, IntervalSweep) else next(iter(override.sweep_iterator()))
-    )
-    return replace(override, value_type=ValueType.ELEMENT, _value=first)
-
-
-def _names(value: Any) -> Iterator[str]:
-    return leaves(value) if isinstance(value, dict) else iter(())

@@ -16,13 +16,13 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 
 from uda_seg.cli import dataset_lists, help_text
-from uda_seg.cli.checked_config import Composition, values_of
+from uda_seg.cli.checked_config import Composition
 from uda_seg.cli.composed import compose
+from uda_seg.cli.overrides import parsed, syntax_complaint, values_of
 from uda_seg.config import conf_folder
 from uda_seg.errors import show, suggest, together
 from uda_seg.experiments.launchers import chosen, launcher_for, sweeper_complaints
 from uda_seg.runs import yaml_errors
-from uda_seg.runs.quoting import as_text, typed
 
 MOST_COMBINATIONS = 200
 """Of the groups' choices in a sweep; those beyond are checked only when their job begins."""
@@ -117,9 +117,9 @@ class CommandLine:
 
     def read(self, argument: str) -> None:
         try:
-            override = _parsed(argument, self.multirun)
+            override = parsed(argument, self.multirun)
         except HydraException as error:
-            self.mistakes.append(f"{argument}: {_syntax(argument, error)}")
+            self.mistakes.append(f"{argument}: {syntax_complaint(argument, error)}")
             return
         key = override.key_or_group
         if key.startswith(("hydra.", "hydra/")):
@@ -242,29 +242,3 @@ class CommandLine:
             groups, [str(override.input_line) for override in self.hydra], self.values
         )
         return composition
-
-
-def _parsed(argument: str, multirun: bool) -> Override:
-    """
-    Raises:
-        HydraException: the argument cannot be read, even with its value as plain text.
-    """
-    parser = OverridesParser.create()
-    try:
-        return parser.parse_override(argument)
-    except HydraException:
-        text = as_text(argument, multirun)
-        if text is None:
-            raise
-        return parser.parse_override(text)
-
-
-def _syntax(argument: str, error: HydraException) -> str:
-    key, equals, value = argument.partition("=")
-    if not equals and not argument.startswith("~"):
-        return "is not key=value"
-    reason = str(error).partition("\n")[0]
-    return (
-        f"cannot be read ({reason}); if it is meant as one text, type it in quotes within quotes: "
-        f"{typed(key, value)}"
-    )

@@ -97,7 +97,7 @@ class CheckedHydra(Hydra):
         super().__init__(NAME, loader_of(own_folder))
         self.checked = config
 
-    def compose_config(
+    def compose_config(  # type: ignore[override]
         self,
         config_name: str | None,
         overrides: list[str],

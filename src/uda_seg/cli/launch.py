@@ -4,28 +4,26 @@ import argparse
 import importlib
 import logging
 import os
-import shlex
 import sys
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import DictConfig, OmegaConf
 
 from uda_seg.cli.command_line import Checked
-from uda_seg.cli.composed import CheckedHydra, with_values, without_hydra
+from uda_seg.cli.composed import CheckedHydra, with_values
+from uda_seg.cli.output_folder import of_run, of_sweep
 from uda_seg.config import plain, with_home
 from uda_seg.errors import ConfigError, UserError
 from uda_seg.experiments import sweep_folder
 from uda_seg.experiments.sweep_end import conclude
-from uda_seg.runs import cluster, files, identity, lock, place, run_folder
+from uda_seg.runs import cluster, files, identity, lock, run_folder
 from uda_seg.runs.memory import keep_freed_memory
-from uda_seg.runs.quoting import setting
 from uda_seg.runs.stopping import FOLDER_VARIABLE, PARENT, Stopped, command_to_go_on
 
 
@@ -168,7 +166,7 @@ def launch(
         hydra.show_cfg(verb, checked.overrides, shown.cfg, shown.package, shown.resolve)
         return 0
     job = Job(verb, sys.argv, multirun)
-    added, folder = _sweep(verb, checked) if multirun else _run(verb, checked)
+    added, folder = of_sweep(checked) if multirun else of_run(verb, checked)
     config = with_values(checked.config, OverridesParser.create().parse_overrides(added))
     hydra = CheckedHydra(config, checked.own_folder)
     try:
@@ -187,121 +185,3 @@ def launch(
     if multirun:
         job.codes.append(conclude(folder, verb == "train"))
     return max(job.codes, default=0)
-
-
-def _run(verb: str, checked: Checked) -> tuple[list[str], Path]:
-    """Overrides that give a run its folder; that folder.
-
-    All that can be refused is refused before anything is written. The first process of a run locks
-    the folder, unless it is the current one; the others are told where they log.
-    """
-    settings, rank = checked.plain[0], cluster.rank()
-    situation, folder = _situation(checked, settings)
-    if rank:
-        return [setting("hydra.run.dir", folder), *_quiet(folder, rank)], folder
-    _refuse(verb, settings, None if situation == "new" else folder, situation == "named")
-    if situation == "new":
-        folder = run_folder.reserve(folder)
-    if folder.resolve() != Path.cwd():
-        files.check_writable(folder)
-        lock.lock(folder)
-    return [setting("hydra.run.dir", folder)], folder
-
-
-def _situation(checked: Checked, settings: dict[str, Any]) -> tuple[str, Path]:
-    """Which folder a run has, and why.
-
-    told      the process was started by Lightning: the one that the first process has
-    named     hydra.run.dir= on the command line
-    resumed   resume= leads to a run: its own
-    fixed     the verb's YAML names one that is always the same
-    cluster   a task of SLURM or torchrun: one that all tasks find
-    new       any other: with the date, and reserved before it is used
-    """
-    together = cluster.job() or cluster.torchrun()
-    told = os.environ.get(FOLDER_VARIABLE)
-    if cluster.rank() and told and not together:
-        return "told", Path(told)
-    folder = Path(with_home(str(OmegaConf.select(checked.config, "hydra.run.dir"))))
-    if _is_named(checked, "hydra.run.dir"):
-        return "named", folder
-    if "resume" in settings and (continued := place.folder_to_resume(settings)):
-        return "resumed", continued
-    if "${now:" not in _written(checked.config, "run"):
-        return "fixed", folder
-    return ("cluster", cluster.folder(folder, settings)) if together else ("new", folder)
-
-
-def _is_named(checked: Checked, key: str) -> bool:
-    return any(override.lstrip("+").startswith(f"{key}=") for override in checked.overrides)
-
-
-def _refuse(verb: str, settings: dict[str, Any], folder: Path | None, given: bool) -> None:
-    """
-    Raises:
-        UserError: the command's own look at its settings, or at what lies in its folder.
-    """
-    if given and folder is not None and folder.resolve() != Path.cwd():
-        place.check_free(folder, verb, settings)
-    command = importlib.import_module(f"uda_seg.commands.{verb}")
-    if hasattr(command, "refuse"):
-        command.refuse(settings, folder)
-
-
-def _quiet(folder: Path, rank: int) -> list[str]:
-    """Overrides of a process that is not the first: it has a log of its own."""
-    log_file = setting("hydra.job_logging.handlers.file.filename", f"{folder}/train_rank{rank}.log")
-    return ["hydra.output_subdir=null", log_file]
-
-
-def _sweep(verb: str, checked: Checked) -> tuple[list[str], Path]:
-    """Overrides that give a sweep a folder of its own, or the one it goes on in; that folder."""
-    config, key = checked.config, "hydra.sweep.dir"
-    folder = Path(with_home(str(OmegaConf.select(config, key))))
-    sweeper = str(config.hydra.runtime.choices.get("hydra/sweeper"))
-    written: Any = OmegaConf.to_container(without_hydra(config), resolve=False)
-    of_sweep = sweep_folder.identity(written, list(checked.swept), sweeper)
-    given, resume = _is_named(checked, key), config.get("resume")
-    if not given and resume is not None:
-        folder = (
-            Path(resume) if resume != "auto" else sweep_folder.newest(folder, of_sweep) or folder
-        )
-        given = bool(sweep_folder.read(folder))
-    if not given and "${now:" in _written(config, "sweep"):
-        folder = run_folder.reserve(folder)
-    _check_sweep(folder, of_sweep, resume)
-    files.check_writable(folder)
-    lock.lock(folder)
-    sweep_folder.begin(
-        folder,
-        {
-            "command": shlex.join(["python", "-m", "uda_seg", *sys.argv[1:]]),
-            "swept": checked.swept,
-            "sweeper": sweeper,
-            "objective": config.hydra.sweeper.get("objective", "miou"),
-            "published": OmegaConf.to_container(config.hydra.sweeper).get("published"),
-            "identity": of_sweep,
-        },
-    )
-    excluded = "hydra.job.config.override_dirname.exclude_keys"
-    names = [*OmegaConf.select(config, excluded), *checked.constant]
-    # Folders of jobs are named by what differs between them.
-    return [setting(key, folder), f"{excluded}=[{','.join(names)}]"], folder
-
-
-def _check_sweep(folder: Path, of_sweep: str, resume: str | None) -> None:
-    """
-    Raises:
-        ConfigError: the folder is a run's, or another sweep's (one that is resumed compares itself
-            job by job).
-    """
-    before = sweep_folder.read(folder)
-    other = before and resume is None and before.get("identity") != of_sweep
-    if run_folder.read(folder) or (other and sweep_folder.jobs(folder)):
-        held = f"another sweep ({before['command']})" if before else "a run"
-        raise ConfigError(f"hydra.sweep.dir={folder}: holds {held}; name another folder")
-
-
-def _written(config: DictConfig, mode: str) -> str:
-    """The folder of `run` or `sweep` as its YAML has it."""
-    return str(OmegaConf.to_container(config.hydra[mode], resolve=False)["dir"])  # type: ignore

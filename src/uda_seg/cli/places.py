@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from uda_seg.config import conf_folder
-from uda_seg.errors import UserError, suggest
+from uda_seg.errors import ConfigError, UserError, suggest
+from uda_seg.runs import run_folder
 
 LONGEST_NAME = 255
 """Bytes of a file's name, on all usual file systems."""
@@ -47,6 +48,23 @@ def complaints(verb: str, config: Mapping[str, Any], folder: str, key: str) -> I
         yield f"scores={config['scores']}: is not there; give a scores.json, or a folder with one"
     if verb in ("export", "data_draw"):
         yield from _occupied(config, "output" if verb == "export" else "root")
+
+
+def checkpoints(config: Mapping[str, Any], multirun: bool) -> Iterator[str]:
+    """Runs that are named but not there."""
+    # What a run began with need not be there when it goes on.
+    keys = ["resume", "checkpoint", "compare"]
+    keys += ["initial"] if config.get("resume") is None else []
+    for key in keys:
+        value = config.get(key)
+        if key == "resume" and (multirun or value == "auto"):
+            continue
+        for path in value if isinstance(value, list) else [value]:
+            try:
+                if path is not None:
+                    run_folder.checkpoint_at(path, key)
+            except ConfigError as error:
+                yield str(error)
 
 
 def unwritable(path: Path, itself: bool = True) -> str | None:

@@ -45,7 +45,7 @@ def resolved(node: Any) -> Any:
 
 
 def exists(tree: Any, key: str) -> bool:
-    return at(tree, key, MISSING) is not MISSING
+    return bool(key) and at(tree, key, MISSING) is not MISSING
 
 
 def at(tree: Any, key: str, default: Any = None) -> Any:
