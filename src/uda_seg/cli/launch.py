@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -81,9 +82,9 @@ class Job:
                 sweep_folder.failed(self.folder, code, words)
         return code
 
-    def _run(self, config: DictConfig) -> float | None:
-        config = OmegaConf.create(with_home(OmegaConf.to_container(config, resolve=True)))
-        if "resume" in config and (self.multirun or (cluster.job() and config.resume is None)):
+    def _run(self, composed: DictConfig) -> float | None:
+        config: dict[str, Any] = with_home(OmegaConf.to_container(composed, resolve=True))
+        if "resume" in config and (self.multirun or (cluster.job() and config["resume"] is None)):
             before = _begun_before(config, self.folder, self.multirun)
             self.folder = before or self.folder
             if self.multirun and not cluster.rank():
@@ -91,21 +92,20 @@ class Job:
             if before and run_folder.finished(before):
                 print(f"{before}: was finished before", flush=True)
                 return _score(before)
-            config.resume = "auto" if before and run_folder.begun(before) else None
+            config["resume"] = "auto" if before and run_folder.begun(before) else None
         (self.folder / sweep_folder.FAILED).unlink(missing_ok=True)
-        OmegaConf.set_readonly(config, True)
         if not cluster.rank():
             os.environ[FOLDER_VARIABLE] = str(self.folder)
             os.environ[PARENT] = str(os.getpid())
-        command: Callable[[Any, Path], float | None]
+        command: Callable[[dict[str, Any], Path], float | None]
         command = importlib.import_module(f"uda_seg.commands.{self.verb}").run
         _quieten_lightning()
         keep_freed_memory()
-        returned = command(OmegaConf.to_container(config, resolve=True), self.folder)
+        returned = command(config, self.folder)
         return _score(self.folder) if self.multirun and returned is not None else returned
 
 
-def _begun_before(config: DictConfig, folder: Path, sweep: bool) -> Path | None:
+def _begun_before(config: dict[str, Any], folder: Path, sweep: bool) -> Path | None:
     """The folder where this very run was begun: by a sweep that is resumed, or by a SLURM job that
     was put back into the queue.
 
