@@ -37,7 +37,7 @@ BANNED = {
     "report": {"torch", "torchvision", "lightning", "timm"},
 }
 SEE_A_DICT_CONFIG = {"cli", "config"}
-LONGEST = 300
+LONGEST, LONGEST_COMMAND = 300, 130
 EMPTY_NAMES = {"util", "utils", "helper", "helpers", "misc", "common", "tools"}
 
 
@@ -199,6 +199,8 @@ def test_files_are_short_and_named_after_a_thing():
     lengths = {str(path): len(path.read_text().splitlines()) for path in WRITTEN}
     long = {path: lines for path, lines in lengths.items() if lines > LONGEST}
     assert long == {}, "split it where a reader would pause"
+    commands = {path: lines for path, lines in lengths.items() if "/uda_seg/commands/" in path}
+    assert max(commands.values()) <= LONGEST_COMMAND, "a command names the steps, rooms take them"
     assert [path for path in WRITTEN if path.stem in EMPTY_NAMES] == [], (
         "name it after what it holds"
     )

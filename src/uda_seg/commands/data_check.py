@@ -2,17 +2,15 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import cv2
 from rich.console import Console
 
 from uda_seg.batch import IGNORE
 from uda_seg.data.checking.class_overlap import names_of
 from uda_seg.data.checking.pair_check import conclude
-from uda_seg.data.checking.split_check import SplitCheck, chosen, look, open_check
+from uda_seg.data.checking.split_check import SplitCheck, look_at_all, one_thread, open_all
 from uda_seg.data.datasets.base import Dataset
 from uda_seg.data.datasets.few_samples import spread
 from uda_seg.data.datasets.labels import UNNAMED, LabelMapper, LabelSpace
@@ -22,7 +20,6 @@ from uda_seg.images import pictures
 from uda_seg.images.contact_sheet import Shown, contact_sheet
 from uda_seg.report import data_check as report
 from uda_seg.runs import files, run_folder
-from uda_seg.runs.bars import Bars
 
 log = logging.getLogger(__name__)
 
@@ -39,52 +36,6 @@ def run(config: dict[str, Any], folder: Path) -> None:
         found = conclude(checks, config)
         draw(checks, found, config["pictures"], folder)
     tell(found, folder, list(write_lists(checks, config, folder)))
-
-
-def open_all(config: Mapping[str, Any]) -> list[SplitCheck]:
-    """Training and validation split of both sides; the target's training labels stay closed."""
-    checks = []
-    for domain in ("source", "target"):
-        side = config[domain]
-        label = {"image", "label"}
-        depth = {"depth"} if domain == "source" and config["depth"] else set()
-        training = (label | depth) if domain == "source" else {"image"}
-        if side["train_split"] == side["val_split"]:
-            checks.append(open_check(domain, side, side["train_split"], label | depth, True))
-        else:
-            checks.append(open_check(domain, side, side["train_split"], training, True))
-            read = domain == "target"  # the source's is offered, but no run reads it
-            checks.append(open_check(domain, side, side["val_split"], label, read))
-    return checks
-
-
-def look_at_all(checks: Sequence[SplitCheck], config: Mapping[str, Any]) -> None:
-    with Bars("bar", "count", "left") as bars:
-        for check in checks:
-            indices = chosen(check, config["limit"])
-            if check.dataset is None:
-                continue
-            count = bars.counter(f"{check.domain} {check.name} {check.split}", len(indices))
-            look(check, indices, config["workers"], config["cache_root"], config["refresh"], count)
-    kept = [f"{c.domain} {c.name} {c.split} {c.remembered}" for c in checks if c.remembered]
-    if kept:
-        log.info(
-            "class statistics and findings kept from an earlier check, for samples whose files "
-            "have not changed: %s (refresh=true opens them again)", ", ".join(kept),
-        )  # fmt: skip
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """OpenCV in one thread, so that a process is a core, and one that is forked cannot wait for
-    threads that it does not have.
-    """
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)
 
 
 def draw(checks: Sequence[SplitCheck], found: Mapping[str, Any], count: int, folder: Path) -> None:

@@ -1,12 +1,10 @@
 """Write a checkpoint's network as ONNX and torch.export files, checked, with a model card."""
 
-import importlib.metadata
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from uda_seg import __version__
 from uda_seg.config import locate
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation import scores
@@ -16,6 +14,7 @@ from uda_seg.export.formats import chosen
 from uda_seg.export.model_card import Card
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.portable import portable
+from uda_seg.runs import run_folder
 from uda_seg.runs.files import check_empty, new_folder
 from uda_seg.runs.trained import evaluation_config, open_trained
 
@@ -60,7 +59,7 @@ def run(config: dict[str, Any], folder: Path) -> None:
             answer=complete["answer"],
             files=made,
             tolerance=complete["tolerance"],
-            versions=versions(),
+            versions=run_folder.versions(PACKAGES),
             smallest=SMALLEST["height"],
         )
         (unfinished / CARD).write_text(card.text(), encoding="utf-8")
@@ -109,14 +108,3 @@ def scores_of(
 def supervised_by(method: Mapping[str, Any]) -> str:
     """Whose labels a run's method learned from."""
     return str(getattr(locate(method["_target_"]), "supervised_by", "source"))
-
-
-def versions() -> dict[str, str | None]:
-    """Of what wrote the files; None where it is not installed."""
-    found: dict[str, str | None] = {"uda_seg": __version__}
-    for name in PACKAGES:
-        try:
-            found[name] = importlib.metadata.version(name).partition("+")[0]
-        except importlib.metadata.PackageNotFoundError:
-            found[name] = None
-    return found

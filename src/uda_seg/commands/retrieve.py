@@ -7,10 +7,10 @@ from typing import Any
 
 from uda_seg.errors import ConfigError
 from uda_seg.retrieval import tables as report
-from uda_seg.retrieval.answers import Direction, answer, rows
+from uda_seg.retrieval.answers import answer, facts
 from uda_seg.retrieval.neighbors import draw, neighbors
 from uda_seg.retrieval.page import write_page
-from uda_seg.retrieval.side import Side, counted, describe_all, open_side, say_what_counts
+from uda_seg.retrieval.side import counted, describe_all, open_side, say_what_counts
 from uda_seg.runs import files, run_folder
 from uda_seg.runs.trained import Trained, check_checkpoints, evaluation_config, open_trained
 
@@ -94,47 +94,3 @@ def labels_of(trained: Sequence[Trained]) -> list[str]:
     if len(set(names)) == len(names):
         return names
     return [f"{number}: {one.path}" for number, one in enumerate(trained, 1)]
-
-
-def facts(
-    config: Mapping[str, Any],
-    trained: Mapping[str, Trained],
-    sides: Mapping[str, Side],
-    common: Sequence[int],
-    directions: Sequence[Direction],
-) -> dict[str, Any]:
-    """What retrieval.json holds, and all that reports read."""
-    classes = sides["source"].classes
-    return {
-        "schema": report.SCHEMA,
-        **{
-            domain: {
-                "name": side.name,
-                "split": side.split,
-                "images": len(side.indices),
-                "of": len(side.pictures),
-                "labels": side.labels,
-            }
-            for domain, side in sides.items()
-        },
-        "classes": list(classes),
-        "counted": [classes[place] for place in common],
-        "k": config["k"],
-        "relevant": config["relevant"],
-        "judged": directions[0].layouts is not None,
-        "runs": [
-            {
-                "label": label,
-                "method": one.run["method"]["name"],
-                "seed": one.run["seed"],
-                "steps": one.step,
-                "backbone": one.run["backbone"]["name"],
-                "checkpoint": str(one.path),
-                "config_hash": run_folder.config_hash(one.run),
-            }
-            for label, one in trained.items()
-        ],
-        "rows": list(rows(directions)),
-        "git_commit": run_folder.git_commit(),
-        "versions": run_folder.versions(),
-    }

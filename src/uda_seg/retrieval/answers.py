@@ -8,6 +8,10 @@ import numpy as np
 
 from uda_seg.retrieval import ranking
 from uda_seg.retrieval.ranking import Scores
+from uda_seg.retrieval.side import Side
+from uda_seg.retrieval.tables import SCHEMA
+from uda_seg.runs import run_folder
+from uda_seg.runs.trained import Trained
 
 DIRECTIONS = (("source", "target"), ("target", "source"))
 """Queries and gallery."""
@@ -147,3 +151,47 @@ def _named(key: tuple[str, int | None], scores: Scores) -> dict[str, Any]:
 
 def _percent(value: float | None) -> float | None:
     return None if value is None or np.isnan(value) else round(100 * value, 3)
+
+
+def facts(
+    config: Mapping[str, Any],
+    trained: Mapping[str, Trained],
+    sides: Mapping[str, Side],
+    common: Sequence[int],
+    directions: Sequence[Direction],
+) -> dict[str, Any]:
+    """What retrieval.json holds, and all that reports read."""
+    classes = sides["source"].classes
+    return {
+        "schema": SCHEMA,
+        **{
+            domain: {
+                "name": side.name,
+                "split": side.split,
+                "images": len(side.indices),
+                "of": len(side.pictures),
+                "labels": side.labels,
+            }
+            for domain, side in sides.items()
+        },
+        "classes": list(classes),
+        "counted": [classes[place] for place in common],
+        "k": config["k"],
+        "relevant": config["relevant"],
+        "judged": directions[0].layouts is not None,
+        "runs": [
+            {
+                "label": label,
+                "method": one.run["method"]["name"],
+                "seed": one.run["seed"],
+                "steps": one.step,
+                "backbone": one.run["backbone"]["name"],
+                "checkpoint": str(one.path),
+                "config_hash": run_folder.config_hash(one.run),
+            }
+            for label, one in trained.items()
+        ],
+        "rows": list(rows(directions)),
+        "git_commit": run_folder.git_commit(),
+        "versions": run_folder.versions(),
+    }

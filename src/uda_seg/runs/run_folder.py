@@ -20,9 +20,9 @@ from uda_seg.errors import ConfigError
 from uda_seg.runs import cluster, files, identity
 
 PACKAGES = (
-    "torch lightning timm hydra-core omegaconf torchmetrics albumentations numpy "
-    "torchvision opencv-python-headless"
-).split()
+    "torch", "lightning", "timm", "hydra-core", "omegaconf", "torchmetrics", "albumentations",
+    "numpy", "torchvision", "opencv-python-headless",
+)  # fmt: skip
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """Ten times as fast in C, where it was built; a report reads the configs of many runs."""
@@ -78,10 +78,14 @@ def environment() -> dict[str, Any]:
 
 
 @functools.cache
-def versions() -> dict[str, str | None]:
-    """Installed versions of the packages that numbers depend on; null where one is absent."""
+def versions(packages: tuple[str, ...] = PACKAGES) -> dict[str, str | None]:
+    """Installed versions; null where one is absent.
+
+    Args:
+        packages: besides this one; those that numbers depend on.
+    """
     found: dict[str, str | None] = {"uda_seg": __version__}
-    for name in PACKAGES:
+    for name in packages:
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

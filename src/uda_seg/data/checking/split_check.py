@@ -1,10 +1,14 @@
 """A split looked at as a whole: what is there, what is wrong, how fast it can be read."""
 
+import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
+
+import cv2
 
 from uda_seg.data.checking.examination import Finding, examine, unnamed_ids
 from uda_seg.data.checking.statistics import Records, opened
@@ -12,6 +16,9 @@ from uda_seg.data.datasets.base import Dataset
 from uda_seg.data.datasets.few_samples import spread
 from uda_seg.data.datasets.opening import open_split
 from uda_seg.errors import UserError
+from uda_seg.runs.bars import Bars
+
+log = logging.getLogger(__name__)
 
 ALONE, ALONE_SECONDS = 16, 2.0
 """Samples, and seconds at most, that this process reads alone to learn its speed."""
@@ -208,3 +215,49 @@ def _speed(findings: Iterable[Finding], processes: int) -> float | None:
     seconds = [finding.seconds for finding in findings if finding.problem is None]
     seconds = seconds[processes:] if len(seconds) > 2 * processes else seconds
     return processes * len(seconds) / sum(seconds) if seconds else None
+
+
+def open_all(config: Mapping[str, Any]) -> list[SplitCheck]:
+    """Training and validation split of both sides; the target's training labels stay closed."""
+    checks = []
+    for domain in ("source", "target"):
+        side = config[domain]
+        label = {"image", "label"}
+        depth = {"depth"} if domain == "source" and config["depth"] else set()
+        training = (label | depth) if domain == "source" else {"image"}
+        if side["train_split"] == side["val_split"]:
+            checks.append(open_check(domain, side, side["train_split"], label | depth, True))
+        else:
+            checks.append(open_check(domain, side, side["train_split"], training, True))
+            read = domain == "target"  # the source's is offered, but no run reads it
+            checks.append(open_check(domain, side, side["val_split"], label, read))
+    return checks
+
+
+def look_at_all(checks: Sequence[SplitCheck], config: Mapping[str, Any]) -> None:
+    with Bars("bar", "count", "left") as bars:
+        for check in checks:
+            indices = chosen(check, config["limit"])
+            if check.dataset is None:
+                continue
+            count = bars.counter(f"{check.domain} {check.name} {check.split}", len(indices))
+            look(check, indices, config["workers"], config["cache_root"], config["refresh"], count)
+    kept = [f"{c.domain} {c.name} {c.split} {c.remembered}" for c in checks if c.remembered]
+    if kept:
+        log.info(
+            "class statistics and findings kept from an earlier check, for samples whose files "
+            "have not changed: %s (refresh=true opens them again)", ", ".join(kept),
+        )  # fmt: skip
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """OpenCV in one thread, so that a process is a core, and one that is forked cannot wait for
+    threads that it does not have.
+    """
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
