@@ -66,6 +66,12 @@ def test_a_run_without_scores_is_read_with_its_progress(tmp_path):
     assert run.overrides == {"method": "adaptseg", "seed": "3"}
 
 
+def test_an_older_run_is_read_and_what_is_left_out_of_it_is_said(tmp_path, caplog):
+    (tmp_path / "config.yaml").write_text("method: {critic: {width: 4}}\n")
+    assert read(tmp_path).scores is None
+    assert "how often its critics were right is left out" in caplog.text
+
+
 def test_metrics_count_steps_done_and_leave_a_row_out_that_is_being_written(tmp_path):
     folder = save_whole_run(tmp_path / "run", "adaptseg", 0, 0.5)
     found = metrics(folder)

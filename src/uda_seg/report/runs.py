@@ -2,6 +2,7 @@
 
 import csv
 import glob
+import logging
 import math
 import os
 from collections.abc import Sequence
@@ -14,8 +15,10 @@ import yaml
 
 from uda_seg.errors import ConfigError, DataError
 from uda_seg.evaluation import scores
-from uda_seg.runs import run_folder
+from uda_seg.runs import older_names, run_folder
 from uda_seg.runs.files import stored_json
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -89,9 +92,14 @@ def read(folder: Path) -> Run:
         DataError: its scores.json is there, and cannot be read.
     """
     there = (folder / "scores.json").is_file()
+    config = run_folder.stored_config(folder) or {}
+    if "critic" in dict(older_names.renamed(config)):
+        log.warning(
+            "%s: is of an earlier version: how often its critics were right is left out", folder
+        )
     return Run(
         folder=folder,
-        config=run_folder.stored_config(folder) or {},
+        config=config,
         overrides=overrides_of(folder),
         scores=scores.load(folder) if there else None,
         progress=stored_json(folder / "progress.json"),

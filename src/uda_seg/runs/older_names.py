@@ -38,7 +38,6 @@ TARGETS = (
     (r"uda_seg\.loggers\.(\w+)", r"uda_seg.training.loggers.\1"),
     (r"uda_seg\.parts\.(.+)", r"uda_seg.components.\1"),
 )
-MOST_SHOWN = 6
 
 
 def key_now(key: str) -> str | None:
@@ -81,7 +80,7 @@ def refuse(config: Mapping[str, Any], path: Path, cure: str) -> None:
     pairs = dict(renamed(config))
     if not pairs:
         return
-    lines = [f"\n  {older} is {now} now" for older, now in pairs.items()]
-    more = [f"\n  and {len(lines) - MOST_SHOWN} more"] if len(lines) > MOST_SHOWN else []
-    lines = [*lines[:MOST_SHOWN], *more]
-    raise ConfigError(f"{path}: was made by an earlier version:{''.join(lines)}\n{cure}")
+    lines = [f"{older} is {now} now" for older, now in pairs.items()]
+    raise ConfigError(
+        "\n  ".join([f"{path}: was made by an earlier version:", *lines]) + f"\n{cure}"
+    )
