@@ -78,6 +78,14 @@ class Page:
         while self._next().get("method") != "Page.loadEventFired":
             pass
 
+    def on_paper(self, width: int) -> None:
+        """The open page as it would be printed."""
+        self.ask("Emulation.setEmulatedMedia", media="print", features=[])
+        self.ask(
+            "Emulation.setDeviceMetricsOverride",
+            width=width, height=900, deviceScaleFactor=1, mobile=False,
+        )  # fmt: skip
+
     def value(self, expression: str) -> Any:
         """Of JavaScript in the page."""
         result = self.ask("Runtime.evaluate", expression=expression, returnByValue=True)

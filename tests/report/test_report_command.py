@@ -22,6 +22,7 @@ from report.report_examples import (
 from report.test_page import Checker
 
 from uda_seg.commands import report
+from uda_seg.data.datasets.classes import CITYSCAPES
 from uda_seg.errors import ConfigError
 from uda_seg.images import pictures
 from uda_seg.report import gallery
@@ -170,3 +171,29 @@ def test_the_page_in_a_browser(tmp_path):
         assert page.value(every(".wide", "e.tabIndex == 0 && e.getAttribute('aria-label')"))
     assert page.complaints == []
     assert set(page.requests) == {path.resolve().as_uri()}
+
+
+def test_a_long_and_wide_table_scrolls_below_its_head_and_fits_on_paper(tmp_path):
+    counts = (np.diag(range(100, 119)) + 1).tolist()
+    for number in range(30):
+        extra = {
+            "classes": list(CITYSCAPES),
+            "selections": {"last": {"step": 20, "confusion": counts}},
+        }
+        said = {"method.lambda_adv": number / 1000}
+        save_whole_run(tmp_path / "runs" / f"{number}", "adaptseg", 0, 0.5, said, **extra)
+    page_of(tmp_path, f"runs={tmp_path / 'runs'}")
+    table = "document.querySelector('.wide:has(> table)')"
+    head = f"{table}.querySelectorAll('thead th')[1].getBoundingClientRect().top"
+    with tab(tmp_path / "profile") as page:
+        page.open(tmp_path / "out" / "page.html", width=900)
+        assert page.value(f"{table}.scrollHeight > {table}.clientHeight")
+        assert page.value(f"{table}.scrollWidth > {table}.clientWidth")
+        before = page.value(head)
+        page.value(f"{table}.scrollTop = 300")
+        assert page.value(f"{table}.scrollTop") == 300
+        assert page.value(head) == pytest.approx(before, abs=1)
+        page.on_paper(width=1032)  # A4, turned, without its margins
+        assert page.value("document.documentElement.scrollWidth") <= 1032
+        assert page.value(every(".wide:has(> table)", "e.scrollHeight == e.clientHeight"))
+        assert page.value("getComputedStyle(document.querySelector('nav')).display") == "none"
