@@ -27,7 +27,12 @@ gc.disable()  # what is imported while tests are collected stays
 
 def pytest_collection_finish() -> None:
     gc.freeze()
+    gc.set_threshold(10_000, 20, 20)
     gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    gc.unfreeze()  # or some libraries complain of what they could not clean up
 
 
 @pytest.fixture(autouse=True)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
 
 from uda_seg.config import conf_folder
@@ -41,6 +42,8 @@ def _configs_are_kept() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module in (base, _utils):  # what interpolations mean
             patch.setattr(module, "parse", functools.cache(module.parse))
+        # Every composition copies it, and none changes it.
+        patch.setattr(ConfigStore, "__deepcopy__", lambda store, _: store, raising=False)
         _keep_files(patch, file_config_source.FileConfigSource)
         _keep_files(patch, importlib_resources_config_source.ImportlibResourcesConfigSource)
         _keep_defaults(patch, defaults_list)
