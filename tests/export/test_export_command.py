@@ -13,10 +13,11 @@ from PIL import Image
 
 from uda_seg.commands.export import run
 from uda_seg.config import build, conf_folder
+from uda_seg.data.datasets.gta5 import GTA5
 from uda_seg.data.toytown import ToyTown
 from uda_seg.errors import CheckError, ConfigError, DataError
 from uda_seg.evaluation import scores
-from uda_seg.export import agreement
+from uda_seg.export import agreement, terms
 
 CLASSES = ["road", "building", "sky", "car"]
 
@@ -221,3 +222,11 @@ def test_mistakes_are_named_before_anything_is_loaded(trained, tmp_path, monkeyp
     with pytest.raises(ConfigError, match=r"onnx needs onnxscript.*formats=\[torch_export\]"):
         run(settings(trained, tmp_path / "new"), tmp_path)
     assert not (tmp_path / "new").exists()
+
+
+def test_terms_stand_on_the_class_that_reads_a_dataset():
+    gta5 = {"name": "gta5", "_target_": "uda_seg.data.datasets.gta5.GTA5"}
+    strange = {"name": "mine", "_target_": "uda_seg.nowhere.Mine"}
+    both = {"datasets": {"gta5": gta5, "mine": strange}}
+    assert terms.of_dataset(both) == {"gta5": GTA5.terms, "mine": terms.UNKNOWN}
+    assert "educational use" in GTA5.terms

@@ -1,38 +1,19 @@
 """Whose terms hold for what a network was made from, as far as it is known, and how it is known.
 
-`read`: in the place named; `recalled`: by the authors of this file, without the text at hand. What
-is not in here is unknown. Nothing in here is legal advice.
+Terms of a dataset stand on its class. `read`: in the place named; `recalled`: by the authors,
+without the text at hand. Nothing in here is legal advice.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
+from uda_seg.config import locate
+from uda_seg.data.datasets.base import Dataset
+from uda_seg.errors import ConfigError
+
 CODE = "Apache-2.0"
 """Of this package."""
-UNKNOWN = "unknown; ask whoever you had it from"
-
-DATASETS = {
-    "ToyTown": "drawn by this package: Apache-2.0",
-    "GTA5": "research and educational use; the pictures are of a commercial game (recalled)",
-    "SYNTHIA": "CC BY-NC-SA 3.0: not for commercial use (recalled)",
-    "VirtualKITTI": "CC BY-NC-SA 3.0: not for commercial use (recalled)",
-    "VirtualKITTI2": "CC BY-NC-SA 3.0: not for commercial use (recalled)",
-    "UrbanSyn": "CC BY-SA 4.0 (recalled)",
-    "Cityscapes": "its own terms: not for commercial use, not to be passed on (recalled)",
-    "KITTI": "CC BY-NC-SA 3.0: not for commercial use (recalled)",
-    "CamVid": "said to be CC BY-NC 4.0: not for commercial use (recalled)",
-    "CamVid32": "said to be CC BY-NC 4.0: not for commercial use (recalled)",
-    "BDD100K": "its own terms: educational, research and not-for-profit purposes; commercial ones "
-    "for members of its consortium alone (read: bdd100k/bdd100k, doc/source/license.rst)",
-    "Mapillary": "research edition: CC BY-NC-SA, not for commercial use (recalled)",
-    "Mapillary2": "research edition: CC BY-NC-SA, not for commercial use (recalled)",
-    "ACDC": "its own terms: not for commercial use (recalled)",
-    "DarkZurich": "its own terms: not for commercial use (recalled)",
-    "IDD": "its own terms, agreed to on registration; what they say is unknown here",
-    "IDD19": "its own terms, agreed to on registration; what they say is unknown here",
-    "IDDLite": "its own terms, agreed to on registration; what they say is unknown here",
-}
-"""By the class that reads it."""
+UNKNOWN = Dataset.terms
 
 IMAGENET = "ImageNet's pictures are for non-commercial research and education (recalled)"
 
@@ -45,7 +26,11 @@ def of_dataset(domain: Mapping[str, Any]) -> dict[str, str]:
             for member in domain["datasets"].values()
             for name, terms in of_dataset(member).items()
         }
-    return {domain["name"]: DATASETS.get(domain["_target_"].rpartition(".")[2], UNKNOWN)}
+    try:
+        dataset: Any = locate(domain["_target_"])
+    except ConfigError:  # a reader of somebody else's, which is not here
+        return {domain["name"]: UNKNOWN}
+    return {domain["name"]: getattr(dataset, "terms", UNKNOWN)}
 
 
 def of_first_weights(backbone: Mapping[str, Any]) -> str:

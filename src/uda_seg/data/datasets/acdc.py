@@ -27,6 +27,7 @@ class ACDC(FileDataset):
         conditions: those to read, out of fog, night, rain and snow.
     """
 
+    terms = "its own terms: not for commercial use (recalled)"
     classes = CITYSCAPES_IDS
     void = CITYSCAPES_VOID
     benchmark_ids = "train_ids"

@@ -50,6 +50,7 @@ class Dataset(ABC):
         classes: name of every raw id that counts; Cityscapes' names where the class exists there.
         void: name of every raw id that does not count. An id in neither is a mistake in the data.
         own_names: the dataset's own word for an id, where `classes` has another.
+        terms: of its licence, and how they are known; see `export/terms.py`.
         has_labels: False for pictures alone, which can be a target, but no source.
         has_depth: whether "depth" can be read.
         benchmark_ids: the ids its test server wants, "own_ids" or "train_ids" (Cityscapes').
@@ -61,6 +62,7 @@ class Dataset(ABC):
     classes: Mapping[int, str]
     void: Mapping[int, str] = {}
     own_names: Mapping[int, str] = {}
+    terms: str = "unknown; ask whoever you had it from"
     has_labels: bool = True
     has_depth: bool = False
     benchmark_ids: str = "own_ids"
@@ -88,8 +90,7 @@ class Dataset(ABC):
 
         Args:
             index: 0 .. len - 1.
-            fields: out of "image", "label", "depth", and behind `data/cache/slic.py` also
-                "superpixels".
+            fields: out of `FIELDS`; "superpixels" only behind `data/cache/slic.py`.
         """
 
     def name(self, index: int) -> str:

@@ -21,6 +21,10 @@ class BDD100K(FileDataset):
         split: train or val; test gives pictures alone.
     """
 
+    terms = (
+        "its own terms: educational, research and not-for-profit purposes; commercial ones for "
+        "members of its consortium alone (read: bdd100k/bdd100k, doc/source/license.rst)"
+    )
     classes = CITYSCAPES_TRAIN_IDS
     void = {255: "unlabeled"}
 

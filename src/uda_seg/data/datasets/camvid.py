@@ -97,6 +97,7 @@ class CamVid(FileDataset):
         split: train, val or test.
     """
 
+    terms = "said to be CC BY-NC 4.0: not for commercial use (recalled)"
     classes = CLASSES
     void = {11: "void"}
     own_names = {4: "pavement", 5: "tree", 6: "sign symbol", 9: "pedestrian"}
@@ -125,6 +126,7 @@ class CamVid32(FileDataset):
         split: train, val or test.
     """
 
+    terms = CamVid.terms
     classes = {number: name for number, (name, _, _) in enumerate(_ROWS)}
     void = {VOID: "void"}
     ids_in_files = False

@@ -25,6 +25,7 @@ class Cityscapes(FileDataset):
             these two give pictures alone.
     """
 
+    terms = "its own terms: not for commercial use, not to be passed on (recalled)"
     classes = CITYSCAPES_IDS
     void = CITYSCAPES_VOID
 

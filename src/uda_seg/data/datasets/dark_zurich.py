@@ -32,6 +32,7 @@ class DarkZurich(FileDataset):
             val has labels.
     """
 
+    terms = "its own terms: not for commercial use (recalled)"
     classes = CITYSCAPES_IDS
     void = CITYSCAPES_VOID
     benchmark_ids = "train_ids"

@@ -32,6 +32,7 @@ class GTA5(FileDataset):
         split: "all", the 24,966 images the papers train on; or train, val, test.
     """
 
+    terms = "research and educational use; the pictures are of a commercial game (recalled)"
     classes = CITYSCAPES_IDS
     void = CITYSCAPES_VOID | {34: "license plate"}
 

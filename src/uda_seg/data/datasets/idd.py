@@ -66,6 +66,7 @@ class IDD(FileDataset):
         split: train or val; test gives pictures alone.
     """
 
+    terms = "its own terms, agreed to on registration; what they say is unknown here"
     classes = dict(enumerate(LEVEL_3))
     void = {255: "unlabeled"}
     encoding = "level3Id"

@@ -23,6 +23,7 @@ class IDDLite(FileDataset):
         split: train or val; test gives pictures alone.
     """
 
+    terms = "its own terms, agreed to on registration; what they say is unknown here"
     classes = dict(enumerate(IDD_LEVEL_1))
     void = {255: "void"}
 

@@ -20,6 +20,7 @@ class KITTI(FileDataset):
         split: training, which has labels, or testing, which has none.
     """
 
+    terms = "CC BY-NC-SA 3.0: not for commercial use (recalled)"
     classes = CITYSCAPES_IDS
     void = CITYSCAPES_VOID
 

@@ -56,6 +56,7 @@ class Mapillary(FileDataset):
     labels: Sequence[str] = ("labels", "v1.2/labels")
     """Where labels may lie, below the split; `write_sample` takes the first."""
     configs: Sequence[str] = ("config.json", "config_v1.2.json")
+    terms = "research edition: CC BY-NC-SA, not for commercial use (recalled)"
     classes = words_of(NAMES_1_2)
     void = void_of(NAMES_1_2, [readable(name) for name in NAMES_1_2])
     own_names = own_of(NAMES_1_2)

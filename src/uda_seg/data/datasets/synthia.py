@@ -27,6 +27,7 @@ class SYNTHIA(FileDataset):
         split: "all", there is no other.
     """
 
+    terms = "CC BY-NC-SA 3.0: not for commercial use (recalled)"
     classes = {
         1: "sky",
         2: "building",

@@ -20,6 +20,7 @@ class UrbanSyn(FileDataset):
         split: "all"; there is no official other.
     """
 
+    terms = "CC BY-SA 4.0 (recalled)"
     classes = CITYSCAPES_TRAIN_IDS
     void = {19: "unlabeled", 255: "unlabeled"}
 

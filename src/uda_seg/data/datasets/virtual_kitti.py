@@ -59,6 +59,7 @@ class VirtualKITTI2(FileDataset):
         split: "all", or a variation, such as "clone"; both cameras.
     """
 
+    terms = "CC BY-NC-SA 3.0: not for commercial use (recalled)"
     classes = {
         1: "terrain",
         2: "sky",
@@ -125,6 +126,7 @@ class VirtualKITTI(FileDataset):
         split: "all", or a variation, such as "clone".
     """
 
+    terms = VirtualKITTI2.terms
     classes = VirtualKITTI2.classes
     void = VirtualKITTI2.void
     own_names = VirtualKITTI2.own_names

@@ -77,6 +77,7 @@ class ToyTown(Dataset):
         ConfigError: for an unknown domain or split.
     """
 
+    terms = "drawn by this package: Apache-2.0"
     classes = dict(enumerate(CLASSES))
     void = {VOID: "unlabeled"}
     has_depth = True
