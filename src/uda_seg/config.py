@@ -4,7 +4,7 @@ Keys that begin with `_` speak to this package and never reach a constructor:
 
     _target_       the dotted path of a class or function
     _partial_      true: build a `functools.partial` of it
-    _config_only_  [keys] that stand in the YAML, but are no parameters of the target
+    _variants_     {name: overrides} of a method: rows of its paper, for --help and the tests
     _choices_      {key: [values]}, the only values of a sibling key; null among them allows null
     _minimum_      {key: number}, the least value of a sibling key (of each element of a list)
     _maximum_, _above_, _below_    the same for the largest value, and for bounds that are left out
@@ -13,6 +13,9 @@ Keys that begin with `_` speak to this package and never reach a constructor:
     _like_         {key: example} of what a sibling key holds whose default is null or ???
     _optional_     [keys] that may be null although their default is not
     _listable_     [keys] of how many, that may hold a list of which
+
+A target is given those of its keys that are parameters of it; the others, such as `name`, are read
+by this package, or stand in an interpolation.
 
 Those from `_choices_` to `_listable_` also stand in conf/rules.yaml, for keys that many files have;
 so does `_own_keys_`, of mappings whose keys are the user's: they are replaced, never merged.
@@ -31,7 +34,7 @@ from typing import Any
 import yaml
 from omegaconf import DictConfig, OmegaConf
 
-from uda_seg.errors import ConfigError
+from uda_seg.errors import ConfigError, suggest
 
 TRUSTED = ("uda_seg", "torch", "lightning")
 """A config may build things from these packages only: it may come from someone else's run."""
@@ -40,9 +43,9 @@ TRUST_VARIABLE = "UDA_SEG_TRUST"
 
 CHECKS = (
     "_choices_", "_minimum_", "_maximum_", "_above_", "_below_", "_length_", "_increasing_",
-    "_like_", "_optional_", "_listable_",
+    "_like_", "_optional_", "_listable_", "_variants_",
 )  # fmt: skip
-"""Words that only the check of a command line reads."""
+"""Words that no run reads: they are for the check of a command line, and for --help."""
 
 
 def conf_folder() -> Path:
@@ -81,29 +84,39 @@ def build(node: Any, **extra: Any) -> Any:
 
 
 def _make(node: Mapping[str, Any], extra: Mapping[str, Any]) -> Any:
-    target = locate(node["_target_"])
-    arguments = {**{key: _built(child) for key, child in arguments_of(node).items()}, **extra}
-    _check_arguments(node, target, arguments)
+    """
+    Raises:
+        ConfigError: a parameter has no key.
+    """
+    target, keys = locate(node["_target_"]), arguments_of(node)
+    signature = _signature(target)
+    arguments = {key: _built(keys[key]) for key in keys if _takes(signature, key)} | dict(extra)
+    if signature is not None:
+        try:
+            (signature.bind_partial if node.get("_partial_") else signature.bind)(**arguments)
+        except TypeError as error:
+            name = str(error).partition("'")[2].rstrip("'")
+            hint = suggest(name, keys.keys() - arguments.keys()).strip()
+            raise ConfigError(
+                f"_target_: {node['_target_']}: {error} among its keys{hint and f'; {hint}'}"
+            ) from error
     if node.get("_partial_"):
         return functools.partial(target, **arguments)
     return target(**arguments)
 
 
-def _check_arguments(
-    node: Mapping[str, Any], target: Callable[..., Any], arguments: Mapping[str, Any]
-) -> None:
-    """
-    Raises:
-        ConfigError: a key is missing, or is none of the target's.
-    """
+def _signature(target: Callable[..., Any]) -> inspect.Signature | None:
+    """None of what is written in C."""
     try:
-        taken = inspect.signature(target)
-    except ValueError:  # written in C
-        return
-    try:
-        (taken.bind_partial if node.get("_partial_") else taken.bind)(**arguments)
-    except TypeError as error:
-        raise ConfigError(f"_target_: {node['_target_']}: {error} among its keys") from error
+        return inspect.signature(target)
+    except ValueError:
+        return None
+
+
+def _takes(signature: inspect.Signature | None, key: str) -> bool:
+    if signature is None or key in signature.parameters:
+        return True
+    return any(one.kind is one.VAR_KEYWORD for one in signature.parameters.values())
 
 
 def _built(node: Any) -> Any:
@@ -117,13 +130,8 @@ def _built(node: Any) -> Any:
 
 
 def arguments_of(node: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a node reaches its constructor."""
-    dropped = set(node.get("_config_only_", ()))
-    return {
-        key: child
-        for key, child in node.items()
-        if key not in dropped and not str(key).startswith("_")
-    }
+    """The keys of a node that may reach its constructor: those without an underscore."""
+    return {key: child for key, child in node.items() if not str(key).startswith("_")}
 
 
 def locate(path: str) -> Callable[..., Any]:

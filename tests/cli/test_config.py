@@ -10,7 +10,7 @@ import pytest
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
-from uda_seg.cli import help_text
+from uda_seg.cli import help_text, targets
 from uda_seg.cli.rules import Rule
 from uda_seg.config import arguments_of, build, conf_folder, locate, plain
 from uda_seg.errors import ConfigError
@@ -37,24 +37,23 @@ FILES = [
 def composed(verb: str, **groups: Any) -> dict[str, Any]:
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
         config = compose(verb, [f"{group}={name}" for group, name in groups.items()])
-    tree = OmegaConf.to_container(config, resolve=True)
+    tree = OmegaConf.to_container(config)
     assert isinstance(tree, dict)
     return tree
 
 
-def targets(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def built(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     if isinstance(node, Mapping):
         if "_target_" in node:
             yield path, node
         for key, child in node.items():
-            yield from targets(child, f"{path}.{key}")
+            yield from built(child, f"{path}.{key}")
 
 
 def disagreements(node: Mapping[str, Any], from_code: set[str]) -> Iterator[str]:
+    """Parameters without a key. Keys without a parameter are found by `targets.complaints`."""
     parameters = inspect.signature(locate(node["_target_"])).parameters
     given = set(arguments_of(node))
-    if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-        yield from (f"{key} is no parameter" for key in given - set(parameters))
     for name, parameter in parameters.items():
         required = parameter.default is parameter.empty and parameter.kind not in (
             parameter.VAR_POSITIONAL,
@@ -62,7 +61,7 @@ def disagreements(node: Mapping[str, Any], from_code: set[str]) -> Iterator[str]
         )
         if required and name not in given | from_code and not node.get("_partial_"):
             yield f"{name} is missing"
-    yield from (f"{key} is config-only, but stands nowhere" for key in stray(node))
+    yield from (f"{key} has words beside it, but stands nowhere" for key in stray(node))
 
 
 def stray(node: Mapping[str, Any]) -> list[str]:
@@ -94,8 +93,9 @@ def _composed_at(place: int) -> dict[str, Any]:
 def test_every_file_agrees_with_its_constructor(group: str, name: str) -> None:
     tree = composed_with(group, name)
     wanted = tree if group == "experiment" else {group: tree[group]}
-    nodes = list(targets(wanted, ""))
+    nodes = list(built(wanted, ""))
     assert nodes or group in ("logger", "trainer"), "nothing is built of it"
+    assert list(targets.complaints(wanted)) == []
     for path, node in nodes:
         room = path.split(".")[1]
         outermost = path.count(".") == (2 if room == "logger" else 1)
@@ -110,7 +110,7 @@ def test_rules_of_a_root_speak_of_keys_that_exist(verb: str) -> None:
         tree = OmegaConf.to_container(compose(verb, groups), resolve=False)
     assert isinstance(tree, dict)
     assert stray(tree) == []
-    for path, node in targets({"inference": tree.get("inference")}, ""):
+    for path, node in built({"inference": tree.get("inference")}, ""):
         assert list(disagreements(node, set())) == [], path
 
 
@@ -126,7 +126,6 @@ def test_build_makes_nested_objects_and_drops_what_is_not_for_them() -> None:
     node = {
         "_target_": "torch.nn.Sequential",
         "_choices_": {"x": [1]},
-        "_config_only_": ["name"],
         "name": "two layers",
     }
     assert len(build(node)) == 0
@@ -136,6 +135,29 @@ def test_build_makes_nested_objects_and_drops_what_is_not_for_them() -> None:
     built = build(OmegaConf.create(holder))
     assert built["inner"][0].out_features == 3
     assert "_hidden" not in built
+
+
+def test_build_names_the_key_that_is_missing_and_the_one_that_was_meant() -> None:
+    node = {"_target_": "torch.nn.Linear", "in_feature": 2, "out_features": 3, "name": "x"}
+    with pytest.raises(ConfigError, match=r"missing .*'in_features'.*did you mean in_feature\?"):
+        build(node)
+    with pytest.raises(ConfigError, match="unexpected keyword argument 'classes'"):
+        build(node | {"in_features": 2}, classes=3)
+
+
+def test_a_key_that_nothing_reads_is_found() -> None:
+    node = {
+        "_target_": "torch.optim.Adam", "_partial_": True,
+        "lr": "${..rate}", "weight_decy": 0.1, "unknown_to_all": 1,
+    }  # fmt: skip
+    method = {"_target_": "uda_seg.methods.source_only.SourceOnly", "rate": 1.0, "optimizer": node}
+    lines = list(targets.complaints({"method": method | {"weights": {"a": "${..factor}"}}}))
+    assert len(lines) == 3
+    assert lines[0].startswith("method.optimizer: unknown key, ")
+    assert lines[1].startswith(
+        "method.optimizer.weight_decy: unknown key, did you mean weight_decay?"
+    )
+    assert lines[2].startswith("method.optimizer.unknown_to_all: unknown key, Adam takes: ")
 
 
 def test_build_makes_partials() -> None:

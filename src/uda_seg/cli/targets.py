@@ -1,5 +1,6 @@
 """Whether what a config builds exists, and takes the keys that stand there: seen, not imported."""
 
+import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
@@ -19,12 +20,22 @@ FRAMES = {
 }
 """Mappings that no constructor takes as they are, and where all of their keys stand."""
 
+_DATASET = "name like size train_split val_split leave_out augment protocols".split()
+READ_HERE = {
+    "source": _DATASET,
+    "target": _DATASET,
+    "backbone": ["name", "optimizer", "schedule"],
+    "backbone.optimizer": ["encoder_updates"],
+    "method": ["name", "label", "facts", "optimizers"],
+}
+"""Keys that this package reads itself, whether or not a constructor takes them."""
+
 
 def complaints(tree: Any, path: str = "") -> Iterator[str]:
     """Of all mappings with a `_target_`; nested ones are judged where theirs exists.
 
     Args:
-        tree: plain containers.
+        tree: plain containers, interpolations as they are written.
         path: of the tree, dotted.
     """
     for key, child in tree.items() if isinstance(tree, Mapping) else ():
@@ -48,14 +59,21 @@ def _of_node(node: Mapping[str, Any], path: str) -> Iterator[str]:
         why = f"it is called {now} now" if now else str(error)
         yield f"{path}._target_: {target} does not exist ({why})"
         return
-    for key in arguments_of(node) if taken and not taken.open else ():
-        if key not in taken.names:
-            known = [name for name in node if not str(name).startswith("_") and name != key]
-            hint = _meant(key, {*taken.names, *known})
-            name = target.rpartition(".")[2]
-            yield (
-                f"{path}.{key}: unknown key, {hint}{name} takes: {', '.join(sorted(taken.names))}"
-            )
+    if taken is None or taken.open:
+        return
+    read = {*taken.names, *READ_HERE.get(re.sub(r"\.datasets\.\w+$", "", path), ())}
+    read |= _referred_to(node)
+    for key in arguments_of(node):
+        if key not in read:
+            name, names = target.rpartition(".")[2], ", ".join(sorted(taken.names))
+            yield f"{path}.{key}: unknown key, {_meant(key, read)}{name} takes: {names}"
+
+
+def _referred_to(node: Any) -> set[str]:
+    """Names that interpolations in a node speak of, such as `lambda_adv` in `${..lambda_adv}`."""
+    if isinstance(node, Mapping):
+        return set().union(*map(_referred_to, node.values()))
+    return set(re.findall(r"\w+", node)) if isinstance(node, str) and "${" in node else set()
 
 
 def unknown_settings(tree: Mapping[str, Any]) -> Iterator[str]:
