@@ -85,15 +85,15 @@ def test_what_is_not_trusted_is_refused_with_the_cure(
 
 def test_a_backbone_without_an_auxiliary_head_is_named(call: Call) -> None:
     code, errors = call(
-        "method=adaptseg method.levels=multi backbone=plain_vit source.length.train=4 "
+        "method=adaptseg backbone=plain_vit source.length.train=4 "
         "backbone.transformer=test_vit backbone.pretrained=none trainer=debug"
     )
     assert code == 2, errors
-    assert "no auxiliary head; set method.levels=single" in errors
+    assert "no auxiliary head; choose one that has, or set the weights of its losses" in errors
 
 
 def test_a_prediction_says_which_head_is_missing(network: nn.Module) -> None:
     prediction = network(torch.rand(1, 3, 16, 16))
     prediction.depth = None
-    with pytest.raises(ConfigError, match=r"no depth head; set method\.geometry=false"):
-        prediction.required("depth")
+    with pytest.raises(ConfigError, match="no depth head; choose one that has, or do without"):
+        prediction.required("depth", "do without")

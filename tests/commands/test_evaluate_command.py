@@ -40,7 +40,7 @@ def trained(tmp_path: Path, camvid: Path) -> Path:
     target = yaml_of("target/camvid.yaml") | {"root": str(camvid), "size": [24, 32]}
     config = {
         "run_name": "example",
-        "method": {"name": "adaptseg", "levels": "multi", "_target_": "uda_seg.x.Y"},
+        "method": {"name": "adaptseg", "facts": ["gan"], "gan": "ls", "_target_": "uda_seg.x.Y"},
         "source": {"name": "toytown"},
         "target": target,
         "backbone": backbone,

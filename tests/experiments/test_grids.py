@@ -65,7 +65,7 @@ def test_a_table_a_csv_and_a_curve_are_left_at_the_end(sweep, capsys) -> None:
     picture = (folder / "sweep.svg").read_text()
     ElementTree.fromstring(picture)
     assert picture.count("<polygon") == 1  # the band over seeds
-    for words in ("AdaptSegNet", "levels single", "recalled", "Course slides", "chose nothing"):
+    for words in ("AdaptSegNet, features", "recalled", "Course slides", "chose nothing"):
         assert words in picture
     assert "var(" not in picture
 

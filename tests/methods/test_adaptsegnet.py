@@ -8,7 +8,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import make_batch
-from test_all_methods import make, method_config
+from test_all_methods import ROWS, make, method_config
 
 from uda_seg.batch import IGNORE, Batch
 from uda_seg.evaluation.inference import Inference
@@ -125,7 +125,7 @@ def test_with_its_weights_at_zero_it_is_the_control(network: Any) -> None:
     method = make(("adaptseg", ()), network)
     method.weights = {k: v * (not k.startswith("adversarial")) for k, v in WEIGHTS.items()}
     weights = {"segmentation": 1.0, "segmentation_auxiliary": 0.1}
-    control = AdaptiveBatchNorm(deepcopy(network), weights, "multi")
+    control = AdaptiveBatchNorm(deepcopy(network), weights)
     batches = [make_batch(seed=step) for step in range(STEPS)]
     train(method, deepcopy(batches))
     train(control, batches)
@@ -133,11 +133,11 @@ def test_with_its_weights_at_zero_it_is_the_control(network: Any) -> None:
         torch.testing.assert_close(ours, control.network.state_dict()[name], msg=name)
 
 
-@pytest.mark.parametrize("levels", ["feature", "single", "multi"])
+@pytest.mark.parametrize("name", ["adaptseg", "adaptseg_single", "adaptseg_feature"])
 def test_fooling_leaves_the_discriminator_alone_and_judging_the_network(
-    network: Any, levels: str
+    network: Any, name: str
 ) -> None:
-    method = make(("adaptseg", (f"method.levels={levels}",)), network)
+    method = make((name, ()), network)
     _, fooling, judging = method.losses(make_batch())
     sum(fooling.values()).backward(retain_graph=True)
     assert all(p.grad is None for p in method.adversaries.parameters())
@@ -173,8 +173,18 @@ def test_published_constants() -> None:
         "discriminator_main": 1.0,
         "discriminator_auxiliary": 1.0,
     }
-    single = method_config("adaptseg", ("method.levels=single", "method.gan=ls"))
-    assert single["weights"]["adversarial_main"] == 0.01
-    assert single["weights"]["segmentation_auxiliary"] is None
-    swept = method_config("adaptseg", ("method.lambda_adv=0.004",))
-    assert swept["weights"]["adversarial_main"] == 0.004
+    least_squares = method_config("adaptseg", ROWS["adaptseg"]["least squares"])
+    assert least_squares["gan"] == "ls"
+    assert least_squares["weights"]["adversarial_main"] == 0.01
+    assert least_squares["weights"]["adversarial_auxiliary"] == 0.002
+
+
+@pytest.mark.parametrize(
+    ("name", "level"), [("adaptseg_single", "main"), ("adaptseg_feature", "feature")]
+)
+def test_the_other_levels_have_one_discriminator_each(network: Any, name: str, level: str) -> None:
+    method = make((name, ("method.lambda_adv=0.004",)), network)
+    assert list(method.adversaries) == [level]
+    assert method.weights == {
+        "segmentation": 1.0, f"adversarial_{level}": 0.004, f"discriminator_{level}": 1.0,
+    }  # fmt: skip

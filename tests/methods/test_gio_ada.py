@@ -35,10 +35,11 @@ def network() -> torch.nn.Module:
 def gio_ada(network: Any, levels: str = "both", geometry: bool = True) -> GIOAda:
     torch.manual_seed(0)
     there = {"input", "output"} if levels == "both" else {levels}
-    there |= {"geometry"} if geometry else set()
-    weights = {name: 1.0 if needs <= there else None for name, needs in LOSSES.items()}
+    weights = dict.fromkeys(LOSSES, 1.0) | {
+        f"adversarial_{level}": 1.0 if level in there else None for level in ("input", "output")
+    }
     return GIOAda(
-        network, weights, levels, geometry, NEAREST, "vanilla",
+        network, weights, geometry, NEAREST, "vanilla",
         lambda channels: Translator(channels, 4, 1, residual=False),
         lambda channels: PatchDiscriminator(channels, 4, 0.2),
         lambda channels: FullyConvolutionalDiscriminator(channels, 4, 0.2),
@@ -79,8 +80,10 @@ def test_ablations_have_the_losses_they_are_named_after(
     network: Any, levels: str, geometry: bool
 ) -> None:
     method = gio_ada(network, levels, geometry)
+    there = {"input", "output"} if levels == "both" else {levels}
+    there |= {"geometry"} if geometry else set()
+    assert set(method.weights) == {name for name, needs in LOSSES.items() if needs <= there}
     assert set(found(method)) == set(method.weights)
-    assert ("depth" in method.weights) == geometry
     assert (method.translator is not None) == (levels in ("input", "both"))
     assert (method.output_adversary is not None) == (levels in ("output", "both"))
     assert GIOAda.needed({"geometry": geometry}) == ({"source.depth"} if geometry else set())

@@ -155,5 +155,5 @@ def test_what_is_counted_and_compared_is_so_in_32_bits() -> None:
         assert torch.equal(ours.first, exact.first)
         assert torch.equal(ours.rest, exact.rest)
     assert 0 < float(1 - prediction.logits.softmax(1).max()) < 1e-3
-    assert prediction.required("auxiliary_logits").dtype == torch.float32
-    assert prediction.required("depth").dtype == torch.float64  # exact enough as it is
+    assert prediction.required("auxiliary_logits", "…").dtype == torch.float32
+    assert prediction.required("depth", "…").dtype == torch.float64  # exact enough as it is

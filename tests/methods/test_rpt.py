@@ -212,12 +212,7 @@ def test_without_regularisers_it_is_its_base(network: Any) -> None:
     """rpt is AdaptSegNet then, and rpt_plain the control."""
     nothing = [f"method.lambda_{name}=null" for name in ("patch", "cluster", "context")]
     method = rpt(network, *nothing, name="rpt")
-    words = [
-        "method=adaptseg",
-        "method.levels=single",
-        "method.discriminator.width=4",
-        "backbone=tiny",
-    ]
+    words = ["method=adaptseg_single", "method.discriminator.width=4", "backbone=tiny"]
     config: Any = compose("train", words)
     torch.manual_seed(1)
     base = build(config["method"], network=network)

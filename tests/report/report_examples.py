@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
+from uda_seg.config import conf_folder
 from uda_seg.evaluation import scores
 from uda_seg.images import pictures
 from uda_seg.report.comparison import Row
@@ -21,6 +22,13 @@ def matrix(share: float, absent: bool = False) -> list[list[int]]:
     return [[hit, 0, 0 if absent else 100 - hit], [100 - hit, hit, 0], last]
 
 
+def called(method: str) -> dict[str, str]:
+    """What scores.json says of a shipped method; of others, and before labels, the name alone."""
+    file = conf_folder() / "method" / f"{method}.yaml"
+    shipped = yaml.safe_load(file.read_text()) if file.is_file() else {}
+    return {"name": method} | {key: shipped[key] for key in ("label",) if key in shipped}
+
+
 def save_run(folder: Path, method: str, seed: int, share: float, **changes) -> Path:
     history = [{"step": step, "miou": 100 * share * step / 20} for step in (10, 20)]
     scores.save(
@@ -28,7 +36,7 @@ def save_run(folder: Path, method: str, seed: int, share: float, **changes) -> P
         {
             "schema": 1,
             "run_name": f"{method}_{seed}",
-            "method": {"name": method},
+            "method": called(method),
             "source": "toytown",
             "target": "camvid",
             "backbone": "tiny",

@@ -22,8 +22,8 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("finished")
     settings = overrides(write_camvid(place / "camvid"), *EVERY, "trainer.steps=2")
     (place / "run").mkdir()
-    train.run(compose("train", [*settings, "method.levels=single"]), place / "run")
-    (place / "run" / "overrides.txt").write_text("method.levels=single\nresume=auto\n")
+    train.run(compose("train", [*settings, "method.gan=ls"]), place / "run")
+    (place / "run" / "overrides.txt").write_text("method.gan=ls\nresume=auto\n")
     return place
 
 
@@ -39,7 +39,7 @@ def camvid(finished: Path) -> Path:
 
 
 def resume(camvid: Path, folder: Path, *more: str, frm: str = "run", steps: int = 4) -> None:
-    settings = overrides(camvid, *EVERY, "method.levels=single", f"trainer.steps={steps}")
+    settings = overrides(camvid, *EVERY, "method.gan=ls", f"trainer.steps={steps}")
     train.run(compose("train", [*settings, *more, f"resume={frm}"]), folder)
 
 
@@ -58,15 +58,15 @@ def test_another_experiment_is_refused_key_by_key_and_nothing_changes(camvid, ru
     for words in (
         "seed: was 0, is 7", "backbone.optimizer.lr: was 0.003, is 0.5",
         "label_space: was null, is [road,sky]", "initial=run/checkpoints/last.ckpt",
-        "to go on: python -m uda_seg method.levels=single resume=run/checkpoints/last.ckpt",
+        "to go on: python -m uda_seg method.gan=ls resume=run/checkpoints/last.ckpt",
     ):  # fmt: skip
         assert words in str(refused.value)
     words = [w for w in overrides(camvid, "method=source_only") if "discriminator" not in w]
     other = compose("train", [*words, f"resume={run}"])
     with pytest.raises(ConfigError, match="method: was adaptseg, is source_only"):
         train.run(other, run)
-    with pytest.raises(ConfigError, match=r"method\.levels: was single, is multi"):
-        resume(camvid, run, "method.levels=multi")
+    with pytest.raises(ConfigError, match=r"method\.gan: was ls, is vanilla"):
+        resume(camvid, run, "method.gan=vanilla")
     with pytest.raises(ConfigError, match="steps=1, but it is at step 2"):
         resume(camvid, run, steps=1)
     assert state(run) == before

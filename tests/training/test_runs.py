@@ -212,7 +212,10 @@ def test_scores_say_what_was_run(camvid: Path, tmp_path: Path) -> None:
     assert scores["steps"] == 2
     assert scores["seed"] == 3
     assert scores["batch_norm"] == "train"
-    assert scores["method"]["levels"] == "multi"
+    assert scores["method"] == {
+        "name": "adaptseg", "label": "AdaptSegNet", "gan": "vanilla",
+        "lambda_adv": 0.001, "lambda_adv_auxiliary": 0.0002, "lambda_seg_auxiliary": 0.1,
+    }  # fmt: skip
     assert set(scores["selections"]) == {"last", "oracle_best", "label_free"}
     assert np.shape(scores["selections"]["last"]["confusion"]) == (11, 11)
 

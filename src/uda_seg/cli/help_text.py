@@ -5,6 +5,8 @@ import functools
 import re
 from pathlib import Path
 
+import yaml
+
 from uda_seg.config import conf_folder
 from uda_seg.errors import ConfigError, suggest
 
@@ -120,6 +122,8 @@ def of_verb(verb: str) -> str:
     ]
     if groups_of(verb):
         parts.insert(1, f"groups, key=choice (* marks the default):\n{_groups(verb)}")
+    if "method" in groups_of(verb):
+        parts.append(f"variants of methods:\n{_variants()}")
     return "\n\n".join([*parts, f"{_keys_below(verb)}options:\n{OPTIONS}"])
 
 
@@ -139,6 +143,21 @@ def _groups(verb: str) -> str:
         marked = " ".join(f"{name}*" if name in usual else name for name in names)
         lines.append(f"  {group:<11} {marked or '(none yet)'}")
     return "\n".join(lines)
+
+
+def variants_of(file: Path) -> dict[str, tuple[str, ...]]:
+    """Of a method's YAML: the rows that its `_variants_` name, and the overrides that make them."""
+    node = yaml.safe_load(file.read_text(encoding="utf-8"))
+    return {name: tuple(text.split()) for name, text in node.get("_variants_", {}).items()}
+
+
+def _variants() -> str:
+    files = sorted((conf_folder() / "method").glob("*.yaml"))
+    return "\n".join(
+        f"  {' '.join([f'method={file.stem}', *overrides])} # {name}"
+        for file in files
+        for name, overrides in variants_of(file).items()
+    )
 
 
 def _keys_below(verb: str) -> str:

@@ -24,9 +24,9 @@ _DATASET = "name like size train_split val_split leave_out augment protocols".sp
 READ_HERE = {
     "source": _DATASET,
     "target": _DATASET,
-    "backbone": ["name", "optimizer", "schedule"],
+    "backbone": ["name", "optimizer", "schedule", "depth_head"],
     "backbone.optimizer": ["encoder_updates"],
-    "method": ["name", "label", "facts", "optimizers"],
+    "method": ["name", "label", "facts", "depth_head", "optimizers"],
 }
 """Keys that this package reads itself, whether or not a constructor takes them."""
 

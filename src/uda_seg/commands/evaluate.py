@@ -60,11 +60,11 @@ def run(config: dict[str, Any], folder: Path) -> float | None:
 
 def facts(config: Mapping[str, Any], trained: Trained, split: str) -> dict[str, Any]:
     """What `scores.json` says beside the scores: the run's own words, and what scored it."""
-    run, method = trained.run, trained.run["method"]
+    run = trained.run
     return {
         "schema": scores.SCHEMA,
         "run_name": run["run_name"],
-        "method": {k: method[k] for k in ("name", "levels", "gan", "lambda_adv") if k in method},
+        "method": scores.method_facts(run["method"]),
         "source": run["source"]["name"],
         "target": config["target"]["name"],
         "trained_target": run["target"]["name"],

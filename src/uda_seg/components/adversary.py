@@ -1,6 +1,6 @@
 """Domain discriminators and the two sides of their game."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import torch
@@ -22,6 +22,15 @@ def frozen(module: nn.Module) -> Iterator[None]:
     finally:
         for parameter in trainable:
             parameter.requires_grad_(True)
+
+
+def without_idle_discriminators(weights: Mapping[str, float | None]) -> dict[str, float | None]:
+    """Weights of losses without that of a discriminator, `discriminator_X`, whom no `adversarial_X` fools."""
+    return {
+        name: weight
+        for name, weight in weights.items()
+        if weights.get(name.replace("discriminator_", "adversarial_"), weight) is not None
+    }
 
 
 class Adversary(nn.Module):

@@ -1,7 +1,8 @@
 """`scores.json`: the numbers of a run that outlive it, and all that reports read.
 
-    {"schema": 1, "run_name", "method": {"name", …}, "source", "target", "backbone", "seed",
-     "steps", "batch_norm", "classes": [names], "protocols": [keys of `measures`], "finished", …,
+    {"schema": 1, "run_name", "method": {"name", "label", its facts …}, "source", "target",
+     "backbone", "seed", "steps", "batch_norm", "classes": [names], "protocols": [keys of
+     `measures`], "finished", …,
      "other_classes": [names that only the target's labels have],
      "selections": {"last": {"step", "confusion": [[int]], "other_confusion": [[int]], "miou",
                              "miou_over": classes in the mean, "caveat": why these are not all,
@@ -14,6 +15,7 @@ two decimals, null where a class never occurs) stand in the file for human reade
 out anew on load. mIoU in the history is in percent too.
 """
 
+import functools
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -51,6 +53,20 @@ REQUIRED: dict[str, type | tuple[type, ...]] = {
 def selection_of(checkpoint: Path) -> str:
     """By the file's name, so that an oracle's choice stays marked as one."""
     return checkpoint.stem if checkpoint.stem in SELECTIONS else "last"
+
+
+def method_facts(method: Mapping[str, Any]) -> dict[str, Any]:
+    """Of a `method:` config: its name and label, and the keys that it lists as its `facts`."""
+    facts = {
+        key: functools.reduce(lambda node, name: node[name], key.split("."), method)
+        for key in method.get("facts", ())
+    }
+    return {"name": method["name"], "label": method_label(method), **facts}
+
+
+def method_label(method: Mapping[str, Any]) -> str:
+    """What readers call the method of a config or of scores; older ones have its name alone."""
+    return str(method.get("label") or method["name"].replace("_", " "))
 
 
 def save(path: Path, scores: Mapping[str, Any]) -> None:

@@ -8,7 +8,8 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment
 
-from uda_seg.evaluation.scores import SELECTIONS
+from uda_seg.errors import show
+from uda_seg.evaluation.scores import SELECTIONS, method_facts
 from uda_seg.export import terms
 from uda_seg.images.pictures import color_of
 from uda_seg.report.comparison import PROTOCOLS
@@ -139,12 +140,13 @@ class Card:
     def _making(self) -> dict[str, str]:
         run, method = self.run, self.run["method"]
         steps = run.get("trainer", {}).get("steps")
-        levels = f", levels {method['levels']}" if "levels" in method else ""
+        facts = {k: v for k, v in method_facts(method).items() if k not in ("name", "label")}
+        told = "".join(f", {key} {show(value)}" for key, value in facts.items())
         batch = run.get("trainer", {}).get("batch_size", "unknown")
         labels = self.supervised_by
         unused = "" if labels == "source" else " (an oracle: the source's labels were not used)"
         return {
-            "method": f"`{method['name']}`{levels}; weights of its losses: {_losses(method)}",
+            "method": f"`{method['name']}`{told}; weights of its losses: {_losses(method)}",
             "labels from": f"the {labels}{unused}",
             "source": _domain(run["source"]),
             "target": _domain(run["target"]) + ("; its labels were not used" if not unused else ""),

@@ -15,48 +15,40 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uda_seg.batch import Batch, Target
-from uda_seg.components.adversary import Adversary
+from uda_seg.components.adversary import Adversary, without_idle_discriminators
 from uda_seg.methods.base import Losses, Method
-from uda_seg.methods.source_only import supervision
+from uda_seg.methods.source_only import WITHOUT_AUXILIARY, supervision
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.prediction import Prediction
 
-LEVELS = {
-    "feature": ("feature",),
-    "single": ("main",),
-    "multi": ("main", "auxiliary"),
-    "none": (),
-}
-"""Where a discriminator looks, by the paper's names of the variants; "none" is for methods that
-build on this one and may do without."""
+LEVELS = ("feature", "main", "auxiliary")
+"""Where a discriminator may look: at the deepest features, or at one of the predictions."""
 
 
 class AdaptSegNet(Method):
     """
     Args:
-        levels: "feature" (the deepest features), "single" (the main prediction) or "multi" (main
-            and auxiliary prediction; the auxiliary head is then trained on source labels too).
         gan: "vanilla" or "ls".
         discriminator: makes a discriminator for a number of input channels.
+
+    A level has a discriminator if `adversarial_LEVEL` has a weight: "single" in the paper is main,
+    "multi" is main and auxiliary, with `segmentation_auxiliary`.
     """
 
     def __init__(
         self,
         network: SegmentationNetwork,
         weights: Mapping[str, float | None],
-        levels: str,
         gan: str,
         discriminator: Callable[[int], nn.Module],
     ) -> None:
-        super().__init__(network, weights)
-        if levels not in LEVELS:
-            raise ValueError(f"levels: {levels!r} is unknown; choose from {', '.join(LEVELS)}")
-        self.levels = levels
+        super().__init__(network, without_idle_discriminators(weights))
         channels = {"feature": network.feature_channels}
         self.adversaries = nn.ModuleDict(
             {
                 level: Adversary(discriminator(channels.get(level, network.classes)), gan)
-                for level in LEVELS[levels]
+                for level in LEVELS
+                if f"adversarial_{level}" in self.weights
             }
         )
 
@@ -66,7 +58,7 @@ class AdaptSegNet(Method):
 
     def losses(self, batch: Batch) -> Iterator[Losses]:
         source = self.network(batch.source.image, "source")
-        yield supervision(source, batch.source, self.levels)
+        yield supervision(source, batch.source, "segmentation_auxiliary" in self.weights)
         target = self.network(batch.target.image, "target")
         adversarial = {
             f"adversarial_{level}": adversary.adversarial_loss(self.view(target, level))
@@ -93,7 +85,7 @@ class AdaptSegNet(Method):
         if level == "main":
             return prediction.logits.softmax(1)
         if level == "auxiliary":
-            return prediction.required("auxiliary_logits").softmax(1)
+            return prediction.required("auxiliary_logits", WITHOUT_AUXILIARY).softmax(1)
         # The authors enlarge features to the image's size (AdaptSegNet issues 41 and 67).
         size = prediction.logits.shape[-2:]
         return F.interpolate(prediction.features, size, mode="bilinear", align_corners=False)

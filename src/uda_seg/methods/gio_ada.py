@@ -17,20 +17,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uda_seg.batch import IGNORE, Batch, Source, Target
-from uda_seg.components.adversary import Adversary
+from uda_seg.components.adversary import Adversary, without_idle_discriminators
 from uda_seg.losses import cross_entropy, masked_l1
 from uda_seg.methods.base import Losses, Method
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.prediction import Prediction
 
-LEVELS = {"none": (), "input": ("input",), "output": ("output",), "both": ("input", "output")}
+WITHOUT_DEPTH = "set method.geometry=false"
 
 
 class GIOAda(Method):
     """
     Args:
-        levels: where domains are aligned: "input" (source images are translated), "output" (a
-            discriminator on predictions), "both" or "none" (the control, with its depth).
         geometry: whether depth takes part: read by the translator, predicted by the network, seen
             by the output's discriminator.
         nearest: metres; depth is used as nearest / depth, at most 1.
@@ -38,13 +36,15 @@ class GIOAda(Method):
         translator: makes the translation network for a number of channels beside the image.
         image_discriminator: makes a discriminator of images for a number of channels.
         output_discriminator: the same for predictions.
+
+    Domains are aligned where there is a weight: source images are translated with
+    `adversarial_input`, a discriminator looks at predictions with `adversarial_output`.
     """
 
     def __init__(
         self,
         network: SegmentationNetwork,
         weights: Mapping[str, float | None],
-        levels: str,
         geometry: bool,
         nearest: float,
         gan: str,
@@ -52,18 +52,17 @@ class GIOAda(Method):
         image_discriminator: Callable[[int], nn.Module],
         output_discriminator: Callable[[int], nn.Module],
     ) -> None:
+        weights = without_idle_discriminators(weights)
         super().__init__(network, weights if geometry else {**weights, "depth": None})
-        if levels not in LEVELS:
-            raise ValueError(f"levels: {levels!r} is unknown; choose from {', '.join(LEVELS)}")
         self.geometry, self.nearest = geometry, nearest
         seen = network.classes + geometry
         self.translator: nn.Module | None = None
         self.image_adversary: Adversary | None = None
         self.output_adversary: Adversary | None = None
-        if "input" in LEVELS[levels]:
+        if "adversarial_input" in self.weights:
             self.translator = translator(seen)
             self.image_adversary = Adversary(image_discriminator(3), gan)
-        if "output" in LEVELS[levels]:
+        if "adversarial_output" in self.weights:
             self.output_adversary = Adversary(output_discriminator(seen), gan)
 
     @classmethod
@@ -125,14 +124,15 @@ class GIOAda(Method):
         probabilities = prediction.logits.softmax(1)
         if not self.geometry:
             return probabilities
-        return torch.cat([probabilities, prediction.required("depth")], 1)
+        return torch.cat([probabilities, prediction.required("depth", WITHOUT_DEPTH)], 1)
 
     def _task(self, prediction: Prediction, source: Source) -> Losses:
         losses = {"segmentation": cross_entropy(prediction.logits, source.label)}
         if self.geometry:
             assert source.depth is not None
             known = source.depth > 0
-            losses["depth"] = masked_l1(prediction.required("depth"), self.inverse(source), known)
+            depth = prediction.required("depth", WITHOUT_DEPTH)
+            losses["depth"] = masked_l1(depth, self.inverse(source), known)
         return losses
 
     def _look_real(self, images: Tensor) -> Losses:

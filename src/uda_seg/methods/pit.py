@@ -34,7 +34,7 @@ import torch
 from torch import Tensor, nn
 
 from uda_seg.batch import IGNORE, Batch, Target
-from uda_seg.components.adversary import Adversary
+from uda_seg.components.adversary import Adversary, without_idle_discriminators
 from uda_seg.components.expansion import RegionExpansion
 from uda_seg.components.pooling import RegionPooling, spread
 from uda_seg.components.presence import (
@@ -55,6 +55,9 @@ from uda_seg.methods.base import Losses, Method
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.prediction import Prediction
 
+PIVOT = {"presence_source", "presence_domain", "pooling_source", "pooling_target", "suppression"}
+"""Losses of the classifier of presence, and of those who believe it."""
+
 
 class PIT(Method):
     """
@@ -65,8 +68,9 @@ class PIT(Method):
         gan: "vanilla" or "ls".
         discriminator: makes a discriminator for a number of channels.
 
-    A weight of None leaves a loss out, and with it whoever plays for it alone. Without the
-    classifier nothing is believed: every class may grow everywhere.
+    A weight of None leaves a loss out, and with it whoever plays for it alone. Without
+    `presence_source` there is no classifier, and none of the pivot's losses: nothing is believed,
+    and every class may grow everywhere.
     """
 
     def __init__(
@@ -79,6 +83,9 @@ class PIT(Method):
         gan: str,
         discriminator: Callable[[int], nn.Module],
     ) -> None:
+        weights = without_idle_discriminators(weights)
+        if weights.get("presence_source") is None:
+            weights = {name: weight for name, weight in weights.items() if name not in PIVOT}
         super().__init__(network, weights)
         self.pooling, self.expansion = pooling, expansion
         self.presence: PresenceClassifier | None = None

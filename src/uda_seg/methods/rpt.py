@@ -31,12 +31,11 @@ SAMPLE = 64
 
 
 class RPT(AdaptSegNet):
-    """A regulariser on top of a base: source labels, with an adversary or (`levels=none`) without.
+    """A regulariser on top of a base: source labels, with AdaptSegNet's adversary or without.
 
     Before the first round the base trains alone, and the order model learns from source labels.
 
     Args:
-        levels: of the base's adversary, as for AdaptSegNet, or "none".
         rounds: the number in RPT³; every round has its own pseudo-labels.
         first_round: share of the run before the first round.
         patch_share: least share of its dominant class at which a superpixel is pulled to it; λ_pc.
@@ -54,7 +53,6 @@ class RPT(AdaptSegNet):
         self,
         network: SegmentationNetwork,
         weights: Mapping[str, float | None],
-        levels: str,
         gan: str,
         discriminator: Callable[[int], nn.Module],
         rounds: int,
@@ -67,7 +65,7 @@ class RPT(AdaptSegNet):
     ) -> None:
         ordered = weights["context"] is not None
         super().__init__(
-            network, weights if ordered else {**weights, "order": None}, levels, gan, discriminator
+            network, weights if ordered else {**weights, "order": None}, gan, discriminator
         )
         self.rounds, self.first_round, self.round = rounds, first_round, 0
         self.patch_share, self.cluster_share = patch_share, cluster_share

@@ -1,43 +1,41 @@
 """The three rows every method is measured against: lower bound, control, upper bound."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
 import torch
 
 from uda_seg.batch import Batch, Source
 from uda_seg.losses import cross_entropy
 from uda_seg.methods.base import Losses, Method
-from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.prediction import Prediction
 
+WITHOUT_AUXILIARY = (
+    "set the weights of its losses to null (method.weights.segmentation_auxiliary and so on), as "
+    "method=adaptseg_single does"
+)
+"""How a method does without a network's auxiliary head."""
 
-def supervision(prediction: Prediction, source: Source, levels: str) -> Losses:
-    """Cross-entropy at the main level, and at the auxiliary one when `levels` is "multi"."""
+
+def supervision(prediction: Prediction, source: Source, auxiliary: bool) -> Losses:
+    """Cross-entropy at the main level, and at the auxiliary one if it is wanted."""
     losses = {"segmentation": cross_entropy(prediction.logits, source.label)}
-    if levels == "multi":
-        auxiliary = prediction.required("auxiliary_logits")
-        losses["segmentation_auxiliary"] = cross_entropy(auxiliary, source.label)
+    if auxiliary:
+        logits = prediction.required("auxiliary_logits", WITHOUT_AUXILIARY)
+        losses["segmentation_auxiliary"] = cross_entropy(logits, source.label)
     return losses
 
 
 class SourceOnly(Method):
     """No adaptation: the network never sees a target image.
 
-    Args:
-        levels: "single", or "multi" to train the auxiliary head too, as multi-level methods do.
+    With a weight of `segmentation_auxiliary` it trains the auxiliary head too.
     """
 
     reads_target = False
 
-    def __init__(
-        self, network: SegmentationNetwork, weights: Mapping[str, float | None], levels: str
-    ) -> None:
-        super().__init__(network, weights)
-        self.levels = levels
-
     def losses(self, batch: Batch) -> Iterator[Losses]:
         prediction = self.network(batch.source.image, "source")
-        yield supervision(prediction, batch.source, self.levels)
+        yield supervision(prediction, batch.source, "segmentation_auxiliary" in self.weights)
 
 
 class AdaptiveBatchNorm(SourceOnly):

@@ -37,26 +37,23 @@ class Prediction:
         maps = self.auxiliary() if callable(self.auxiliary) else self.auxiliary
         return None if maps is None else _exact(maps)
 
-    def required(self, name: str) -> Tensor:
+    def required(self, name: str, instead: str) -> Tensor:
         """`auxiliary_logits` or `depth`, for a method that cannot do without.
+
+        Args:
+            name: of the attribute.
+            instead: how the method does without, for the message.
 
         Raises:
             ConfigError: the network has no such head.
         """
         maps: Tensor | None = getattr(self, name)
         if maps is None:
-            head, cure = HEADS[name]
-            raise ConfigError(f"backbone: this network has no {head} head; {cure}")
+            head = name.removesuffix("_logits")
+            raise ConfigError(
+                f"backbone: this network has no {head} head; choose one that has, or {instead}"
+            )
         return maps
-
-
-HEADS = {
-    "auxiliary_logits": (
-        "auxiliary",
-        "set method.levels=single, or choose a backbone that has one",
-    ),
-    "depth": ("depth", "set method.geometry=false, or choose a backbone that has one"),
-}
 
 
 def _exact(maps: Tensor) -> Tensor:

@@ -5,19 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from uda_seg.errors import show
+from uda_seg.evaluation.scores import method_label
 from uda_seg.report.grouping import PLACES, Group
 from uda_seg.runs.identity import HARDWARE, NOT_THE_EXPERIMENT
 
-NAMES = {
-    "source_only": "source only",
-    "adaptive_bn": "adaptive BN (control)",
-    "target_only": "oracle",
-    "adaptseg": "AdaptSegNet",
-    "road": "ROAD",
-    "gio_ada": "GIO-Ada",
-    "rpt": "RPT",
-    "pit": "PIT",
-}
 UNTOLD = {
     *("seed", "method", "backbone", "source", "target", "initial", "checkpoint", "sweep"),
     *("trainer.validate_every", "trainer.checkpoint_every", *PLACES),
@@ -69,7 +60,7 @@ def told(overrides: Mapping[str, str]) -> dict[str, str]:
 def _base(group: Group) -> str:
     if group.name is not None:
         return group.name.replace("_", " ")
-    name = NAMES.get(group.method, group.method.replace("_", " "))
+    name = method_label(group.scores["method"])
     return f"{name}, scored again" if "run" in group.runs[0].config else name
 
 

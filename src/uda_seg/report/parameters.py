@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from uda_seg.errors import ConfigError, suggest
-from uda_seg.evaluation.scores import select
+from uda_seg.evaluation.scores import method_label, select
 from uda_seg.report.axes import ticks
 from uda_seg.report.comparison import Line
 from uda_seg.report.figures import DASHES, Curve, Plot, Series, draw_curves, series_of
-from uda_seg.report.labels import NAMES, told, value_at
+from uda_seg.report.labels import told, value_at
 from uda_seg.report.rendering import Part, render
 from uda_seg.report.runs import overrides_of
 from uda_seg.runs import run_folder
@@ -50,7 +50,8 @@ class PublishedCurve:
 class Family:
     """Rows that differ in one number alone (and in what follows from it)."""
 
-    method: str
+    label: str
+    """Of its method."""
     said: dict[str, str]
     """What else was said for its rows."""
     points: dict[float, Line] = field(default_factory=dict)
@@ -120,7 +121,7 @@ def families(lines: Sequence[Line]) -> dict[str, list[Family]]:
             if value is not None:
                 said = {key: given for key, given in row.said.items() if key != name}
                 identity = json.dumps([row.method, row.backbone, said], sort_keys=True)
-                family = members.setdefault(identity, Family(row.method, said))
+                family = members.setdefault(identity, Family(row.label, said))
                 family.points[value] = row.line
         several = [family for family in members.values() if len(family.points) > 1]
         if several:
@@ -134,6 +135,7 @@ class _Row:
     def __init__(self, line: Line) -> None:
         self.line, run = line, line.row.runs[0]
         self.method, self.backbone = str(run["method"]["name"]), str(run["backbone"])
+        self.label = method_label(run["method"])
         folder = Path(line.row.folders[0])
         self.said = told(overrides_of(folder))
         self.config = run_folder.stored_config(folder) or {}
@@ -150,7 +152,7 @@ def _labels(members: Sequence[Family]) -> list[str]:
     differing = [key for key in keys if len({family.said.get(key) for family in members}) > 1]
     return [
         ", ".join([
-            NAMES.get(family.method, family.method),
+            family.label,
             *(f"{k.rpartition('.')[2]} {family.said[k]}" for k in differing if k in family.said),
         ])
         for family in members

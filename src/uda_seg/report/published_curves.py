@@ -8,6 +8,7 @@ import yaml
 
 from uda_seg.config import conf_folder
 from uda_seg.errors import ConfigError
+from uda_seg.evaluation.scores import method_label
 from uda_seg.report.parameters import PublishedCurve
 from uda_seg.report.published import columns_of, published_of
 from uda_seg.report.reproduction import classes_of
@@ -77,10 +78,18 @@ def _of_table(table: Mapping[str, Any]) -> list[PublishedCurve]:
                 origins.setdefault(rest, {})[value.origin.words] = None
         families = {rest: points for rest, points in families.items() if len(points) > 1}
         for rest, points in families.items():
-            words = ", ".join(f"{k.rpartition('.')[2]} {v}" for k, v in rest)
+            words = ", ".join(_words(key, value) for key, value in rest)
             label = f"published ({table['title']})" + f", {words}" * (len(families) > 1)
             curves.append(PublishedCurve(label, key, points, "; ".join(origins[rest])))
     return curves
+
+
+def _words(key: str, value: str) -> str:
+    """An override as a reader would say it; a method by its label."""
+    if key == "method":
+        text = (conf_folder() / "method" / f"{value}.yaml").read_text(encoding="utf-8")
+        return method_label(yaml.safe_load(text))
+    return f"{key.rpartition('.')[2]} {value}"
 
 
 def _number(text: str | None) -> float | None:

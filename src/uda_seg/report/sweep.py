@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from uda_seg.evaluation.scores import method_label
 from uda_seg.report.boards import Board, boards
 from uda_seg.report.comparison import Line, Spread, spread
 from uda_seg.report.figures import Series, draw_curves
@@ -147,7 +148,7 @@ def _drawing(
             return None
     if len(points) < 2:
         return None
-    method = str(lines[0].row.runs[0]["method"]["name"])
+    method = method_label(lines[0].row.runs[0]["method"])
     alone = bool(members)
     return drawing(key, [Family(method, {}, points)], lines, published, "last", connected=alone)
 

@@ -27,6 +27,9 @@ TOLD = (
 ).split()
 """Keys whose change is allowed but has an effect from then on."""
 
+WORDS = ("label", "facts")
+"""Keys of `method` that say what a run is called and what it records."""
+
 ONLY_A_PATH = ("root",)
 FREE_KEYS = ("classes", "void", "colors", "void_colors", "weights", "shares", "datasets")
 """Mappings whose keys are the user's own: one that is missing there is a difference."""
@@ -49,6 +52,8 @@ class Difference:
 def experiment(config: Mapping[str, Any]) -> dict[str, Any]:
     """A config without what is no part of the experiment: places, loggers, hardware, intervals."""
     kept = {key: _cleaned(child) for key, child in config.items() if key not in PLACES}
+    if isinstance(kept.get("method"), dict):
+        kept["method"] = {k: v for k, v in kept["method"].items() if k not in WORDS}
     trainer = kept.get("trainer")
     if isinstance(trainer, dict):
         kept["trainer"] = {

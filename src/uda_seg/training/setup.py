@@ -11,6 +11,7 @@ from uda_seg.data.datasets.bad_images import BadImages
 from uda_seg.data.feeding.data_module import DomainDataModule
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation.measures import customary
+from uda_seg.evaluation.scores import method_facts
 from uda_seg.methods.base import Method
 from uda_seg.runs import run_folder
 from uda_seg.training.adaptation import Adaptation
@@ -73,11 +74,11 @@ def make_adaptation(
 
 def facts(config: dict[str, Any], module: Adaptation, started_from: str | None) -> dict[str, Any]:
     """What `scores.json` says about a run, apart from its scores."""
-    settings, method = config["trainer"], config["method"]
+    settings = config["trainer"]
     network = module.method.network
     return {
         "run_name": config["run_name"],
-        "method": {k: method[k] for k in ("name", "levels", "gan", "lambda_adv") if k in method},
+        "method": method_facts(config["method"]),
         "weights": module.method.weights,
         "parameters": {
             name: sum(parameter.numel() for parameter in player.parameters())
