@@ -161,12 +161,14 @@ def _variants() -> str:
 
 
 def _keys_below(verb: str) -> str:
-    """Of what a verb takes from other files: the trainer, superpixels."""
+    """Of what a verb takes from other files: the trainer, superpixels, inference."""
     files = {}
     if "trainer" in groups_of(verb):
         files["trainer"] = conf_folder() / "trainer" / "auto.yaml"
-    if "\n  - superpixels\n" in (conf_folder() / f"{verb}.yaml").read_text(encoding="utf-8"):
-        files["superpixels"] = conf_folder() / "superpixels.yaml"
+    text = (conf_folder() / f"{verb}.yaml").read_text(encoding="utf-8")
+    for name in ("superpixels", "inference"):
+        if f"\n  - {name}\n" in text:
+            files[name] = conf_folder() / f"{name}.yaml"
     return "".join(
         f"keys below {name}:\n{_keys(path, f'{name}.')}\n\n" for name, path in files.items()
     )
