@@ -1,6 +1,7 @@
 """Tiny everything: a network of a few thousand weights, drawn datasets in their real layouts."""
 
 import gc
+import inspect
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,7 @@ from PIL import Image
 
 from uda_seg.batch import IGNORE, Batch, Source, Target
 from uda_seg.cli.command_line import check
-from uda_seg.config import conf_folder
+from uda_seg.config import locate, shipped
 
 torch.set_num_threads(1)  # on a shared 2-core machine: seconds instead of minutes
 
@@ -154,7 +155,6 @@ def camvid(tmp_path: Path) -> Path:
 
 def folder_keys() -> dict[str, Any]:
     """What the YAML of `folder` gives its constructor, but for the root."""
-    node = OmegaConf.to_container(OmegaConf.load(conf_folder() / "target/folder.yaml"))
-    assert isinstance(node, dict)
-    others = {"root", *node["_config_only_"]}
-    return {str(key): node[key] for key in node if str(key)[0] != "_" and key not in others}
+    node = shipped("source", "folder")
+    taken = inspect.signature(locate(node["_target_"])).parameters
+    return {key: node[key] for key in node if key in taken and key != "root"}

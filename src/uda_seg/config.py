@@ -69,6 +69,19 @@ def own_folder() -> Path | None:
     return Path(own[0]).absolute() if own else None
 
 
+def shipped(group: str, name: str) -> dict[str, Any]:
+    """A YAML file of ours as it is written, with those that it builds on; {} if there is none."""
+    path = conf_folder() / group / f"{name}.yaml"
+    if not path.is_file():
+        return {}
+    node = yaml.safe_load(path.read_text(encoding="utf-8"))
+    bases = [entry.partition("@")[0] for entry in node.pop("defaults", ()) if entry != "_self_"]
+    places = [(base.rpartition("/")[0].strip("/") or group, base) for base in bases]
+    built_on = [shipped(place, base.rpartition("/")[2]) for place, base in places]
+    merged: Any = OmegaConf.to_container(OmegaConf.merge(*built_on, node))
+    return merged
+
+
 def build(node: Any, **extra: Any) -> Any:
     """The object that a node with `_target_` describes, and those nested in it.
 

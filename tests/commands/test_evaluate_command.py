@@ -13,7 +13,7 @@ from conftest import compose
 from omegaconf import OmegaConf
 
 from uda_seg.commands.evaluate import run
-from uda_seg.config import build, conf_folder
+from uda_seg.config import build, conf_folder, shipped
 from uda_seg.data.datasets.labels import LabelMapper, LabelSpace
 from uda_seg.data.datasets.opening import open_scored
 from uda_seg.data.datasets.writing import save_image
@@ -37,7 +37,7 @@ def trained(tmp_path: Path, camvid: Path) -> Path:
     """A run folder as training leaves it, with random weights and two selections."""
     torch.manual_seed(0)
     backbone = yaml_of("backbone/tiny.yaml") | {"depth_head": False}  # resolved, as a run has it
-    target = yaml_of("target/camvid.yaml") | {"root": str(camvid), "size": [24, 32]}
+    target = shipped("target", "camvid") | {"root": str(camvid), "size": [24, 32]}
     config = {
         "run_name": "example",
         "method": {"name": "adaptseg", "facts": ["gan"], "gan": "ls", "_target_": "uda_seg.x.Y"},
@@ -65,7 +65,7 @@ def trained(tmp_path: Path, camvid: Path) -> Path:
 
 
 def settings(checkpoint: Path, **changes) -> OmegaConf:
-    config = yaml_of("evaluate.yaml")
+    config = yaml_of("evaluate.yaml") | {"inference": yaml_of("inference.yaml")}
     del config["defaults"]
     config |= {"checkpoint": str(checkpoint), "device": "cpu", "workers": 0, "panels": 2}
     config |= {"data_root": ".", "target": None}
@@ -172,7 +172,7 @@ def test_predictions_of_a_split_without_labels_are_handed_in(trained, tmp_path, 
     for number in range(2):
         path = tmp_path / "kitti" / "testing" / "image_2" / f"00000{number}_10.png"
         save_image(path, random.integers(0, 256, (40, 60 + number, 3)).astype(np.uint8))
-    target = yaml_of("target/kitti.yaml") | {"root": str(tmp_path / "kitti"), "size": [24, 32]}
+    target = shipped("target", "kitti") | {"root": str(tmp_path / "kitti"), "size": [24, 32]}
     changes = {"split": "testing", "save_predictions": "benchmark", "zip_predictions": True}
     run(settings(trained, target=target, **changes), tmp_path / "scored")
     assert "kitti has no labels at split testing" in caplog.text

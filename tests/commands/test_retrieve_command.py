@@ -14,7 +14,7 @@ from PIL import Image
 
 from uda_seg.cli.command_line import check
 from uda_seg.commands.retrieve import run
-from uda_seg.config import build, conf_folder
+from uda_seg.config import build, conf_folder, shipped
 from uda_seg.data.datasets.labels import LabelSpace
 from uda_seg.data.datasets.opening import open_scored
 from uda_seg.data.feeding.evaluation_set import EvaluationSet
@@ -35,7 +35,7 @@ def train(folder: Path, camvid: Path, method: str, seed: int, classes: list[str]
     backbone = yaml_of("backbone/tiny.yaml") | {"depth_head": False}
     source = yaml_of("source/toytown.yaml") | {"size": [24, 32]}
     source["length"] = {"train": 2, "val": 6, "tune": 2}
-    target = yaml_of("target/camvid.yaml") | {"root": str(camvid), "size": [24, 32]}
+    target = shipped("target", "camvid") | {"root": str(camvid), "size": [24, 32]}
     config = {
         "run_name": method,
         "method": {"name": method},

@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 
-from uda_seg.config import conf_folder, locate
+from uda_seg.config import conf_folder, locate, shipped
 from uda_seg.data.datasets.base import Dataset, Sample
 from uda_seg.data.datasets.classes import CITYSCAPES, CITYSCAPES_IDS, CITYSCAPES_TRAIN_IDS
 from uda_seg.data.datasets.labels import LabelMapper, LabelSpace, common
@@ -44,8 +43,7 @@ NAMES = {
 
 
 def node_of(name: str, root: Path) -> dict[str, Any]:
-    node: Any = OmegaConf.to_container(OmegaConf.load(conf_folder() / "target" / f"{name}.yaml"))
-    return {**node, "root": str(root)}
+    return {**shipped("target", name), "root": str(root)}
 
 
 def drawn(name: str, split: str, root: Path) -> Dataset:

@@ -41,7 +41,7 @@ def changed(config: dict[str, Any], **changes: Any) -> dict[str, Any]:
         {"trainer__accelerator": "gpu", "trainer__progress": False},
         {"trainer__devices": [1]},
         {"trainer__devices": 2, "trainer__batch_size": 2, "trainer__accumulate": 1},
-        {"source___target_": "uda_seg.elsewhere.CamVid", "source___config_only_": []},
+        {"source___target_": "uda_seg.elsewhere.CamVid", "source___choices_": {}},
     ],
 )
 def test_places_intervals_and_hardware_are_no_part_of_it(config, changes) -> None:

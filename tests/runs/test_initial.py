@@ -13,7 +13,7 @@ from uda_seg.runs import weights
 from uda_seg.runs.initial import check_initial, class_dimensions, start
 
 TINY: dict[str, Any] = {
-    "_target_": "uda_seg.networks.tiny.TinyNetwork", "_config_only_": ["name"], "name": "tiny",
+    "_target_": "uda_seg.networks.tiny.TinyNetwork", "name": "tiny",
     "width": 4, "auxiliary": True, "batch_norm": "train", "mean": [0.5] * 3, "std": [0.5] * 3,
     "head_factor": 1.0, "depth_head": False,
 }  # fmt: skip
@@ -94,9 +94,7 @@ def test_another_backbone_is_refused_before_anything_is_built() -> None:
         check_initial(settings(wide))
     torch.save({"conv1.weight": torch.zeros(3), "layer1.bias": torch.zeros(3)}, "official.pth")
     with pytest.raises(ConfigError, match="official.pth: does not fit .*backbone.pretrained=FILE"):
-        check_initial(
-            settings("official.pth", pretrained="hub", _config_only_=["name", "pretrained"])
-        )
+        check_initial(settings("official.pth", pretrained="hub"))
 
 
 class Stranger:

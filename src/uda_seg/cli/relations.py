@@ -4,9 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath, PureWindowsPath
 from typing import Any
 
-import yaml
-
-from uda_seg.config import conf_folder
+from uda_seg.config import shipped
 from uda_seg.data.datasets.classes import SPACES
 from uda_seg.errors import show, suggest
 
@@ -111,17 +109,10 @@ def _split(config: Mapping[str, Any], key: str, side: str) -> Iterator[str]:
     node, split = config.get(side), config.get(key)
     if split is None or not isinstance(node, Mapping):
         return
-    choices = node.get("_choices_") or _shipped_choices(f"{side}/{node.get('name')}")
+    choices = node.get("_choices_") or shipped(side, str(node.get("name"))).get("_choices_", {})
     known = sorted({*choices.get("train_split", ()), *choices.get("val_split", ())})
     if known and split not in known:
         yield f"{key}={split}: {suggest(split, known)}choose from {', '.join(known)}"
-
-
-def _shipped_choices(name: str) -> Mapping[str, Any]:
-    path = conf_folder() / f"{name}.yaml"
-    if not path.is_file():
-        return {}
-    return yaml.safe_load(path.read_text(encoding="utf-8")).get("_choices_") or {}
 
 
 def _label_space(choice: Any) -> Iterator[str]:

@@ -16,7 +16,7 @@ FRAMES = {
     "trainer": ("trainer/auto.yaml",),
     "backbone.schedule": ("backbone/tiny.yaml", "schedule"),
     "source.augment": ("source/toytown.yaml", "augment"),
-    "target.augment": ("target/toytown.yaml", "augment"),
+    "target.augment": ("source/toytown.yaml", "augment"),
 }
 """Mappings that no constructor takes as they are, and where all of their keys stand."""
 

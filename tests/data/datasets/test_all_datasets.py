@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from omegaconf import OmegaConf
 
 from uda_seg.commands.data_draw import draw, layouts, splits_of
-from uda_seg.config import conf_folder
+from uda_seg.config import conf_folder, shipped
 from uda_seg.data.checking.numberings import merged, thirds
 from uda_seg.data.checking.plausibility import other_numbering
 from uda_seg.data.datasets.base import Dataset, FileDataset
@@ -44,8 +43,7 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 
 def node_of(group: str, name: str, root: Path) -> dict[str, Any]:
-    node: Any = OmegaConf.to_container(OmegaConf.load(conf_folder() / group / f"{name}.yaml"))
-    return {**node, "root": str(root)}
+    return {**shipped(group, name), "root": str(root)}
 
 
 def opened(group: str, name: str, drawn: dict[str, Path]) -> list[tuple[str, Dataset]]:

@@ -194,7 +194,7 @@ def test_missing_files_are_asked_of_each() -> None:
 def test_it_is_opened_from_a_config() -> None:
     def town(name: str, **given: Any) -> dict[str, Any]:
         node = {"_target_": "uda_seg.data.toytown.ToyTown", "domain": name, "seed": 0}
-        node |= {"_config_only_": ["train_split", "val_split"], "size": [32, 64]}
+        node |= {"size": [32, 64]}
         node |= {"length": {"train": 6, "val": 2, "tune": 3}}
         return {**node, "train_split": "train", "val_split": "val", **given}
 

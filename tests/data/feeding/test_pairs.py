@@ -2,14 +2,12 @@
 
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
 
 import pytest
-from omegaconf import OmegaConf
 
 from uda_seg.cli.command_line import check
 from uda_seg.commands.data_classes import Words, dropped, members, words_of
-from uda_seg.config import conf_folder
+from uda_seg.config import conf_folder, shipped
 from uda_seg.data.datasets.classes import CITYSCAPES, IDD_LEVEL_1, SPACES
 from uda_seg.data.datasets.labels import LabelSpace, common
 
@@ -23,8 +21,7 @@ def names(group: str) -> list[str]:
 
 def words(group: str, name: str) -> Words:
     """Without any file: the datasets' classes know their names."""
-    node: Any = OmegaConf.to_container(OmegaConf.load(conf_folder() / group / f"{name}.yaml"))
-    return words_of(node)
+    return words_of(shipped(group, name))
 
 
 LABELLED = {

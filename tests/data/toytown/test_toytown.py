@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import yaml
 
+from uda_seg.config import build, shipped
 from uda_seg.data.cache.cached_dataset import cached
 from uda_seg.data.toytown import CLASSES, DOMAINS, ToyTown, draw, scene, sequence
 from uda_seg.data.toytown.dataset import SPLITS
@@ -234,12 +234,11 @@ def test_mistakes_name_the_choices():
 @pytest.mark.parametrize("role", ["source", "target"])
 @pytest.mark.parametrize("domain", DOMAINS)
 def test_configs_build_the_dataset_they_name(role, domain):
-    node = yaml.safe_load((CONF / role / f"{domain}.yaml").read_text())
+    node = shipped(role, domain)
     assert node["name"] == node["domain"] == domain
-    dropped = {"_target_", "_config_only_", "_choices_", *node["_config_only_"]}
-    arguments = {k: v for k, v in node.items() if k not in dropped}
     for split in (node["train_split"], node["val_split"]):
-        dataset = ToyTown(split=split, **arguments)
+        dataset = build(node, split=split)
+        assert isinstance(dataset, ToyTown)
         assert len(dataset) == node["length"][split]
     assert node["_choices_"]["domain"] == list(DOMAINS)
 

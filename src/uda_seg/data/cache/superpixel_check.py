@@ -5,9 +5,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import yaml
-
-from uda_seg.config import conf_folder
+from uda_seg.config import shipped
 from uda_seg.data.cache.slic import SLIC, members
 from uda_seg.data.datasets.base import Dataset
 from uda_seg.errors import ConfigError, show
@@ -49,7 +47,7 @@ def check_prepared(
 def preparing(config: Mapping[str, Any], cache_root: str, divide: SLIC) -> str:
     """The command line that prepares them, with all that differs from the shipped YAML files."""
     made = vars(divide)
-    settings = _differing(_shipped("superpixels.yaml"), made, "superpixels", list(made))
+    settings = _differing(shipped("", "superpixels"), made, "superpixels", list(made))
     words = [*_target(config), f"cache_root={where_needed(cache_root)}", *settings]
     return " ".join(["python -m uda_seg data prepare superpixels", *map(shlex.quote, words)])
 
@@ -58,19 +56,19 @@ def _target(config: Mapping[str, Any]) -> Iterator[str]:
     if "datasets" in config:
         yield f"target={show(list(config['datasets']))}"
         for name, member in config["datasets"].items():
-            yield from _keys(member, f"target/{name}.yaml", f"target.datasets.{name}")
+            yield from _keys(member, name, f"target.datasets.{name}")
         yield from _differing({}, config, "target", ["size"])
         return
     name = config["name"]
     yield f"target={name}"
-    yield from _keys(config, f"target/{name}.yaml", "target")
-    if not (conf_folder() / f"target/{name}.yaml").is_file():
+    yield from _keys(config, name, "target")
+    if not shipped("target", name):
         yield "--config-dir=…"
 
 
-def _keys(config: Mapping[str, Any], file: str, place: str) -> Iterator[str]:
+def _keys(config: Mapping[str, Any], name: str, place: str) -> Iterator[str]:
     """All keys of a shipped dataset; of a user's own, its file knows the others."""
-    known = _shipped(file)
+    known = shipped("target", name)
     names = [key for key in known if not key.startswith("_") and key not in _IDLE]
     return _differing(known, config, place, names or ["root", "size"])
 
@@ -87,9 +85,3 @@ def _differing(
         if name in given and value != known.get(name) and not isinstance(value, dict):
             text = where_needed(value) if isinstance(value, str) else show(value)
             yield f"{place}.{name}={text}"
-
-
-def _shipped(file: str) -> dict[str, Any]:
-    """A YAML as it is written; empty when it is the user's own."""
-    path = conf_folder() / file
-    return yaml.safe_load(path.read_text(encoding="utf-8")) if path.is_file() else {}
