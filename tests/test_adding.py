@@ -69,6 +69,7 @@ def test_method_dataset_and_backbone_of_ones_own_in_one_run(call: Call) -> None:
     assert code == 0, errors
     found = scores.load(Path("run/scores.json"))
     assert found["steps"] == 2
+    assert found["method"] == {"name": "minimum_entropy", "label": "MinEnt", "lambda_ent": 0.001}
     assert "tram-track" not in found["classes"]
     assert "loss/entropy" in Path("run/metrics.csv").read_text()
 

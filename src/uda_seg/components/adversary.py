@@ -25,7 +25,7 @@ def frozen(module: nn.Module) -> Iterator[None]:
 
 
 def without_idle_discriminators(weights: Mapping[str, float | None]) -> dict[str, float | None]:
-    """Weights of losses without that of a discriminator, `discriminator_X`, whom no `adversarial_X` fools."""
+    """Weights without that of a `discriminator_X` whom no `adversarial_X` means to fool."""
     return {
         name: weight
         for name, weight in weights.items()
