@@ -12,6 +12,8 @@ def unknown_key(key: str, tree: Mapping[str, Any], verb: str) -> str:
     """Names the nearest key that exists, and the neighbors of the one that does not."""
     if now := older_names.key_now(key):
         return f"{key}: unknown key, it is called {now} now"
+    if key in older_names.REPLACED:
+        return f"{key}: unknown key, {older_names.REPLACED[key]}"
     parts, depth = key.split("."), 0
     node: Any = tree
     while isinstance(node, Mapping) and depth < len(parts) and key_in(node, parts[depth]) in node:

@@ -26,6 +26,15 @@ KEYS = {
     "colours": "colors",
     "void_colours": "void_colors",
 }
+REPLACED = {
+    "method.levels": "choose method=adaptseg_single or method=adaptseg_feature instead; for GIO-Ada "
+    "set method.lambda_input=null or method.lambda_output=null, for source_only "
+    "method.weights.segmentation_auxiliary=0.1",
+    "method.pivot": "set method.lambda_presence=null for none",
+    "method.adversary": "set method.lambda_adv=null for none",
+}
+"""Keys in whose place stands something else."""
+
 DATASETS = (
     "acdc|bdd100k|camvid|carla|cityscapes|dark_zurich|folder|gta5|idd|idd_lite|kitti|mapillary|"
     "synscapes|synthia|urbansyn|video|virtual_kitti"
