@@ -28,7 +28,7 @@ def write_run(folder: Path, seed: int = 0, classes: list[str] = CLASSES) -> Path
             "size": SIZE,
         },
         "backbone": backbone,
-        "inference": yaml_of("predict.yaml")["inference"],
+        "inference": yaml_of("inference.yaml"),
     }
     (folder / "checkpoints").mkdir(parents=True)
     (folder / "config.yaml").write_text(yaml.safe_dump(config))

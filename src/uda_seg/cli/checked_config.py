@@ -243,7 +243,8 @@ class Composition:
         for group in set(dataset_lists.groups()) - self.unknown:
             self.mistakes += dataset_lists.complaints(group, self.resolved.get(group))
         if not self.unknown:
-            self.mistakes += targets.complaints(self.resolved)
+            stored = {side: self.resolved[side] for side in self.stored}
+            self.mistakes += targets.complaints(run_of(self.config) | stored)
         if self.own_folder is not None:
             self.mistakes += targets.unknown_settings(self.resolved)
         if not self.mistakes:

@@ -27,8 +27,8 @@ KEYS = {
     "void_colours": "void_colors",
 }
 REPLACED = {
-    "method.levels": "choose method=adaptseg_single or method=adaptseg_feature instead; for GIO-Ada "
-    "set method.lambda_input=null or method.lambda_output=null, for source_only "
+    "method.levels": "choose method=adaptseg_single or method=adaptseg_feature instead; of GIO-Ada "
+    "set method.lambda_input=null or lambda_output=null; of source_only and adaptive_bn, "
     "method.weights.segmentation_auxiliary=0.1",
     "method.pivot": "set method.lambda_presence=null for none",
     "method.adversary": "set method.lambda_adv=null for none",
