@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from kept_configs import _configs_are_kept  # noqa: F401 (a fixture of all tests)
-from omegaconf import OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 from PIL import Image
 
 from uda_seg.batch import IGNORE, Batch, Source, Target
@@ -119,11 +119,14 @@ def batch() -> Batch:
 
 def compose(verb: str, overrides: list[str]) -> dict[str, Any]:
     """A checked config, as a command gets it."""
-    config = check(verb, overrides).config
+    plain: Any = OmegaConf.to_container(without_hydra(check(verb, overrides).config), resolve=True)
+    return plain
+
+
+def without_hydra(config: DictConfig) -> DictConfig:
     with open_dict(config):
         config.pop("hydra", None)
-    plain: Any = OmegaConf.to_container(config, resolve=True)
-    return plain
+    return config
 
 
 def write_camvid(

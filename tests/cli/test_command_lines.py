@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from conftest import without_hydra
 
 from uda_seg.cli import launch, main
 from uda_seg.cli.command_line import check
-from uda_seg.cli.composed import without_hydra
 from uda_seg.config import plain
 from uda_seg.errors import UserError
 

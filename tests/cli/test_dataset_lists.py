@@ -4,13 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import without_hydra
 from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 from report.report_examples import save_run
 from test_cli import Outcome, call, folders  # noqa: F401 (call is a fixture)
 
 from uda_seg.cli.command_line import check
-from uda_seg.cli.composed import without_hydra
 from uda_seg.config import conf_folder
 from uda_seg.errors import ConfigError
 from uda_seg.runs import run_folder

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 import torch
+from conftest import without_hydra
 
 from uda_seg.cli.command_line import check
-from uda_seg.cli.composed import without_hydra
 from uda_seg.config import plain
 from uda_seg.errors import ConfigError, WeightsError
 from uda_seg.runs import run_folder

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import without_hydra
 from report.report_examples import CLASSES, save_run
 
 from uda_seg.cli.command_line import check
-from uda_seg.cli.composed import without_hydra
 from uda_seg.commands import table as command
 from uda_seg.config import plain
 from uda_seg.errors import ConfigError

@@ -77,7 +77,7 @@ def test_a_sweep_that_srun_or_torchrun_started_several_times_is_refused(monkeypa
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local", "slurm"])
 def test_a_missing_plugin_is_named_with_its_extra(launcher: str, monkeypatch) -> None:
     check("train", [])  # Hydra has read its plugins
-    monkeypatch.setattr(composed, "_composed", composed._composed.__wrapped__)
+    composed._composed_of_ours.cache_clear()
     monkeypatch.setattr(kept_configs, "KEPT", {})
     there = ConfigStore.instance().repo["hydra"]["launcher"]
     for name in ("joblib", "submitit_local", "submitit_slurm"):

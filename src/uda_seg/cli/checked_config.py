@@ -21,7 +21,7 @@ from uda_seg.cli import dataset_lists, help_text, own_keys, places, relations, t
 from uda_seg.cli.composed import compose, with_values
 from uda_seg.cli.overrides import values_of, with_first_value
 from uda_seg.cli.rules import Rule
-from uda_seg.cli.tree import at, exists, resolved, rule_of, run_of
+from uda_seg.cli.tree import at, exists, put, resolved, rule_of, run_of, value_at
 from uda_seg.cli.unknown_keys import leaves, unknown_key
 from uda_seg.config import conf_folder, with_home
 from uda_seg.errors import show
@@ -121,8 +121,7 @@ class Composition:
             if not exists(tree, key):
                 self.mistakes.append(f"{name}: {unknown_key(key, tree, self.verb)}")
             elif at(written, key) != at(tree, key):
-                value = resolved(OmegaConf.select(config, key))
-                complaints = rule_of(base, tree, key).complaints(key, value)
+                complaints = rule_of(base, tree, key).complaints(key, value_at(config, key))
                 self.mistakes += [f"{name}: {line}" for line in complaints]
         return base
 
@@ -156,6 +155,8 @@ class Composition:
         given, there = str(override.input_line), exists(self.tree, key)
         if override.is_sweep_override() and not self.multirun:
             yield self._several_values(key, given.partition("=")[2])
+        elif not values:
+            yield f"{given}: glob picks among the choices of a group, and {key} is a key"
         elif self._is_of_a_lost_run(key):
             return  # the command will look into the checkpoint
         elif mapping := own_keys.mapping_of(self.tree, key):
@@ -176,10 +177,9 @@ class Composition:
 
     def _several_values(self, key: str, text: str) -> str:
         """What is wrong with `key=a,b` where there is one run."""
-        if not exists(self.tree, key) and key.partition(".")[0] not in self.stored:
+        cure, there = "add -m", exists(self.tree, key)
+        if not there and key.partition(".")[0] not in self.stored:
             return unknown_key(key, self.tree, self.verb)
-        cure = "add -m"
-        there = exists(self.tree, key)
         default = rule_of(self.base, self.tree, key).default if there else ""
         if isinstance(default, list):
             cure = f"a list goes in brackets: {key}=[{text}]"
@@ -235,7 +235,7 @@ class Composition:
         self.resolved = self._resolved()
         for side, stored in self.stored.items():
             both = OmegaConf.merge(stored or {}, self.resolved.get(side) or {})
-            self.resolved[side] = resolved(both) or None
+            self.resolved[side] = OmegaConf.to_container(both) or None
         for key, rule in self.interpolated:
             value = at(self.resolved, key)
             self.mistakes += rule.complaints(key, value) if "${" not in str(value) else ()
@@ -268,8 +268,7 @@ class Composition:
                 reason = str(error).partition("\n")[0].rpartition("interpolation: ")[2]
                 reasons.setdefault(reason, f"{key}={at(tree, key)}: {reason.strip(chr(34))}")
             else:
-                holder, _, name = key.rpartition(".")
-                at(tree, holder)[name] = with_home(resolved(value))
+                put(tree, key, with_home(resolved(value)))
         self.mistakes += [] if self.unknown else reasons.values()
         return tree
 

@@ -7,7 +7,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra import version
 from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
 from hydra._internal.config_repository import ConfigRepository
@@ -20,8 +19,7 @@ from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobRuntime, configure_log, setup_globals
 from hydra.plugins.config_source import ConfigResult
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf, open_dict
-from omegaconf._utils import get_yaml_loader
+from omegaconf import DictConfig, OmegaConf
 
 from uda_seg.config import conf_folder
 
@@ -40,19 +38,22 @@ def compose(verb: str, overrides: Sequence[str], own_folder: Path | None) -> Dic
     Raises:
         HydraException, and more: see `uda_seg.runs.yaml_errors.RAISED`.
     """
-    config: DictConfig = pickle.loads(
-        _composed(verb, tuple(overrides), own_folder, _state_of(own_folder))
-    )
+    if own_folder is not None:  # whose files may change meanwhile
+        return _composed(verb, overrides, own_folder)
+    config: DictConfig = pickle.loads(_composed_of_ours(verb, tuple(overrides)))
     config.hydra.runtime.cwd = os.getcwd()
     return config
 
 
 @lru_cache(maxsize=256)
-def _composed(verb: str, overrides: tuple[str, ...], own_folder: Path | None, _: Any) -> bytes:
+def _composed_of_ours(verb: str, overrides: tuple[str, ...]) -> bytes:
     """Pickled: reading that takes a hundredth of composing it again."""
+    return pickle.dumps(_composed(verb, overrides, None), -1)
+
+
+def _composed(verb: str, overrides: Sequence[str], own_folder: Path | None) -> DictConfig:
     loader = loader_of(own_folder)
-    config = loader.load_configuration(verb, list(overrides), RunMode.RUN, from_shell=False)
-    return pickle.dumps(config, -1)
+    return loader.load_configuration(verb, list(overrides), RunMode.RUN, from_shell=False)
 
 
 def with_values(config: DictConfig, values: Sequence[Override]) -> DictConfig:
@@ -62,7 +63,8 @@ def with_values(config: DictConfig, values: Sequence[Override]) -> DictConfig:
         config: with the `hydra` node.
         values: overrides of keys, not of groups.
     """
-    copy = _copy(config)
+    # OmegaConf's own way of copying takes three times as long.
+    copy: DictConfig = pickle.loads(pickle.dumps(config, -1))
     ConfigLoaderImpl._apply_overrides_to_config(list(values), copy)
     given, job = copy.hydra.overrides, copy.hydra.job
     for override in values:
@@ -70,20 +72,6 @@ def with_values(config: DictConfig, values: Sequence[Override]) -> DictConfig:
     lines: Any = OmegaConf.to_container(given.task)
     every = OverridesParser.create().parse_overrides(lines)
     job.override_dirname = get_overrides_dirname(every, **job.config.override_dirname)
-    return copy
-
-
-def without_hydra(config: DictConfig) -> DictConfig:
-    """A copy without that node."""
-    copy = _copy(config)
-    with open_dict(copy):
-        copy.pop("hydra", None)
-    return copy
-
-
-def _copy(config: DictConfig) -> DictConfig:
-    """OmegaConf's own way of copying takes three times as long."""
-    copy: DictConfig = pickle.loads(pickle.dumps(config, -1))
     return copy
 
 
@@ -128,7 +116,7 @@ def loader_of(own_folder: Path | None) -> ConfigLoaderImpl:
 
 
 class _Repository(ConfigRepository):
-    """Hydra's, with another reader of folders."""
+    """Hydra's, which reads no file of a folder twice."""
 
     def initialize_sources(self, config_search_path: Any) -> None:
         super().initialize_sources(config_search_path)
@@ -139,50 +127,15 @@ class _Repository(ConfigRepository):
 
 
 class _Folder(FileConfigSource):
-    """YAML files, each read once a process, and with libyaml, which is ten times as fast."""
+    """YAML files, each read once a process: an experiment is composed twice, a sweep many times."""
 
     def load_config(self, config_path: str) -> ConfigResult:
         path = Path(self.path, self._normalize_file_name(config_path))
-        stat = path.stat()
-        read = _read(path, stat.st_mtime_ns, stat.st_size)
-        if read is None:
-            return super().load_config(config_path)
-        header, content = pickle.loads(read)
-        return ConfigResult(self.provider, f"file://{self.path}", content, header)
+        key = (path, path.stat().st_mtime_ns, path.stat().st_size)
+        if key not in _read:
+            _read[key] = pickle.dumps(super().load_config(config_path), -1)
+        result: ConfigResult = pickle.loads(_read[key])
+        return result
 
 
-@lru_cache(maxsize=512)
-def _read(path: Path, *_: int) -> bytes | None:
-    """The header and the content of a file, pickled; None where Hydra's own errors say more."""
-    try:
-        text = path.read_text(encoding="utf-8")
-        content = yaml.load(text, _yaml_loader())
-    except (ValueError, yaml.YAMLError):
-        return None
-    if not isinstance(content, dict):
-        return None
-    return pickle.dumps((_Folder._get_header_dict(text[:512]), OmegaConf.create(content)), -1)
-
-
-@lru_cache(maxsize=1)
-def _yaml_loader() -> Any:
-    """OmegaConf's own with libyaml's parser below it, where PyYAML was built with that."""
-    reader: Any = get_yaml_loader()
-    if not hasattr(yaml, "CSafeLoader"):
-        return reader
-
-    class Loader(yaml.cyaml.CParser, reader):  # type: ignore[misc]
-        def __init__(self, stream: Any) -> None:
-            yaml.cyaml.CParser.__init__(self, stream)
-            yaml.constructor.SafeConstructor.__init__(self)
-            yaml.resolver.Resolver.__init__(self)
-
-    return Loader
-
-
-def _state_of(folder: Path | None) -> tuple[Any, ...]:
-    """Of the YAML files in a folder: changes when one of them does."""
-    levels = () if folder is None else ("*", "*/*", "hydra/*/*")
-    paths = sorted(path for level in levels for path in Path(folder or "").glob(f"{level}.yaml"))
-    files = [(str(path), path.stat()) for path in paths if path.is_file()]
-    return tuple((path, stat.st_mtime_ns, stat.st_size) for path, stat in files)
+_read: dict[tuple[Path, int, int], bytes] = {}

@@ -88,7 +88,7 @@ def _main(arguments: list[str]) -> int:
     if options.cfg is None:
         from uda_seg.cli.ready import check_ready
 
-        check_ready(verb, checked, multirun, own_folder)
+        check_ready(verb, checked, multirun)
 
     return launch(verb, checked, multirun, options if options.cfg else None)
 

@@ -20,13 +20,12 @@ ELSEWHERE = ("slurm", "submitit_slurm")
 """Launchers whose jobs may see other disks than this machine."""
 
 
-def check_ready(verb: str, checked: Checked, multirun: bool, own_folder: Path | None) -> None:
+def check_ready(verb: str, checked: Checked, multirun: bool) -> None:
     """
     Args:
         verb: the command.
         checked: its command line.
         multirun: whether it is several jobs.
-        own_folder: YAML files of the user's own.
 
     Raises:
         ConfigError: something is missing or in the way; all of it at once.
@@ -45,11 +44,11 @@ def check_ready(verb: str, checked: Checked, multirun: bool, own_folder: Path | 
     for other in checked.plain[1:]:
         mistakes += places.complaints(verb, other, folder, key)
     if verb == "data_draw":
-        mistakes += _layout(plain["layout"], own_folder)
+        mistakes += _layout(plain["layout"], checked.own_folder)
     if mistakes:
         raise together(mistakes)
     if verb in ("compare", "table") and not multirun:
-        _check_rows(verb, plain, Path(folder), own_folder)
+        _check_rows(verb, plain, Path(folder), checked.own_folder)
 
 
 def _layout(name: str, own_folder: Path | None) -> Iterator[str]:

@@ -62,6 +62,14 @@ def at(tree: Any, key: str, default: Any = None) -> Any:
     return tree
 
 
+def put(tree: Any, key: str, value: Any) -> None:
+    """Replaces what stands at a path; nothing for a key with a dot in its name."""
+    path, _, name = key.rpartition(".")
+    parent = at(tree, path)
+    if isinstance(parent, dict):
+        parent[key_in(parent, name)] = value
+
+
 def rule_of(config: DictConfig, tree: Any, key: str) -> Rule:
     """What a key may hold, by its value in the YAML files and the `_choices_` and so on there.
 
@@ -71,10 +79,14 @@ def rule_of(config: DictConfig, tree: Any, key: str) -> Rule:
         key: one that exists.
     """
     written = at(tree, key)
-    default = written
-    if isinstance(written, str) and "${" in written:
-        try:
-            default = resolved(OmegaConf.select(config, key))
-        except OmegaConfBaseException:
-            default = None
+    computed = isinstance(written, str) and "${" in written
+    default = value_at(config, key) if computed else written
     return Rule.of(key, at(tree, key.rpartition(".")[0]), written, default)
+
+
+def value_at(config: DictConfig, key: str) -> Any:
+    """What a key holds, or leads to; None where that is nowhere."""
+    try:
+        return resolved(OmegaConf.select(config, key))
+    except OmegaConfBaseException:
+        return None
