@@ -129,3 +129,27 @@ def test_the_gaussian_process_proposes(tmp_path: Path) -> None:
         search.run(run, 12, 1)
     assert len(set(seen)) == 12
     assert min(abs(value - 0.01) for value in seen) < 0.01
+
+
+def test_trials_that_were_under_way_go_on_side_by_side(tmp_path: Path) -> None:
+    from optuna.distributions import FloatDistribution
+    from optuna.trial import TrialState
+
+    from uda_seg.experiments.search import Search
+
+    storage, begun = f"sqlite:///{tmp_path / 'study.db'}", []
+    searched = {KEY: FloatDistribution(1e-4, 1e-1, log=True)}
+
+    def run(jobs: Any, first: int) -> list[float]:
+        begun.append([(first + place, line) for place, (line,) in enumerate(jobs)])
+        return [1.0] * len(jobs)
+
+    with closing(Search("study", storage, "random", 0, searched)) as stopped:
+        asked = [stopped._ask() for _ in range(5)]
+        stopped.study.tell(1, 0.5, TrialState.COMPLETE)
+    with closing(Search("study", storage, "random", 0, searched)) as search:
+        search.run(run, 6, 2)
+    numbers = [[number for number, _ in batch] for batch in begun]
+    assert numbers == [[0], [2, 3], [4], [5]]
+    lines = [line for batch in begun[:3] for _, line in batch]
+    assert lines == [asked[number][1][0] for number in (0, 2, 3, 4)]

@@ -102,8 +102,12 @@ class Search:
 
     def run(self, run: Run, trials: int, at_once: int) -> None:
         """Proposes and runs until there are so many trials, those that failed among them."""
-        for number, jobs in self._under_way():
-            self._run(run, [number], [jobs])
+        left = self._under_way()
+        while left:  # a launcher counts on from the first number
+            first = left[0][0]
+            batch = [one for place, one in enumerate(left[:at_once]) if one[0] == first + place]
+            self._run(run, [number for number, _ in batch], [jobs for _, jobs in batch])
+            left = left[len(batch) :]
         while (missing := trials - len(self.study.get_trials(deepcopy=False))) > 0:
             asked = [self._ask() for _ in range(min(at_once, missing))]
             self._run(run, [number for number, _ in asked], [jobs for _, jobs in asked])

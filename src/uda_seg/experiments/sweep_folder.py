@@ -86,13 +86,11 @@ def earlier(own: Path, config: Any) -> Path | None:
     if _same(own, config):
         return own
     others = [path.parent for path in sorted(own.parent.glob("*/config.yaml"))]
-    useful = [folder for folder in others if run_folder.finished(folder) or _begun(folder)]
+    useful = [
+        folder for folder in others if run_folder.finished(folder) or run_folder.begun(folder)
+    ]
     same = [folder for folder in useful if folder != own and _same(folder, config)]
     return next((folder for folder in same if run_folder.finished(folder)), next(iter(same), None))
-
-
-def _begun(folder: Path) -> bool:
-    return run_folder.begun(folder)
 
 
 def _same(folder: Path, config: Any) -> bool:
