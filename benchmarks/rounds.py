@@ -86,7 +86,7 @@ def measured(images: int, backbone: str) -> tuple[dict[str, float], int]:
             timed(
                 "pooled and projected, once",
                 lambda f=features, s=segments, n=count: clusters.compact(
-                    superpixels.pooled(f, s, n).flatten(0, 1), seed=0
+                    superpixels.mean_features(f, s, n).flatten(0, 1), seed=0
                 ),
             )
     return {name: statistics.median(values) for name, values in seconds.items()}, most

@@ -92,7 +92,7 @@ def look(checkpoint: Path, run: dict[str, Any], every: int, segments: int) -> Lo
         predicted = network(image).logits.argmax(1)
         classes, share = superpixels.dominant(superpixels.counts(predicted, pieces, CLASSES, count))
         truth, _ = superpixels.dominant(superpixels.counts(label, pieces, CLASSES, count))
-        pooled = superpixels.pooled(teacher(image, "target").features, pieces, count)[0]
+        pooled = superpixels.mean_features(teacher(image, "target").features, pieces, count)[0]
         entries = (label, predicted, pieces, classes[0], share[0], truth[0], pooled)
         for values, entry in zip(vars(looks).values(), entries, strict=True):
             values.append(entry)

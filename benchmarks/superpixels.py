@@ -150,13 +150,13 @@ def drawn(count: int, size: tuple[int, int]) -> Iterator[tuple[np.ndarray, np.nd
 
 def camvid(root: Path, count: int, size: tuple[int, int]) -> Iterator[tuple[np.ndarray, ...]]:
     from uda_seg.data.datasets.camvid import CLASSES, CamVid
-    from uda_seg.images.scaling import resized, resized_mask
+    from uda_seg.images.scaling import resize_image, resize_mask
 
     dataset = CamVid(str(root), "val")
     for number in range(count):
         sample = dataset.read(number * len(dataset) // count, {"image", "label"})
         label = np.where(np.isin(sample.label, list(CLASSES)), sample.label, IGNORE)
-        yield resized(sample.image, size), resized_mask(label.astype(np.uint8), size)
+        yield resize_image(sample.image, size), resize_mask(label.astype(np.uint8), size)
 
 
 def edges(ids: np.ndarray) -> np.ndarray:

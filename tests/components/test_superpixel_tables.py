@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from uda_seg.batch import IGNORE
-from uda_seg.components.superpixels import counts, dominant, paint, pooled
+from uda_seg.components.superpixels import counts, dominant, mean_features, paint
 
 BATCH, HEIGHT, WIDTH, MOST, CLASSES = 2, 11, 14, 9, 4
 
@@ -61,7 +61,7 @@ def test_pooled_features_are_means_over_pixels(superpixels, size):
             cell = features[b, :, y * size[0] // HEIGHT, x * size[1] // WIDTH]
             sums[b, superpixels[b, y, x]] += cell
             areas[b, superpixels[b, y, x]] += 1
-    means = pooled(features, superpixels, MOST)
+    means = mean_features(features, superpixels, MOST)
     torch.testing.assert_close(means, sums / areas.clamp(min=1))
     assert torch.equal(means[0, 3], torch.zeros(5))
 
@@ -70,13 +70,13 @@ def test_a_superpixel_smaller_than_a_cell_keeps_its_features():
     superpixels = torch.zeros(1, 16, 16, dtype=torch.long)
     superpixels[0, 9, 13] = 1
     features = torch.tensor([[[[0.0, 1.0], [2.0, 3.0]]]])
-    assert pooled(features, superpixels, 2)[0, 1].item() == 3
+    assert mean_features(features, superpixels, 2)[0, 1].item() == 3
 
 
 def test_half_precision_features_are_summed_in_single():
     """2048 halves would stop to grow at 2048."""
     features = torch.ones(1, 1, 64, 64, dtype=torch.bfloat16)
-    means = pooled(features, torch.zeros(1, 64, 64, dtype=torch.long), 1)
+    means = mean_features(features, torch.zeros(1, 64, 64, dtype=torch.long), 1)
     assert means.dtype == torch.float32
     assert means.item() == 1
 

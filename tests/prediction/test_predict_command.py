@@ -29,7 +29,7 @@ from uda_seg.data.files.reading import read_ids, read_rgb
 from uda_seg.errors import ConfigError
 from uda_seg.images import pictures
 from uda_seg.images.legend import LINE
-from uda_seg.images.scaling import resized
+from uda_seg.images.scaling import resize_image
 from uda_seg.prediction.look import GAP
 from uda_seg.prediction.work import Work
 
@@ -51,7 +51,7 @@ def expected_ids(trained: Path, image: np.ndarray) -> np.ndarray:
     network = build(yaml_of("backbone/tiny.yaml") | {"depth_head": False, "width": 8}, classes=4)
     state = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)["state_dict"]
     network.load_state_dict({name[15:]: value for name, value in state.items()})
-    small = torch.from_numpy(resized(image, SIZE)).permute(2, 0, 1)[None].float() / 255
+    small = torch.from_numpy(resize_image(image, SIZE)).permute(2, 0, 1)[None].float() / 255
     with torch.no_grad():
         logits = network.eval()(small, "target").logits
     up = torch.nn.functional.interpolate(logits, image.shape[:2], mode="bilinear")

@@ -13,7 +13,13 @@ from torch import Tensor, nn
 from uda_seg.evaluation.inference import Inference
 from uda_seg.networks.prediction import Prediction
 from uda_seg.prediction.ahead import ahead
-from uda_seg.prediction.predictor import Frame, Predictor, answered, batches, normalised_entropy
+from uda_seg.prediction.predictor import (
+    Frame,
+    Predictor,
+    answer_frames,
+    batches,
+    normalised_entropy,
+)
 
 WHOLE = Inference("whole", None, None, flip=False)
 
@@ -49,7 +55,7 @@ def frames(one: Predictor, sizes: list[tuple[int, int]]) -> list[Frame]:
 
 def test_answers_have_the_pictures_own_size_whatever_the_network_sees() -> None:
     one = predictor([24, 32])
-    found = list(answered(frames(one, [(48, 64), (30, 20), (9, 9)]), [one], 2, entropy=True))
+    found = list(answer_frames(frames(one, [(48, 64), (30, 20), (9, 9)]), [one], 2, entropy=True))
     assert [f.place for f, _ in found] == [0, 1, 2]
     assert [a.ids.shape for _, (a,) in found] == [(48, 64), (30, 20), (9, 9)]
     assert [a.entropy.shape for _, (a,) in found] == [(48, 64), (30, 20), (9, 9)]
@@ -66,7 +72,8 @@ def test_pictures_of_one_size_share_a_batch() -> None:
 def test_half_precision_reaches_the_network_and_changes_little() -> None:
     exact, half = predictor(), predictor(precision="bf16-mixed")
     (a,), (b,) = (
-        next(answered(frames(one, [(48, 64)]), [one], 1, entropy=True))[1] for one in (exact, half)
+        next(answer_frames(frames(one, [(48, 64)]), [one], 1, entropy=True))[1]
+        for one in (exact, half)
     )
     assert [exact.network.seen[0][1], half.network.seen[0][1]] == [torch.float32, torch.bfloat16]
     assert (a.ids == b.ids).mean() > 0.95
@@ -77,7 +84,7 @@ def test_windows_reach_the_network() -> None:
     one = predictor(inference=Inference("slide", [16, 16], [16, 16], flip=False))
     whole = predictor()
     (a,), (b,) = (
-        next(answered(frames(p, [(32, 48)]), [p], 1, entropy=False))[1] for p in (one, whole)
+        next(answer_frames(frames(p, [(32, 48)]), [p], 1, entropy=False))[1] for p in (one, whole)
     )
     assert [shape for shape, _ in one.network.seen] == [(1, 3, 16, 16)] * 6
     np.testing.assert_array_equal(a.ids, b.ids)  # this network looks at single pixels

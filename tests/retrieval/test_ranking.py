@@ -21,7 +21,7 @@ def test_scores_equal_loops():
     queries, gallery = unit(7), unit(9)
     layouts, above, ks = RANDOM.random((7, 9)), RANDOM.random(7), (1, 3, 20)
     ranked = ranking.ranking(ranking.cosines(queries, gallery))
-    found = ranking.judged(ranked, layouts, above, ks)
+    found = ranking.score_ranking(ranked, layouts, above, ks)
     for q in range(7):
         order = sorted(range(9), key=lambda g: -float(np.dot(queries[q], gallery[g])))
         assert ranked[q].tolist() == order
@@ -41,7 +41,7 @@ def test_scores_equal_loops():
 
 
 def test_nothing_relevant_has_no_average_precision_and_no_precision():
-    found = ranking.judged(np.array([[1, 0]]), np.zeros((1, 2)), HALF, (1, 5))
+    found = ranking.score_ranking(np.array([[1, 0]]), np.zeros((1, 2)), HALF, (1, 5))
     assert np.isnan(found["average_precision", None])
     assert found["precision", 1] == found["precision", 5] == 0
 
@@ -51,7 +51,7 @@ def test_chance_is_the_mean_over_all_orders(relevant):
     layouts = np.array([[1.0] * relevant + [0.0] * (5 - relevant)])
     chance = ranking.chance(layouts, HALF, (1, 2, 9))
     every = [
-        ranking.judged(np.array([order]), layouts, HALF, (1, 2, 9))
+        ranking.score_ranking(np.array([order]), layouts, HALF, (1, 2, 9))
         for order in permutations(range(5))
     ]
     assert chance.keys() == every[0].keys()
@@ -65,7 +65,7 @@ def test_no_descriptor_exceeds_the_best():
     best = ranking.best(layouts, above, (1, 4))
     for _ in range(20):
         ranked = ranking.ranking(RANDOM.random((6, 12)))
-        for key, values in ranking.judged(ranked, layouts, above, (1, 4)).items():
+        for key, values in ranking.score_ranking(ranked, layouts, above, (1, 4)).items():
             assert (np.nan_to_num(values) <= np.nan_to_num(best[key]) + 1e-12).all()
     assert (best["average_precision", None][(layouts > above[:, None]).any(1)] == 1).all()
 
@@ -78,7 +78,7 @@ def test_a_blind_answer_is_the_same_for_all_and_right_for_most():
     assert found["precision", 3].mean() == pytest.approx(sum(sorted(often)[-3:]) / 15)
     for _ in range(20):
         same = np.repeat(ranking.ranking(RANDOM.random((1, 9))), 5, 0)
-        other = ranking.judged(same, layouts, above, (1, 3))
+        other = ranking.score_ranking(same, layouts, above, (1, 3))
         assert other["precision", 3].mean() <= found["precision", 3].mean() + 1e-12
 
 

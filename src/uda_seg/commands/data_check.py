@@ -10,9 +10,9 @@ from rich.console import Console
 from uda_seg.batch import IGNORE
 from uda_seg.data.checking.class_overlap import names_of
 from uda_seg.data.checking.pair_check import conclude
-from uda_seg.data.checking.split_check import SplitCheck, look_at_all, one_thread, open_all
+from uda_seg.data.checking.split_check import SplitCheck, look_at_all, open_all, use_one_thread
 from uda_seg.data.datasets.base import Dataset
-from uda_seg.data.datasets.few_samples import spread
+from uda_seg.data.datasets.few_samples import evenly_spaced
 from uda_seg.data.datasets.labels import UNNAMED, LabelMapper, LabelSpace
 from uda_seg.data.datasets.leaving_out import read_names
 from uda_seg.errors import CheckError
@@ -31,7 +31,7 @@ def run(config: dict[str, Any], folder: Path) -> None:
     """
     run_folder.open_run(config, folder)
     checks = open_all(config)
-    with one_thread():
+    with use_one_thread():
         look_at_all(checks, config)
         found = conclude(checks, config)
         draw(checks, found, config["pictures"], folder)
@@ -61,7 +61,7 @@ def samples(check: SplitCheck, dataset: Dataset, space: LabelSpace, count: int) 
     shown = []
     good = [finding.index for finding in check.findings if finding.problem is None]
     encode = LabelMapper(space, dataset)
-    for place in spread(len(good), count):
+    for place in evenly_spaced(len(good), count):
         sample = dataset.read(good[place], check.fields - {"depth"})
         label = None if sample.label is None else encode.looked_up(sample.label)
         if label is not None:

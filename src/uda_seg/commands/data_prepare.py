@@ -6,9 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from uda_seg.commands.data_check import one_thread
 from uda_seg.data.cache.cached_dataset import Cached, cached
 from uda_seg.data.cache.fill_cache import Part, check_room, clear, fill, tell
+from uda_seg.data.checking.split_check import use_one_thread
 from uda_seg.data.datasets.base import Dataset
 from uda_seg.data.datasets.merged import MergedDataset
 from uda_seg.data.datasets.opening import open_split
@@ -25,7 +25,7 @@ def run(config: dict[str, Any], folder: Path) -> None:
     """
     if config.get("source") is None and config.get("target") is None:
         raise ConfigError("nothing to prepare: give source=… or target=…, or both")
-    with one_thread():
+    with use_one_thread():
         parts = list(open_parts(config))
         if config["clear"]:
             clear(parts, "*")

@@ -7,13 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from uda_seg.commands.data_check import one_thread
 from uda_seg.commands.data_prepare import members
 from uda_seg.config import build
 from uda_seg.data.cache.cached_dataset import Cached
 from uda_seg.data.cache.fill_cache import Part, check_room, clear, fill, tell
 from uda_seg.data.cache.slic import KIND, WithSuperpixels, with_superpixels
-from uda_seg.data.datasets.few_samples import spread
+from uda_seg.data.checking.split_check import use_one_thread
+from uda_seg.data.datasets.few_samples import evenly_spaced
 from uda_seg.data.datasets.opening import open_split
 from uda_seg.errors import ConfigError, DataError
 from uda_seg.images import pictures, scaling
@@ -33,7 +33,7 @@ def run(config: dict[str, Any], folder: Path) -> None:
     if config.get("target") is None:
         raise ConfigError("nothing to prepare: give target=…")
     root = Path(config["cache_root"]).expanduser()
-    with one_thread():
+    with use_one_thread():
         divided = list(open_members(config))
         parts = [part(*one) for one in divided]
         if config["clear"]:
@@ -69,7 +69,7 @@ def show(divided: Sequence[WithSuperpixels], config: Mapping[str, Any], root: Pa
     """A few images, evenly spread, beside their superpixels and these in their mean colors."""
     places = [(one, i) for one in divided for i in range(len(one))]
     rows = []
-    for place in spread(len(places), config["pictures"]):
+    for place in evenly_spaced(len(places), config["pictures"]):
         member, index = places[place]
         try:
             sample = member.read(index, {KIND})
@@ -79,8 +79,8 @@ def show(divided: Sequence[WithSuperpixels], config: Mapping[str, Any], root: Pa
         height, width = sample.superpixels.shape
         scale = min(1.0, WIDTH / width)
         size = max(1, round(height * scale)), max(1, round(width * scale))
-        image = scaling.resized(sample.image, size)
-        ids = scaling.resized_mask(sample.superpixels, size)
+        image = scaling.resize_image(sample.image, size)
+        ids = scaling.resize_mask(sample.superpixels, size)
         rows.append([image, pictures.boundaries(image, ids), mean_colors(image, ids)])
     if rows:
         path = root / f"superpixels_{config['target']['name']}.png"

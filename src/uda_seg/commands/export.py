@@ -10,7 +10,7 @@ from uda_seg.errors import ConfigError
 from uda_seg.evaluation import scores
 from uda_seg.export import checked_files
 from uda_seg.export.deployed import SMALLEST
-from uda_seg.export.formats import chosen
+from uda_seg.export.formats import make_formats
 from uda_seg.export.model_card import Card
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.portable import portable
@@ -30,7 +30,7 @@ def run(config: dict[str, Any], folder: Path) -> None:
     output = Path(complete["output"]).expanduser()
     check_empty(output, "output")
     check_sizes(complete["sizes"])
-    formats = chosen(complete["formats"], complete["opset"])
+    formats = make_formats(complete["formats"], complete["opset"])
     trained = open_trained(complete["checkpoint"])
     network = cast(SegmentationNetwork, trained.network)
     run, classes, step, checkpoint = trained.run, trained.classes, trained.step, trained.path

@@ -10,7 +10,7 @@ from uda_seg.retrieval import tables as report
 from uda_seg.retrieval.answers import answer, facts
 from uda_seg.retrieval.neighbors import draw, neighbors
 from uda_seg.retrieval.page import write_page
-from uda_seg.retrieval.side import counted, describe_all, open_side, say_what_counts
+from uda_seg.retrieval.side import common_classes, describe_all, open_side, say_what_counts
 from uda_seg.runs import files, run_folder
 from uda_seg.runs.trained import Trained, check_checkpoints, evaluation_config, open_trained
 
@@ -31,7 +31,7 @@ def run(config: dict[str, Any], folder: Path) -> None:
         domain: open_side(domain, complete, next(iter(trained.values())).classes)
         for domain in ("source", "target")
     }
-    common = counted(sides)
+    common = common_classes(sides)
     say_what_counts(sides, common, complete["k"])
     networks = {label: one.network for label, one in trained.items()}
     vectors, layouts = {}, {}

@@ -41,16 +41,16 @@ def source_columns(label: Tensor, window: Tensor | None, columns: int, segments:
         segments: superpixels of a full image.
     """
     height, width = _full_size(label, window)
-    values = _chosen(label, columns)
+    values = _middle_columns(label, columns)
     each = len(values) // len(label)
     highest = (height * width / segments).sqrt().clamp(min=1).repeat_interleave(each)[:, None]
-    run = _numbered(_changes(values))
+    run = _number(_changes(values))
     lengths = _totals(run, torch.ones_like(run), run.shape[1]).gather(1, run)
     rows = torch.arange(values.shape[1], device=values.device).expand_as(values)
     first = rows.masked_fill(~_changes(values), 0).cummax(1).values
     parts = (lengths / highest).ceil().long()
     part = (rows - first) * parts // lengths
-    found, heights, lengths = _gathered(values, _changes(values) | _changes(part), IGNORE)
+    found, heights, lengths = _gather(values, _changes(values) | _changes(part), IGNORE)
     heights = heights / height.repeat_interleave(each)[:, None]
     return Columns(found, heights, lengths, torch.full_like(found, NO_SUPERPIXEL))
 
@@ -63,8 +63,8 @@ def target_columns(classes: Tensor, superpixels: Tensor, columns: int) -> Column
         superpixels: (B, H, W) long, of full images, numbers below S, or NO_SUPERPIXEL.
         columns: of each image, at most; N is B times as many, image by image.
     """
-    values = _chosen(superpixels, columns)
-    found, heights, lengths = _gathered(values, _changes(values), NO_SUPERPIXEL)
+    values = _middle_columns(superpixels, columns)
+    found, heights, lengths = _gather(values, _changes(values), NO_SUPERPIXEL)
     table = classes.repeat_interleave(len(values) // len(superpixels), 0)
     known = table.gather(1, found.clamp(min=0)).masked_fill(found < 0, IGNORE)
     return Columns(known, heights / superpixels.shape[1], lengths, found)
@@ -79,7 +79,7 @@ def _full_size(label: Tensor, window: Tensor | None) -> tuple[Tensor, Tensor]:
     return sides[:, 0], sides[:, 1]
 
 
-def _chosen(values: Tensor, columns: int) -> Tensor:
+def _middle_columns(values: Tensor, columns: int) -> Tensor:
     """(N, H): the middle columns of equally wide stripes of (B, H, W), image by image."""
     width = values.shape[2]
     columns = min(columns, width)
@@ -92,7 +92,7 @@ def _changes(values: Tensor) -> Tensor:
     return F.pad(values[:, 1:] != values[:, :-1], (1, 0), value=True)
 
 
-def _numbered(starts: Tensor) -> Tensor:
+def _number(starts: Tensor) -> Tensor:
     """(N, H) long: how many starts there were up to here, from 0."""
     return starts.cumsum(1) - 1
 
@@ -102,9 +102,9 @@ def _totals(places: Tensor, values: Tensor, length: int) -> Tensor:
     return values.new_zeros(len(places), length).scatter_add_(1, places, values)
 
 
-def _gathered(values: Tensor, starts: Tensor, empty: int) -> tuple[Tensor, Tensor, Tensor]:
+def _gather(values: Tensor, starts: Tensor, empty: int) -> tuple[Tensor, Tensor, Tensor]:
     """Values (N, L) and heights in pixels (N, L) of the pieces that start there; lengths (N,)."""
-    piece = _numbered(starts)
+    piece = _number(starts)
     lengths = piece[:, -1] + 1
     longest = int(lengths.max())
     heights = _totals(piece, torch.ones_like(piece), longest)

@@ -22,9 +22,9 @@ class Scores(NamedTuple):
     """(B, C, fractions, g, g) each, in [0, 1]."""
 
     first: Tensor
-    """Of the most probable positions, as many as the fraction says."""
+    """Mean of the most probable positions, as many as the fraction says."""
     rest: Tensor
-    """Of those after them; 0 where there are none."""
+    """Mean of those after them; 0 where there are none."""
 
 
 class RegionPooling:
@@ -62,7 +62,7 @@ class RegionPooling:
         return F.adaptive_avg_pool2d(maps, self.size(maps.shape[2], maps.shape[3]))
 
     def scores(self, probabilities: Tensor) -> list[Scores]:
-        """Of the probabilities of positions (B, C, h, w), for each grid."""
+        """The regions' scores for each grid, from probabilities of positions (B, C, h, w)."""
         return [self._level(probabilities, grid) for grid in self.grids]
 
     def _level(self, probabilities: Tensor, grid: int) -> Scores:

@@ -58,8 +58,8 @@ class RegionClassifiers(nn.Module):
         super().__init__()
         self.right: dict[float, Tensor] = {}
         self.regions = regions
-        self.hidden_weight, self.hidden_bias = _stacked(regions, channels, width)
-        self.score_weight, self.score_bias = _stacked(regions, width, 1)
+        self.hidden_weight, self.hidden_bias = _stack(regions, channels, width)
+        self.score_weight, self.score_bias = _stack(regions, width, 1)
 
     def forward(self, features: Tensor, regions: Tensor) -> tuple[Tensor, Tensor]:
         """
@@ -104,7 +104,7 @@ class RegionClassifiers(nn.Module):
         return flat.view(len(regions), 1, *regions.shape[1:])
 
 
-def _stacked(count: int, inputs: int, outputs: int) -> tuple[nn.Parameter, nn.Parameter]:
+def _stack(count: int, inputs: int, outputs: int) -> tuple[nn.Parameter, nn.Parameter]:
     """Weights (R, inputs, outputs) and biases (R, 1, outputs) of as many linear layers."""
     layers = [nn.Linear(inputs, outputs) for _ in range(count)]
     weights = torch.stack([layer.weight.detach().T for layer in layers])

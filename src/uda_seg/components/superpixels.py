@@ -43,7 +43,7 @@ def dominant(counts: Tensor) -> tuple[Tensor, Tensor]:
     return chosen, counts.amax(-1) / total.clamp(min=1)
 
 
-def pooled(features: Tensor, superpixels: Tensor, most: int) -> Tensor:
+def mean_features(features: Tensor, superpixels: Tensor, most: int) -> Tensor:
     """(B, S, D) float: mean features of the superpixels' pixels; 0 of superpixels without pixels.
 
     A pixel has the features of the cell that it lies in, so a superpixel's mean is that of cells,

@@ -89,7 +89,7 @@ class VerticalOrder(nn.Module):
         shape = columns.classes.shape
         turns = torch.arange(shape[1], device=columns.classes.device) % passes
         masked = torch.stack([(turns == number).expand(shape) for number in range(passes)])
-        logits = self(_repeated(columns, passes), masked.flatten(0, 1))
+        logits = self(_repeat(columns, passes), masked.flatten(0, 1))
         turn = turns[:, None].expand(1, *shape, self.classes)
         answers = logits.view(passes, *shape, -1).gather(0, turn).squeeze(0)
         known = columns.classes != IGNORE
@@ -119,7 +119,7 @@ class VerticalOrder(nn.Module):
         return (sums / crossings).where(crossings > 0, 1).view(batch, most)
 
 
-def _repeated(columns: Columns, times: int) -> Columns:
+def _repeat(columns: Columns, times: int) -> Columns:
     """All columns, then all of them again."""
     return Columns(
         columns.classes.repeat(times, 1),

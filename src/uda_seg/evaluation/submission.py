@@ -18,7 +18,7 @@ from uda_seg.errors import ConfigError, show
 from uda_seg.runs import files
 
 KINDS = ("benchmark", "own_ids", "train_ids")
-NOTHING = ("unlabeled", "void")
+UNLABELLED = ("unlabeled", "void")
 """Names of the id for pixels that belong to no class, the first one there is."""
 
 
@@ -49,8 +49,8 @@ class Submission:
         kind = dataset.benchmark_ids if kind == "benchmark" else kind
         if isinstance(dataset, MergedDataset):
             raise ConfigError(
-                "save_predictions: the ids of several datasets at once are nobody's; evaluate them "
-                "one by one"
+                "save_predictions: cannot write ids for several datasets at once; "
+                "evaluate them one by one"
             )
         if kind == "train_ids":
             self.table = raw_ids(space, CITYSCAPES_TRAIN_IDS, {255: "unlabeled"}, {}, chosen)
@@ -110,17 +110,17 @@ def raw_ids(
     Raises:
         ConfigError: an id is ambiguous, or there is none for unlabelled pixels.
     """
-    strangers = [name for name in chosen if canonical(name) not in space.classes]
-    strangers += [name for name, identifier in chosen.items() if identifier not in names]
-    if strangers:
+    unknown = [name for name in chosen if canonical(name) not in space.classes]
+    unknown += [name for name, identifier in chosen.items() if identifier not in names]
+    if unknown:
         raise ConfigError(
-            f"prediction_ids: {', '.join(strangers)}: either no class of this network "
+            f"prediction_ids: {', '.join(unknown)}: either no class of this network "
             f"({', '.join(space.classes)}), or not one of the ids {', '.join(map(str, names))}"
         )
     places = {identifier: space.place(name) for identifier, name in names.items()}
     wanted = {canonical(name): identifier for name, identifier in chosen.items()}
-    nothing = next(
-        (i for word in NOTHING for i, name in void.items() if name == word and i in range(256)),
+    unlabelled_id = next(
+        (i for word in UNLABELLED for i, name in void.items() if name == word and i in range(256)),
         None,
     )
     table, ambiguous, missing = np.zeros(len(space), np.uint8), [], []
@@ -134,7 +134,7 @@ def raw_ids(
             ambiguous.append(f"{name} ({words})")
             example[name] = found[0]
             continue
-        identifier = found[0] if found else nothing
+        identifier = found[0] if found else unlabelled_id
         if identifier is None:
             missing.append(name)
         else:

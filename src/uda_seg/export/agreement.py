@@ -14,7 +14,7 @@ from uda_seg.export.formats import Network
 
 @dataclass(frozen=True)
 class Agreement:
-    """Of one file and one batch of images."""
+    """How far one file and the network agree on one batch of images."""
 
     shape: tuple[int, ...]
     """(B, 3, H, W)"""

@@ -15,7 +15,7 @@ LARGEST = {"batch": 1024, "height": 16384, "width": 16384}
 SMALLEST = {"batch": 1, "height": 32, "width": 32}
 """Ours: smaller images have maps of few pixels, for which graphs differ."""
 AXES = {0: "batch", 2: "height", 3: "width"}
-"""Of the input: those whose length is free."""
+"""Axes of the input whose length is free."""
 
 
 class Deployed(nn.Module):

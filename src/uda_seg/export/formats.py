@@ -108,7 +108,7 @@ class TorchExport(Format):
         return answer
 
 
-def chosen(names: Sequence[str], opset: int | None) -> dict[str, Format]:
+def make_formats(names: Sequence[str], opset: int | None) -> dict[str, Format]:
     """
     Raises:
         ConfigError: nothing is chosen, or a package is missing.

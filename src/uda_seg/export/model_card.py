@@ -24,7 +24,7 @@ class Written:
     format: str
     """A key of the command's `formats`."""
     version: str
-    """Of the format and of what wrote it."""
+    """Versions of the format and of what wrote it."""
     bytes: int
     sha256: str
     checks: list[str] = field(default_factory=list)

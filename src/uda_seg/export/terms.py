@@ -12,7 +12,7 @@ from uda_seg.data.datasets.base import Dataset
 from uda_seg.errors import ConfigError
 
 CODE = "Apache-2.0"
-"""Of this package."""
+"""The licence of this package."""
 UNKNOWN = Dataset.terms
 
 IMAGENET = "ImageNet's pictures are for non-commercial research and education (recalled)"

@@ -68,7 +68,7 @@ def _row(cells: Sequence[tuple[str, np.ndarray]], width: int) -> np.ndarray:
         left = GAP + place * (WIDTH + GAP)
         height, wide = picture.shape[:2]
         canvas[:height, left : left + wide] = picture
-        write(canvas, _shortened(name, WIDTH), left, height + LINE - 6)
+        write(canvas, _shorten(name, WIDTH), left, height + LINE - 6)
     return canvas
 
 
@@ -78,7 +78,7 @@ def _line(text: str, width: int, size: float) -> np.ndarray:
     return canvas
 
 
-def _shortened(text: str, width: int) -> str:
+def _shorten(text: str, width: int) -> str:
     """The end of a name tells more than its beginning."""
     whole, cut = text, text
     while text_length(cut) > width and len(whole) > 1:

@@ -12,24 +12,24 @@ RESAMPLING = "bicubic antialiased, nearest by centres"
 Size = list[int] | tuple[int, ...]
 
 
-def resized(image: np.ndarray, size: Size) -> np.ndarray:
+def resize_image(image: np.ndarray, size: Size) -> np.ndarray:
     """(H, W, 3) uint8 to (height, width, 3), with Pillow's bicubic filter."""
     if image.shape[:2] == tuple(size):
         return image
     # With strides that torch takes for channels_last, in and out: a third of the time less.
-    pixels = torch.from_numpy(_interleaved(image))[None].permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(_interleave(image))[None].permute(0, 3, 1, 2)
     small = F.interpolate(pixels, (size[0], size[1]), mode="bicubic", antialias=True)
     return small[0].permute(1, 2, 0).numpy()
 
 
-def _interleaved(image: np.ndarray) -> np.ndarray:
+def _interleave(image: np.ndarray) -> np.ndarray:
     """The three values of a pixel side by side, as OpenCV and the resizing want them."""
     if image.strides[0] == image.shape[1] * image.itemsize:  # one whole channel after the other
         return cv2.merge([image[..., channel] for channel in range(3)])
     return np.require(image, requirements=["C", "W"])
 
 
-def resized_mask(mask: np.ndarray, size: Size) -> np.ndarray:
+def resize_mask(mask: np.ndarray, size: Size) -> np.ndarray:
     """(H, W) ids or metres to (height, width): the pixel nearest to each new pixel's centre."""
     if mask.shape == tuple(size):
         return mask

@@ -151,8 +151,8 @@ class RPT(AdaptSegNet):
         self.pseudo_labels = {k: v.byte() for k, v in decided.items() if k in self.weights}
 
     def _look(self, images: Target) -> dict[str, Tensor]:
-        """Of every superpixel (B, S): dominant class, its share, its probability in its column;
-        and features (B, S, D), while there are no clusters yet.
+        """Looks at every superpixel (B, S): dominant class, its share, its probability in its
+        column; and features (B, S, D), while there are no clusters yet.
         """
         assert images.superpixels is not None
         segments = images.superpixels
@@ -164,7 +164,9 @@ class RPT(AdaptSegNet):
         if self.order is not None:
             found["order"] = self.order.probabilities_of(classes, segments)
         if self.teacher is not None and self.cluster_of is None:
-            features = superpixels.pooled(self.teacher(images.image).features, segments, most)
+            features = superpixels.mean_features(
+                self.teacher(images.image).features, segments, most
+            )
             found["features"] = clusters.compact(features.flatten(0, 1), seed=0).half().cpu()
             found["features"] = found["features"].view(len(segments), most, -1)
         return found
@@ -174,7 +176,7 @@ class RPT(AdaptSegNet):
 
         Features never change, since the ImageNet network does not: once a run is enough.
         """
-        sample = {index: _spread(rows, SAMPLE) for index, rows in features.items()}
+        sample = {index: _evenly_spaced(rows, SAMPLE) for index, rows in features.items()}
         points = target_images.table(sample, torch.nan).flatten(0, 1)
         points = points[points.nan_to_num().any(1)]  # numbers without pixels have no features
         centres = target_images.agreed(clusters.cluster(points, self.cluster_count, seed=0))
@@ -205,22 +207,22 @@ class RPT(AdaptSegNet):
         assert target.index is not None
         segments = target.superpixels
         most = int(segments.max()) + 1
-        means = superpixels.pooled(target.image, segments, most)
-        shown = {"superpixels": _painted(means, segments)}
+        means = superpixels.mean_features(target.image, segments, most)
+        shown = {"superpixels": _paint(means, segments)}
         if self.cluster_of is not None:
             palette = torch.rand(self.cluster_count + 1, 3, generator=torch.manual_seed(0))
             members = self.cluster_of[target.index.cpu()].long()
-            shown["clusters"] = _painted(palette[members].to(segments.device), segments)
+            shown["clusters"] = _paint(palette[members].to(segments.device), segments)
         return shown | {
             f"{name} pseudo-label": label for name, label in self.labels(target).items()
         }
 
 
-def _spread(rows: Tensor, count: int) -> Tensor:
+def _evenly_spaced(rows: Tensor, count: int) -> Tensor:
     """At most `count` of the rows, evenly spread."""
     return rows[torch.linspace(0, len(rows) - 1, min(count, len(rows))).long()]
 
 
-def _painted(colors: Tensor, segments: Tensor) -> Tensor:
+def _paint(colors: Tensor, segments: Tensor) -> Tensor:
     """(B, 3, H, W): every superpixel in its color of (B, S, 3)."""
     return torch.stack([superpixels.paint(c, segments, 0.0) for c in colors.unbind(2)], 1)

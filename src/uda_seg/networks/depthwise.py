@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.autograd.function import Function, once_differentiable
 
 COLUMNS = 3
-"""Of a kernel, for which oneDNN has a fast gradient."""
+"""Columns of a kernel for which oneDNN has a fast gradient."""
 
 
 class DepthwiseConv2d(nn.Conv2d):

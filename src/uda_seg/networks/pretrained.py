@@ -140,7 +140,7 @@ def _fill(encoder: nn.Module, state: dict[str, Tensor], origin: str) -> LoadRepo
     """Copies what fits in name and shape, cast to the encoder's type; all or nothing."""
     own = encoder.state_dict()
     expected = [key for key in own if not key.endswith("num_batches_tracked")]
-    found = _renamed(state, set(own))
+    found = _rename(state, set(own))
     fitting = {
         key: value for key, value in found.items() if key in own and own[key].shape == value.shape
     }
@@ -162,7 +162,7 @@ def _fill(encoder: nn.Module, state: dict[str, Tensor], origin: str) -> LoadRepo
     return report
 
 
-def _renamed(state: dict[str, Tensor], own: set[str]) -> dict[str, Tensor]:
+def _rename(state: dict[str, Tensor], own: set[str]) -> dict[str, Tensor]:
     """The state under timm's names: foreign layouts translated, a common prefix cut off."""
     if "_conv_stem.weight" in state:
         state = _from_efficientnet_pytorch(state)

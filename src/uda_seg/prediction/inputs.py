@@ -58,7 +58,7 @@ def find(wanted: str, output: Path) -> list[Input]:
             )
         if not _readable(given):
             raise ConfigError(f"input={wanted}: is neither of {KINDS_OF_FILES}")
-        return named(given.parent, [given])
+        return name_inputs(given.parent, [given])
     if given.is_dir():
         listing = walk(given, endings=ENDINGS)
         _check_apart(wanted, listing, output)
@@ -69,7 +69,7 @@ def find(wanted: str, output: Path) -> list[Input]:
             )
         for remark in listing.remarks():
             log.warning("input: %s", remark)
-        return named(given, listing.files)
+        return name_inputs(given, listing.files)
     if not glob.has_magic(wanted):
         lies = broken_link(given) if given.is_symlink() else "is not there"
         raise ConfigError(
@@ -93,24 +93,24 @@ def find(wanted: str, output: Path) -> list[Input]:
         )
     for remark in listing.remarks_on_links():
         log.warning("input: %s", remark)
-    return named(base, listing.files)
+    return name_inputs(base, listing.files)
 
 
-def named(base: Path, paths: Sequence[Path]) -> list[Input]:
+def name_inputs(base: Path, paths: Sequence[Path]) -> list[Input]:
     """Names are paths below `base` without endings; with them where they would be the same.
 
     Raises:
         ConfigError: two have one name all the same.
     """
     bare = {path: path.relative_to(base).with_suffix("") for path in paths}
-    count = Counter(_folded(path, bare[path]) for path in paths)
+    count = Counter(_fold(path, bare[path]) for path in paths)
     chosen: dict[str, Path] = {}
     inputs = []
     for path in paths:
         name = bare[path]
-        if count[_folded(path, name)] > 1:
+        if count[_fold(path, name)] > 1:
             name = path.relative_to(base)
-        other = chosen.setdefault(_folded(path, name), path)
+        other = chosen.setdefault(_fold(path, name), path)
         if other != path:
             raise ConfigError(
                 f"input: {other} and {path} would be written to one name; rename one of them"
@@ -136,7 +136,7 @@ def _is_video(path: Path) -> bool:
     return path.suffix.lower() in VIDEOS
 
 
-def _folded(path: Path, name: PurePath) -> str:
+def _fold(path: Path, name: PurePath) -> str:
     """Some file systems do not tell capital letters from small ones; folders of kinds differ."""
     return f"{_is_video(path)} {os.path.normcase(name).casefold()}"
 

@@ -111,7 +111,7 @@ def beside(cells: Sequence[np.ndarray], captions: Sequence[str]) -> np.ndarray:
 
 
 def scale_of(width: int) -> float:
-    """Of letters and swatches."""
+    """How large letters and swatches are drawn on a picture of this width."""
     return max(1.0, width / USUAL_WIDTH)
 
 

@@ -18,7 +18,7 @@ from uda_seg.data.feeding.streams import to_tensor
 from uda_seg.data.files.reading import read_rgb
 from uda_seg.errors import ConfigError, DataError
 from uda_seg.evaluation.inference import Inference
-from uda_seg.images.scaling import resized
+from uda_seg.images.scaling import resize_image
 from uda_seg.runs.trained import Trained
 
 
@@ -91,7 +91,7 @@ class Predictor:
 
     def prepare(self, image: np.ndarray) -> Tensor:
         """(H, W, 3) uint8 to (3, h, w) uint8."""
-        return to_tensor(image if self.size is None else resized(image, self.size))
+        return to_tensor(image if self.size is None else resize_image(image, self.size))
 
     @torch.no_grad()
     def __call__(
@@ -172,7 +172,7 @@ def normalised_entropy(logits: Tensor) -> Tensor:
     return (entropy / math.log(max(logits.shape[1], 2))).clamp(0, 1)
 
 
-def answered(
+def answer_frames(
     frames: Iterable[Frame], predictors: Sequence[Predictor], batch_size: int, entropy: bool
 ) -> Iterator[tuple[Frame, list[Answer]]]:
     """Each frame with an answer a predictor; the entropy is asked of the first one alone."""

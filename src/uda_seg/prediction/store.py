@@ -18,7 +18,7 @@ from uda_seg.runs import files
 
 MADE_BY, FINISHED = "prediction.json", "predictions.jsonl"
 ENDINGS = {"ids": ".mkv"}
-"""Of a kind's videos; the others are .mp4."""
+"""Endings of a kind's videos; the others are .mp4."""
 
 
 class OutputError(DataError):
@@ -157,10 +157,10 @@ def _difference(key: str, before: Any, now: Any) -> str:
             return f"{key} {now['path']} has changed since"
     if before == now:
         return ""
-    return f"{key} was {_shown(before)}, is {_shown(now)}"
+    return f"{key} was {_show(before)}, is {_show(now)}"
 
 
-def _shown(value: Any) -> str:
+def _show(value: Any) -> str:
     if isinstance(value, Mapping) and "path" in value:
         return str(value["path"])
     return json.dumps(value)

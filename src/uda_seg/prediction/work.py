@@ -15,7 +15,7 @@ from uda_seg.prediction.ahead import ahead
 from uda_seg.prediction.inputs import Input
 from uda_seg.prediction.look import Look
 from uda_seg.prediction.movie import Clip, Movie
-from uda_seg.prediction.predictor import Answer, Frame, Predictor, answered
+from uda_seg.prediction.predictor import Answer, Frame, Predictor, answer_frames
 from uda_seg.prediction.store import OutputError, Store, writing
 from uda_seg.runs.bars import Bars
 
@@ -158,7 +158,7 @@ class Work:
         return Frame(place, image, [predictor.prepare(image) for predictor in self.predictors])
 
     def _answered(self, frames: Iterable[Frame]) -> Iterator[Answered]:
-        return answered(frames, self.predictors, self.batch_size, "entropy" in self.look.kinds)
+        return answer_frames(frames, self.predictors, self.batch_size, "entropy" in self.look.kinds)
 
     @property
     def _most(self) -> int:

@@ -22,7 +22,7 @@ Vectors = Mapping[str, Mapping[str, Mapping[str, np.ndarray]]]
 
 @dataclass
 class Answer:
-    """Of one run and descriptor."""
+    """What one run finds by one descriptor."""
 
     similarity: np.ndarray
     """(Q, G) cosines."""
@@ -101,7 +101,7 @@ def _answer(
     ranked = ranking.ranking(similarity)
     scores: Scores = {}
     if layouts is not None and above is not None:
-        scores = ranking.judged(ranked, layouts, above, ks)
+        scores = ranking.score_ranking(ranked, layouts, above, ks)
     return Answer(similarity, ranked, scores | ranking.mixing(queries, gallery, ks))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from uda_seg.data.datasets.few_samples import spread
+from uda_seg.data.datasets.few_samples import evenly_spaced
 from uda_seg.images import pictures
 from uda_seg.retrieval import strips
 from uda_seg.retrieval.answers import Direction
@@ -65,7 +65,7 @@ def draw(
     for direction in directions:
         asked, searched = sides[direction.queries], sides[direction.gallery]
         descriptors = dict.fromkeys(name for _, name in direction.answers)
-        for query, descriptor in product(spread(len(asked.indices), queries), descriptors):
+        for query, descriptor in product(evenly_spaced(len(asked.indices), queries), descriptors):
             lines = [
                 (label, row(direction, sides, label, descriptor, query, count, network))
                 for label, network in networks.items()

@@ -14,8 +14,8 @@ from uda_seg.retrieval import tables
 
 WIDEST = 1400
 """Pixels; wider strips are made smaller, so that a page can be mailed."""
-QUALITY = 80
-"""Of the JPEGs in the page."""
+JPEG_QUALITY = 80
+"""Quality of the pictures embedded in the page."""
 
 
 def write_page(path: Path, result: Mapping[str, Any], strips: Sequence[Path]) -> None:
@@ -47,11 +47,11 @@ def _direction(
         "title": tables.title(result, direction),
         "heads": heads,
         "lines": lines,
-        "strips": [(path.stem, _embedded(path)) for path in own],
+        "strips": [(path.stem, _embed(path)) for path in own],
     }
 
 
-def _embedded(path: Path) -> str:
+def _embed(path: Path) -> str:
     """A strip as data URI; as JPEG, for photographs make up half of it."""
     with Image.open(path) as file:
         picture = file.convert("RGB")
@@ -59,5 +59,5 @@ def _embedded(path: Path) -> str:
         size = (WIDEST, round(picture.height * WIDEST / picture.width))
         picture = picture.resize(size, Image.Resampling.LANCZOS)
     code = io.BytesIO()
-    picture.save(code, "JPEG", quality=QUALITY)
+    picture.save(code, "JPEG", quality=JPEG_QUALITY)
     return "data:image/jpeg;base64," + base64.b64encode(code.getvalue()).decode()

@@ -52,7 +52,9 @@ def thresholds(similarities: np.ndarray, share: float) -> np.ndarray:
     return found
 
 
-def judged(ranked: np.ndarray, layouts: np.ndarray, above: np.ndarray, ks: Sequence[int]) -> Scores:
+def score_ranking(
+    ranked: np.ndarray, layouts: np.ndarray, above: np.ndarray, ks: Sequence[int]
+) -> Scores:
     """
     Args:
         ranked: (Q, G) the gallery's indices, nearest first.
@@ -69,7 +71,7 @@ def judged(ranked: np.ndarray, layouts: np.ndarray, above: np.ndarray, ks: Seque
 
 def best(layouts: np.ndarray, above: np.ndarray, ks: Sequence[int]) -> Scores:
     """What no descriptor can exceed: neighbors chosen by their labels."""
-    return judged(ranking(layouts), layouts, above, ks)
+    return score_ranking(ranking(layouts), layouts, above, ks)
 
 
 def chance(layouts: np.ndarray, above: np.ndarray, ks: Sequence[int]) -> Scores:
@@ -88,7 +90,7 @@ def blind(layouts: np.ndarray, above: np.ndarray, ks: Sequence[int]) -> Scores:
     """
     often = (layouts > above[:, None]).sum(0)
     order = ranking(often[None].astype(float))
-    return judged(np.repeat(order, len(layouts), 0), layouts, above, ks)
+    return score_ranking(np.repeat(order, len(layouts), 0), layouts, above, ks)
 
 
 def average_precision(hits: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from torch import nn
 from torch.utils.data import Subset
 
 from uda_seg.batch import IGNORE
-from uda_seg.data.datasets.few_samples import spread
+from uda_seg.data.datasets.few_samples import evenly_spaced
 from uda_seg.data.datasets.labels import LabelSpace
 from uda_seg.data.datasets.opening import open_scored
 from uda_seg.data.feeding.evaluation_set import EvaluationSet, collate_evaluation
@@ -29,13 +29,13 @@ class Side:
     domain: str
     """`source` or `target`."""
     name: str
-    """Of the dataset."""
+    """The dataset's name."""
     split: str
     pictures: EvaluationSet
     indices: list[int]
     """Which of them take part."""
     classes: tuple[str, ...]
-    """Of the networks."""
+    """The classes of the networks."""
 
     @property
     def labels(self) -> bool:
@@ -76,7 +76,7 @@ def open_side(domain: str, config: Mapping[str, Any], names: Sequence[str]) -> S
     node = config[domain]
     split = config[f"{domain}_split"] or node["val_split"]
     scored = EvaluationSet(open_scored(node, split), node.get("size"), LabelSpace(classes))
-    indices = spread(len(scored), config["limit"] or len(scored))
+    indices = evenly_spaced(len(scored), config["limit"] or len(scored))
     if len(indices) < 2:
         raise ConfigError(
             f"{domain}={node['name']}: its split {split} has one image; two are needed"
@@ -107,7 +107,7 @@ def say_what_counts(sides: Mapping[str, Side], common: Sequence[int], ks: Sequen
         log.warning("%s: not labelled on both sides, left out of layouts", ", ".join(missing))
 
 
-def counted(sides: Mapping[str, Side]) -> list[int]:
+def common_classes(sides: Mapping[str, Side]) -> list[int]:
     """Ids of the classes that both sides' labels tell apart; empty when one has no labels."""
     return sorted(set.intersection(*(side.labelled for side in sides.values())) - {IGNORE})
 
@@ -115,7 +115,7 @@ def counted(sides: Mapping[str, Side]) -> list[int]:
 def describe_all(
     side: Side,
     networks: Mapping[str, nn.Module],
-    counted: list[int],
+    common: list[int],
     batch_size: int,
     workers: int,
 ) -> tuple[dict[str, dict[str, np.ndarray]], np.ndarray | None]:
@@ -138,9 +138,9 @@ def describe_all(
             image = batch.image.to(next(network.parameters()).device).float() / 255
             for descriptor, vectors in describe(network, image, side.domain).items():
                 found[name].setdefault(descriptor, []).append(vectors)
-        layouts += [layout(one.numpy(), counted, len(side.classes)) for one in batch.label]
+        layouts += [layout(one.numpy(), common, len(side.classes)) for one in batch.label]
     described = {
         name: {descriptor: torch.cat(parts).numpy() for descriptor, parts in by_name.items()}
         for name, by_name in found.items()
     }
-    return described, np.stack(layouts) if counted else None
+    return described, np.stack(layouts) if common else None

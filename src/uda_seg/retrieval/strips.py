@@ -55,7 +55,7 @@ def _row(shown: Sequence[Shown], width: int, classes: Sequence[str]) -> list[np.
     images, maps = [], []
     for one in shown:
         height = max(1, round(WIDTH * one.image.shape[0] / one.image.shape[1]))
-        image = cv2.resize(one.image, (WIDTH, height), interpolation=_how(one.image))
+        image = cv2.resize(one.image, (WIDTH, height), interpolation=_interpolation_for(one.image))
         cv2.rectangle(
             image, (FRAME // 2, FRAME // 2), (WIDTH - FRAME // 2, height - FRAME // 2),
             one.frame, FRAME,
@@ -81,7 +81,7 @@ def _left(place: int) -> int:
     return GAP + place * (WIDTH + GAP) + (GAP if place else 0)
 
 
-def _how(image: np.ndarray) -> int:
+def _interpolation_for(image: np.ndarray) -> int:
     return cv2.INTER_AREA if image.shape[1] > WIDTH else cv2.INTER_LINEAR
 
 

@@ -25,7 +25,7 @@ ALL_KS = ("precision",)
 
 @dataclass(frozen=True)
 class Line:
-    """Of a direction's table: one metric of one descriptor."""
+    """A line of a direction's table: one metric of one descriptor."""
 
     descriptor: str
     metric: str
@@ -122,7 +122,7 @@ def legend(result: Mapping[str, Any]) -> dict[str, str]:
 
 
 def print_result(result: Mapping[str, Any], console: Console | None = None) -> None:
-    """Of each direction the values, then the differences; and what the words mean."""
+    """Prints each direction's values, then the differences, and what the words mean."""
     console = console or Console()
     runs = len(result["runs"])
     for direction in directions(result):

@@ -29,7 +29,7 @@ FINISH_SECONDS = 20
 """Patience with what is not sent yet when a run ends; it stays on disk."""
 
 ALIASES = {"dryrun": "offline", "run": "online"}
-"""Of W&B's modes."""
+"""Other names of W&B's modes."""
 
 
 class PatientLogger(WandbLogger):

@@ -17,7 +17,7 @@ from uda_seg.data.datasets.merged import MergedDataset
 from uda_seg.data.feeding.transforms import Transform
 from uda_seg.data.toytown import ToyTown, scene
 from uda_seg.images import pictures
-from uda_seg.images.scaling import resized
+from uda_seg.images.scaling import resize_image
 
 SIZE = [24, 32]
 BOTH = {"image", "superpixels"}
@@ -82,7 +82,7 @@ def test_they_are_of_the_resized_image_and_made_once(
     plain, root = CamVid(str(camvid), "train"), str(tmp_path / "kept")
     dataset = with_superpixels(cached(plain, size, cache, root), size, root, slic())
     image = plain.read(1, set()).image
-    expected = slic()(resized(image, size) if size else image)
+    expected = slic()(resize_image(image, size) if size else image)
     sample = dataset.read(1, {*BOTH, "label"})
     np.testing.assert_array_equal(sample.superpixels, expected)
     assert sample.superpixels is not None
@@ -158,7 +158,7 @@ def test_they_move_with_the_image() -> None:
 
 def test_a_map_of_the_resized_image_fits_an_image_that_is_not_resized_yet() -> None:
     image = scene(0, 1, "toytown_camera", (48, 64)).image
-    ids = slic()(resized(image, SIZE))
+    ids = slic()(resize_image(image, SIZE))
     out = Transform(SIZE, None, None, False, 0.0)(image, np.random.default_rng(0), superpixels=ids)
     np.testing.assert_array_equal(out["superpixels"], ids)
 

@@ -10,7 +10,7 @@ import pytest
 from conftest import folder_keys
 
 from uda_seg.data.checking.first_look import MANY, first_look
-from uda_seg.data.checking.numberings import merged, thirds, well_known
+from uda_seg.data.checking.numberings import merge_thirds, thirds, well_known
 from uda_seg.data.checking.plausibility import other_numbering
 from uda_seg.data.datasets.bad_images import BadImages
 from uda_seg.data.datasets.base import Dataset
@@ -74,7 +74,7 @@ class Named(Dataset):
 def test_each_numbering_is_told_from_all_others(written: str, streets: list[np.ndarray]) -> None:
     numbering = KNOWN[written]
     void = next(i for i, word in numbering.void.items() if word in ("unlabeled", "void"))
-    labels = merged(thirds(raw_ids(street, numbering.classes, void)) for street in streets)
+    labels = merge_thirds(thirds(raw_ids(street, numbering.classes, void)) for street in streets)
     for read in KNOWN:
         message = other_numbering(Named(read), labels, "source")
         if read == written:

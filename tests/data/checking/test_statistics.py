@@ -16,7 +16,7 @@ from uda_seg.data.checking.statistics import (
     ClassStatistics,
     Records,
     class_pixels,
-    opened,
+    examine_all,
 )
 from uda_seg.data.datasets.base import Dataset
 from uda_seg.data.datasets.camvid import CamVid
@@ -114,7 +114,7 @@ def test_what_is_kept_is_not_mistaken_for_something_else(camvid: Path, tmp_path:
 def test_a_killed_count_goes_on_where_it_was(tmp_path: Path, reads: list[str]) -> None:
     root = write_camvid(tmp_path / "camvid", count=6)
     dataset = CamVid(str(root), "train")
-    going = opened(dataset, range(6), BOTH, 0, Records(dataset, BOTH, tmp_path / "cache"))
+    going = examine_all(dataset, range(6), BOTH, 0, Records(dataset, BOTH, tmp_path / "cache"))
     for _ in range(4):
         next(going)  # and no more: what is counted is kept at once
     reads.clear()
@@ -126,8 +126,8 @@ def test_a_killed_count_goes_on_where_it_was(tmp_path: Path, reads: list[str]) -
 def test_two_processes_that_count_different_samples_keep_both(camvid: Path, tmp_path: Path) -> None:
     dataset = CamVid(str(camvid), "train")
     one, two = (Records(dataset, BOTH, tmp_path / "cache") for _ in range(2))
-    list(opened(dataset, [0], BOTH, 0, one))
-    list(opened(dataset, [2], BOTH, 0, two))
+    list(examine_all(dataset, [0], BOTH, 0, one))
+    list(examine_all(dataset, [2], BOTH, 0, two))
     third = Records(dataset, BOTH, tmp_path / "cache")
     assert [third.known(index) is not None for index in range(3)] == [True, False, True]
     entries = (tmp_path / "cache" / "CamVid" / "pixels_own_size").glob("*/*")

@@ -10,7 +10,7 @@ import pytest
 
 from uda_seg.commands.data_draw import draw, layouts, splits_of
 from uda_seg.config import conf_folder, shipped
-from uda_seg.data.checking.numberings import merged, thirds
+from uda_seg.data.checking.numberings import merge_thirds, thirds
 from uda_seg.data.checking.plausibility import other_numbering
 from uda_seg.data.datasets.base import Dataset, FileDataset
 from uda_seg.data.datasets.classes import CITYSCAPES
@@ -110,7 +110,7 @@ def test_its_own_labels_are_believed(group: str, name: str, drawn: dict[str, Pat
     for _, dataset in opened(group, name, drawn):
         if dataset.has_labels:
             labels = [dataset.read(index, {"label"}).label for index in range(COUNT)]
-            found = merged(thirds(label) for label in labels if label is not None)
+            found = merge_thirds(thirds(label) for label in labels if label is not None)
             assert other_numbering(dataset, found, group) is None
 
 

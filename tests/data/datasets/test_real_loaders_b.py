@@ -10,7 +10,7 @@ from uda_seg.data.datasets.cityscapes import Cityscapes
 from uda_seg.data.datasets.classes import CITYSCAPES
 from uda_seg.data.datasets.labels import LabelMapper, common
 from uda_seg.data.datasets.mapillary import Mapillary, Mapillary2
-from uda_seg.data.files.label_ids import divided, whole
+from uda_seg.data.files.label_ids import divide_ids, whole
 from uda_seg.data.files.reading import read_ids
 
 pytestmark = pytest.mark.real
@@ -46,7 +46,9 @@ def test_cityscapes_instance_ids_are_divided_to_its_label_ids() -> None:
     (labels,) = folder.glob("gtFine/val/*/*_labelIds.png")
     ids = read_ids(instances)
     assert ids.max() > 24000
-    assert (divided(whole(instances, ids), 1000, small_too=False) == read_ids(labels)).mean() > 0.99
+    assert (
+        divide_ids(whole(instances, ids), 1000, small_too=False) == read_ids(labels)
+    ).mean() > 0.99
 
 
 @pytest.mark.parametrize(

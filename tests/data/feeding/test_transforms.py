@@ -7,7 +7,7 @@ from PIL import Image
 from uda_seg.batch import IGNORE
 from uda_seg.data.feeding.transforms import Transform
 from uda_seg.data.toytown import scene
-from uda_seg.images.scaling import resized, resized_mask
+from uda_seg.images.scaling import resize_image, resize_mask
 
 
 def ramp(height: int, width: int) -> np.ndarray:
@@ -72,12 +72,12 @@ def test_images_and_labels_are_resized_as_pillow_does(size: tuple[int, int]) -> 
     image = scene(0, 1, "toytown_camera", (60, 80)).image
     label = np.random.default_rng(0).integers(0, 256, (60, 80), dtype=np.uint8)
     pillow = Image.fromarray(image).resize(size[::-1], Image.Resampling.BICUBIC)
-    difference = np.abs(resized(image, size).astype(int) - np.asarray(pillow))
+    difference = np.abs(resize_image(image, size).astype(int) - np.asarray(pillow))
     # Pillow may take columns before rows; where that overshoots white or black, it shows.
     assert (difference <= 1).mean() > 0.995
     assert difference.max() <= 8
     pillow = Image.fromarray(label).resize(size[::-1], Image.Resampling.NEAREST)
-    np.testing.assert_array_equal(resized_mask(label, size), np.asarray(pillow))
+    np.testing.assert_array_equal(resize_mask(label, size), np.asarray(pillow))
 
 
 def test_any_layout_of_an_image_gives_the_same_bits() -> None:

@@ -7,9 +7,9 @@ from uda_seg.data.checking.examination import pixels_of
 from uda_seg.data.datasets.base import Dataset, Sample
 from uda_seg.data.datasets.labels import UNNAMED, LabelMapper, LabelSpace
 from uda_seg.data.datasets.merged import MergedDataset
-from uda_seg.data.files.label_ids import divided, divisor_of, whole
+from uda_seg.data.files.label_ids import divide_ids, divisor_of, whole
 from uda_seg.errors import DataError
-from uda_seg.images.scaling import resized_mask
+from uda_seg.images.scaling import resize_mask
 
 WIDE = np.array([[7, -1], [65536 + 7, 2**32 - 1]])
 
@@ -75,13 +75,13 @@ def test_wide_ids_are_counted_and_resized() -> None:
     assert pixels_of(WIDE) == {-1: 1, 7: 1, 65543: 1, 2**32 - 1: 1}
     for kind in (np.int32, np.int64):
         label = WIDE.astype(kind)
-        np.testing.assert_array_equal(resized_mask(label, (6, 4)), label.repeat(3, 0).repeat(2, 1))
+        np.testing.assert_array_equal(resize_mask(label, (6, 4)), label.repeat(3, 0).repeat(2, 1))
 
 
 def test_ids_of_instances_are_divided() -> None:
     label = np.array([[0, 7, 999, 1000, 26003, -1]])
-    assert divided(label, 1000, small_too=False).tolist() == [[0, 7, 999, 1, 26, -1]]
-    assert divided(label, 1000, small_too=True).tolist() == [[0, 0, 0, 1, 26, -1]]
+    assert divide_ids(label, 1000, small_too=False).tolist() == [[0, 7, 999, 1, 26, -1]]
+    assert divide_ids(label, 1000, small_too=True).tolist() == [[0, 0, 0, 1, 26, -1]]
 
 
 def test_what_looks_like_instances_is_called_so() -> None:

@@ -62,15 +62,10 @@ def cached(
 class Cached(DatasetWrapper):
     """A dataset whose images, labels and depth are resized once and then kept.
 
-    Labels and depth take the nearest pixel, images `transforms.resized`: a `Transform` of this size
-    without a random scale gives the same bits with and without. (With one, the image is resized a
-    second time.) An id the dataset has no name for is only met when it survives the resizing.
-
-    Args:
-        dataset: what is read.
-        size: (height, width), or None to keep the decoded images at their own size.
-        store: where results are kept.
-        own_labels: labels keep their own resolution, as scoring wants them.
+    Labels and depth take the nearest pixel, images `scaling.resize_image`: a `Transform` of this
+    size without a random scale gives the same bits with and without. (With one, the image is
+    resized a second time.) An id the dataset has no name for is only met when it survives the
+    resizing.
     """
 
     def __init__(
@@ -171,11 +166,11 @@ class Cached(DatasetWrapper):
     def _fitted(self, kind: str, array: np.ndarray) -> np.ndarray:
         """At its size; an image as (3, H, W), which spares a turn every time it is read."""
         if kind == "image":
-            image = scaling.resized(array, self.size) if self.size else array
+            image = scaling.resize_image(array, self.size) if self.size else array
             return np.ascontiguousarray(image.transpose(2, 0, 1))
         if self.size is None or (kind == "label" and self.own_labels):
             return array
-        return scaling.resized_mask(array, self.size)
+        return scaling.resize_mask(array, self.size)
 
 
 def _origin(dataset: Dataset, index: int) -> str | None:

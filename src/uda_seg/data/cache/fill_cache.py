@@ -12,7 +12,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from uda_seg.data.cache.cached_dataset import Cached
 from uda_seg.data.cache.stores import Disk, StoreError
-from uda_seg.data.datasets.few_samples import spread
+from uda_seg.data.datasets.few_samples import evenly_spaced
 from uda_seg.errors import CheckError, ConfigError, DataError
 from uda_seg.runs.bars import Bars
 from uda_seg.runs.stopping import in_worker
@@ -56,7 +56,7 @@ def check_room(parts: Sequence[Part], root: Path) -> None:
         ConfigError: it is more than is free.
     """
     for part in parts:
-        places = [part.lacking[i] for i in spread(len(part.lacking), WEIGHED)]
+        places = [part.lacking[i] for i in evenly_spaced(len(part.lacking), WEIGHED)]
         part.bytes_each = weigh(part, places)
         here = len(part.dataset) - len(part.lacking)
         rest = f"{len(part.lacking)} to make"

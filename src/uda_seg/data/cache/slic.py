@@ -120,7 +120,7 @@ class WithSuperpixels(DatasetWrapper):
         return sum(len(part) for part in pack(found, compress=True))
 
     def _of(self, image: np.ndarray) -> np.ndarray:
-        found = self.divide(scaling.resized(image, self.size) if self.size else image)
+        found = self.divide(scaling.resize_image(image, self.size) if self.size else image)
         return found.astype(np.uint16) if found.max() < 2**16 else found
 
 

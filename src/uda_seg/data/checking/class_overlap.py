@@ -20,10 +20,10 @@ ALIKE = 0.8
 
 @dataclass(frozen=True)
 class Amount:
-    """Of one class in one domain."""
+    """How much of one class a domain holds."""
 
     share: float
-    """Of all pixels of the labels that were opened, those without a class among them."""
+    """Share of all pixels of the labels that were opened, those without a class among them."""
     images: int
     """Labels that hold it."""
 

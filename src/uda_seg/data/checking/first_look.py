@@ -15,11 +15,11 @@ from uda_seg.data.checking.plausibility import (
     occurrence,
     other_numbering,
     pixels,
-    renamed,
+    renaming_option,
 )
 from uda_seg.data.datasets.bad_images import BadImages
 from uda_seg.data.datasets.base import Dataset, Sample
-from uda_seg.data.datasets.few_samples import chosen
+from uda_seg.data.datasets.few_samples import sample_indices
 from uda_seg.data.datasets.labels import LabelMapper
 from uda_seg.errors import DataError
 
@@ -53,7 +53,7 @@ def first_look(
         check_presence(dataset, fields, bad_images.cure(side))
     labels: dict[int, Thirds] = {}
     strange: list[DataError] = []
-    looked_at = chosen(dataset, LOOKED_AT)
+    looked_at = sample_indices(dataset, LOOKED_AT)
     turned = [dataset.name(index) for index in looked_at if turned_in_vain(dataset, index)]
     if turned:
         log.warning("%s: %s: %s", side, NOTES["turned"], ", ".join(turned))
@@ -97,7 +97,7 @@ def _check_meaning(
         other = other_numbering(member, own, side)
         if other is not None:
             raise DataError(f"{side}: {other}")
-        option = renamed(member, sorted(own)) if strange else None
+        option = renaming_option(member, sorted(own)) if strange else None
         if option is not None:
             raise DataError(f"{strange[0]}; as many ids as names: {option}?")
 
@@ -115,7 +115,7 @@ def _look_for_classes(
         DataError: there is nothing to tell apart in them.
     """
     began, ids = time.monotonic(), sum((pixels(label) for label in labels.values()), Counter())
-    order = [i for i in chosen(dataset, LOOKED_AT + MANY) if i not in labels]
+    order = [i for i in sample_indices(dataset, LOOKED_AT + MANY) if i not in labels]
     found, opened = occurrence(encode.dataset, encode.space, ids), len(labels)
     while found.absent and order and not _enough(found, opened, began):
         index = order.pop(len(order) // 2 if opened % 2 else 0)

@@ -139,7 +139,7 @@ def better(dataset: Dataset, labels: Thirds) -> Numbering | None:
 
 
 def thirds(label: np.ndarray) -> Thirds:
-    """Of one label (H, W)."""
+    """The thirds of one label (H, W)."""
     found: dict[int, list[int]] = {}
     for place, part in enumerate(np.array_split(label, 3)):
         for identifier, count in pixels_of(part).items():
@@ -147,8 +147,8 @@ def thirds(label: np.ndarray) -> Thirds:
     return found
 
 
-def merged(labels: Iterable[Thirds]) -> Thirds:
-    """Of several labels together."""
+def merge_thirds(labels: Iterable[Thirds]) -> Thirds:
+    """The thirds of several labels together."""
     found: dict[int, list[int]] = {}
     for label in labels:
         for identifier, counts in label.items():

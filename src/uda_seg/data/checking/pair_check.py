@@ -13,12 +13,12 @@ from uda_seg.data.checking.plausibility import (
     never_held,
     occurrence,
     other_numbering,
-    renamed,
+    renaming_option,
 )
 from uda_seg.data.checking.shared_images import shared_images
 from uda_seg.data.checking.split_check import SplitCheck
 from uda_seg.data.datasets.base import Dataset
-from uda_seg.data.datasets.few_samples import chosen, spread
+from uda_seg.data.datasets.few_samples import evenly_spaced, sample_indices
 from uda_seg.data.datasets.labels import LabelSpace
 from uda_seg.errors import ConfigError
 
@@ -101,7 +101,7 @@ def sizes_without_a_batch(check: SplitCheck, side: Mapping[str, Any]) -> list[st
 
 
 def facts(check: SplitCheck, side: Mapping[str, Any], space: LabelSpace) -> dict[str, Any]:
-    """Of one split, as check.json has them."""
+    """What check.json holds about one split."""
     dataset, opened = check.dataset, check.dataset is not None
     uses = [use for use in ("train", "val") if side[f"{use}_split"] == check.split]
     labels: str | None = "opened" if "label" in check.fields else "left"
@@ -139,12 +139,12 @@ def meaning(check: SplitCheck, space: LabelSpace) -> Iterator[str]:
     """What the labels hold, where a run would learn or score something else than it says."""
     assert check.dataset is not None
     usable = [f.index for f in check.findings if f.problem is None and f.pixels]
-    few = {*usable} & {*chosen(check.dataset, LOOKED_AT)}
-    few |= {usable[place] for place in spread(len(usable), LOOKED_AT)}
+    few = {*usable} & {*sample_indices(check.dataset, LOOKED_AT)}
+    few |= {usable[place] for place in evenly_spaced(len(usable), LOOKED_AT)}
     labels = {index: _thirds_of(check.dataset, index) for index in sorted(few)}
     for member, own in members(check.dataset, labels):
         other = other_numbering(member, own, check.domain)
-        option = renamed(member, sorted(own)) if check.unnamed else None
+        option = renaming_option(member, sorted(own)) if check.unnamed else None
         if other is not None:
             yield other
             return  # which classes are there follows from it

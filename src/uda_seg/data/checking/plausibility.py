@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from uda_seg.batch import IGNORE
-from uda_seg.data.checking.numberings import Numbering, Thirds, better, merged, of_dataset
+from uda_seg.data.checking.numberings import Numbering, Thirds, better, merge_thirds, of_dataset
 from uda_seg.data.datasets.base import Dataset
 from uda_seg.data.datasets.labels import LabelSpace
 from uda_seg.data.datasets.merged import MergedDataset
@@ -74,7 +74,7 @@ def never_held(dataset: Dataset, found: Occurrence, opened: int, length: int, si
     )
 
 
-def renamed(dataset: Dataset, ids: Sequence[int]) -> str | None:
+def renaming_option(dataset: Dataset, ids: Sequence[int]) -> str | None:
     """`classes: {0: background, 255: road}`, where just as many ids were found as have names."""
     names = {i: name for i, name in sorted(dataset.classes.items())}
     if dataset.option_for({}) is None or len(ids) != len(names) or set(ids) == set(names):
@@ -119,7 +119,7 @@ def members(dataset: Dataset, labels: Mapping[int, Thirds]) -> Iterator[tuple[Da
     while isinstance(dataset, DatasetWrapper):
         dataset = dataset.dataset
     if not isinstance(dataset, MergedDataset):
-        yield dataset, merged(labels.values())
+        yield dataset, merge_thirds(labels.values())
         return
     for name, member in dataset.datasets.items():
         renumber = dataset.renumber[name]
@@ -136,7 +136,7 @@ def pixels(labels: Thirds) -> Counter[int]:
 
 
 def _cure_of_absence(dataset: Dataset, found: Occurrence, side: str) -> str:
-    option = renamed(dataset, found.ids)
+    option = renaming_option(dataset, found.ids)
     if option is not None:
         return f"name what is there: {option}"
     if not found.hollow:

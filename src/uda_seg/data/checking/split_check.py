@@ -11,9 +11,9 @@ from typing import Any
 import cv2
 
 from uda_seg.data.checking.examination import Finding, examine, unnamed_ids
-from uda_seg.data.checking.statistics import Records, opened
+from uda_seg.data.checking.statistics import Records, examine_all
 from uda_seg.data.datasets.base import Dataset
-from uda_seg.data.datasets.few_samples import spread
+from uda_seg.data.datasets.few_samples import evenly_spaced
 from uda_seg.data.datasets.opening import open_split
 from uda_seg.errors import UserError
 from uda_seg.runs.bars import Bars
@@ -37,7 +37,7 @@ class SplitCheck:
     domain: str
     """"source" or "target"."""
     name: str
-    """Of the dataset's YAML."""
+    """The name in the dataset's YAML."""
     split: str
     fields: frozenset[str]
     """What is opened."""
@@ -47,7 +47,7 @@ class SplitCheck:
     """None when it could not be opened."""
     findings: list[Finding] = field(default_factory=list)
     remembered: int = 0
-    """Of the findings: those that were kept from an earlier look."""
+    """Findings that were kept from an earlier look."""
     missing: list[str] = field(default_factory=list)
     unusable: list[str] = field(default_factory=list)
     unnamed: list[str] = field(default_factory=list)
@@ -128,12 +128,12 @@ def open_check(
     return check
 
 
-def chosen(check: SplitCheck, limit: int | None) -> list[int]:
+def indices_to_open(check: SplitCheck, limit: int | None) -> list[int]:
     """Indices of the samples to open, evenly spread; all without a limit."""
     if check.dataset is None:
         return []
     length = len(check.dataset)
-    return spread(length, length if limit is None else limit)
+    return evenly_spaced(length, length if limit is None else limit)
 
 
 def look(
@@ -167,7 +167,7 @@ def look(
     alone = _alone(check, unknown[:few] or again[:AGAIN], records, told)
     rest = [index for index in unknown or again if index not in alone]
     together = {}
-    for finding in opened(dataset, rest, check.fields, workers, records):
+    for finding in examine_all(dataset, rest, check.fields, workers, records):
         together[finding.index] = finding
         told()
     check.findings = [{**found, **alone, **together}[index] for index in indices]
@@ -237,7 +237,7 @@ def open_all(config: Mapping[str, Any]) -> list[SplitCheck]:
 def look_at_all(checks: Sequence[SplitCheck], config: Mapping[str, Any]) -> None:
     with Bars("bar", "count", "left") as bars:
         for check in checks:
-            indices = chosen(check, config["limit"])
+            indices = indices_to_open(check, config["limit"])
             if check.dataset is None:
                 continue
             count = bars.counter(f"{check.domain} {check.name} {check.split}", len(indices))
@@ -251,7 +251,7 @@ def look_at_all(checks: Sequence[SplitCheck], config: Mapping[str, Any]) -> None
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def use_one_thread() -> Iterator[None]:
     """OpenCV in one thread, so that a process is a core, and one that is forked cannot wait for
     threads that it does not have.
     """

@@ -99,7 +99,7 @@ def _finding(index: int, entry: np.ndarray) -> Finding:
     return Finding(index, (height, width), {i: count for i, count in pixels}, tuple(held))
 
 
-def opened(
+def examine_all(
     dataset: Dataset,
     indices: Sequence[int],
     fields: Collection[str],
@@ -175,7 +175,7 @@ def class_pixels(
     records = Records(dataset, fields, cache_root)
     known = [f for index in range(len(dataset)) if (f := records.known(index)) is not None]
     unknown = sorted({*range(len(dataset))} - {finding.index for finding in known})
-    for finding in chain(known, opened(dataset, unknown, fields, workers, records)):
+    for finding in chain(known, examine_all(dataset, unknown, fields, workers, records)):
         for identifier, count in finding.pixels.items():
             place = places.get(identifier, IGNORE)
             if place != IGNORE:

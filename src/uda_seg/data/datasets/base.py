@@ -204,7 +204,7 @@ class FileDataset(Dataset):
         return str(self.files[index].image.relative_to(self.root).with_suffix(".png"))
 
     def identity(self, index: int) -> str:
-        """Of names, sizes and dates: files are not opened for it."""
+        """Made of names, sizes and dates: files are not opened for it."""
         files, parts = self.files[index], []
         for path in (files.image, files.label, files.depth):
             if path is not None and path.is_file():

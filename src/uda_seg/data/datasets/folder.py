@@ -11,8 +11,8 @@ import numpy as np
 from uda_seg.data.datasets.base import FileDataset, Files
 from uda_seg.data.datasets.mask_names import Colors, Names, colors_of_names, ignored, names_of_ids
 from uda_seg.data.files.color_table import ColorTable
-from uda_seg.data.files.image_lists import Found, listed
-from uda_seg.data.files.label_ids import divided, whole
+from uda_seg.data.files.image_lists import Found, list_images
+from uda_seg.data.files.label_ids import divide_ids, whole
 from uda_seg.data.files.reading import read_colors
 from uda_seg.data.files.spelling import Spelling, find_folder
 from uda_seg.errors import ConfigError, DataError
@@ -99,7 +99,7 @@ class Folder(FileDataset):
             place = Path(root) / labels.replace("{split}", split)
         if split_list is not None:
             path = _list(root, split, split_list)
-            found = listed(path, found, Path(root), place, Path(label_name).suffix)
+            found = list_images(path, found, Path(root), place, Path(label_name).suffix)
         files = [
             Files(one.path, one.label or (place and place / one.inner / one.named(label_name)))
             for one in found
@@ -127,7 +127,7 @@ class Folder(FileDataset):
         self.void = {i: name for i, name in names.items() if i >= len(counting)}
 
     def identity(self, index: int) -> str:
-        """Of what decides which pixels and ids are read, too."""
+        """Covers what decides which pixels and ids are read, too."""
         ways = f"{self.upright} {self.divide} {self.divide_all} {self.painted}"
         return hashlib.sha256(f"{super().identity(index)} {ways}".encode()).hexdigest()
 
@@ -143,7 +143,7 @@ class Folder(FileDataset):
         label = super().read_label(path)
         if self.divide is None:
             return label
-        return divided(whole(path, label), self.divide, self.divide_all)
+        return divide_ids(whole(path, label), self.divide, self.divide_all)
 
     def _images(self, folder: Path, pattern: str) -> list[Found]:
         wanted = re.compile(

@@ -49,7 +49,7 @@ class GTA5(FileDataset):
 
     def read(self, index: int, fields: Collection[str]) -> Sample:
         """A label that is off by a few pixels is stretched to its image, as in the papers' code."""
-        from uda_seg.images.scaling import resized_mask  # takes a second
+        from uda_seg.images.scaling import resize_mask  # takes a second
 
         sample = super().read(index, set(fields) - {"label"})
         if "label" in fields:
@@ -57,7 +57,7 @@ class GTA5(FileDataset):
             path, label = self._read_ids(files)
             if _nearly(label.shape, sample.image.shape[:2]):
                 height, width = sample.image.shape[:2]
-                label = resized_mask(label, (height, width))
+                label = resize_mask(label, (height, width))
             self._same_size(path, label, files, sample.image)
             sample.label = label
         return sample

@@ -114,7 +114,7 @@ class IDD(FileDataset):
 
     def read_label(self, path: Path) -> np.ndarray:
         if path.name.endswith(POLYGONS):
-            return drawn(path, self.ids)
+            return draw_polygons(path, self.ids)
         label = whole(path, super().read_label(path))
         if path.name.endswith(MASK.format("id")):
             table, last = np.array(self.ids, np.uint8), len(self.ids) - 1
@@ -145,7 +145,7 @@ class IDD19(IDD):
     ids = TRAIN_IDS
 
 
-def drawn(path: Path, ids: tuple[int, ...]) -> np.ndarray:
+def draw_polygons(path: Path, ids: tuple[int, ...]) -> np.ndarray:
     """Polygons as a label, later ones over earlier ones, as `json2labelImg.py` draws them.
 
     That script draws a polygon of two corners as a line. At one of fewer, of which parts II and III

@@ -8,7 +8,7 @@ from typing import Any
 
 from uda_seg.config import build
 from uda_seg.data.datasets.base import Dataset, FileDataset
-from uda_seg.data.files.spelling import folded
+from uda_seg.data.files.spelling import fold
 from uda_seg.data.files.split_lists import read_lines
 from uda_seg.errors import ConfigError, DataError, show
 
@@ -71,14 +71,14 @@ def leave_out(dataset: Dataset, names: Names, called: str) -> None:
     known: dict[str, list[int]] = {}
     for index in range(len(dataset)):
         for name in _names(dataset, index):
-            known.setdefault(folded(name), []).append(index)
+            known.setdefault(fold(name), []).append(index)
     root = getattr(dataset, "root", None)
     dropped: set[int] = set()
     unknown = {}
     for name, where in names.items():
         plain = _plain(name, root)
-        if folded(plain) in known:
-            dropped.update(known[folded(plain)])
+        if fold(plain) in known:
+            dropped.update(known[fold(plain)])
         elif root is None or not _is_there(Path(root), plain):
             unknown[where] = f"{name} is no file of {called}, {_suggestion(plain, known, dataset)}"
     if unknown:
@@ -140,7 +140,7 @@ def _is_there(root: Path, name: str) -> bool:
 
 
 def _suggestion(name: str, known: Mapping[str, Sequence[int]], dataset: Dataset) -> str:
-    stem = PurePosixPath(folded(name)).stem
+    stem = PurePosixPath(fold(name)).stem
     same = [places[0] for other, places in known.items() if PurePosixPath(other).stem == stem]
     near = same or [known[n][0] for n in difflib.get_close_matches(name, list(known)[:5000], 1)]
     example = dataset.name(near[0] if near else 0)

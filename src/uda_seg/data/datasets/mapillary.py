@@ -28,7 +28,7 @@ def words_of(names: Sequence[str]) -> dict[int, str]:
 
 
 def readable(name: str) -> str:
-    """Of `construction--flat--bike-lane`: bike lane."""
+    """The last part in words: `construction--flat--bike-lane` is bike lane."""
     return name.split("--")[-1].replace("-", " ")
 
 
@@ -76,7 +76,7 @@ class Mapillary(FileDataset):
         for config in self.configs:
             path = Spelling(self.root).one(self.root / config)
             if path.is_file():
-                names, own = _read(path)
+                names, own = _read_config(path)
                 self.classes, self.void = words_of(names), void_of(names, own)
                 self.own_names = {i: own[i] for i, word in self.classes.items() if own[i] != word}
                 break
@@ -117,7 +117,7 @@ class Mapillary2(Mapillary):
     own_names = own_of(NAMES_2_0)
 
 
-def _read(path: Path) -> tuple[list[str], list[str]]:
+def _read_config(path: Path) -> tuple[list[str], list[str]]:
     """By id: `name`, and `readable` in small letters, of a config file."""
     try:
         labels = json.loads(load(path).tobytes())["labels"]

@@ -106,8 +106,9 @@ WORDS = {
     "caravan": ("object--vehicle--caravan",),
     "trailer": ("object--vehicle--trailer",),
 }  # fmt: skip
-"""Of release 1.2. The 19 as the field has them: lhoyer/HRDA, `tools/convert_datasets/mapillary.py`;
-what is left out there (crosswalks, bike and service lanes, backs of signs) is void here."""
+"""Names of release 1.2. The 19 as the field has them: lhoyer/HRDA, in its
+`tools/convert_datasets/mapillary.py`; what is left out there (crosswalks, bike and service lanes,
+backs of signs) is void here."""
 
 FINER = {
     "human--person": ("human--person--individual", "human--person--person-group"),

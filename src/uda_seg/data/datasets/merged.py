@@ -80,7 +80,7 @@ class MergedDataset(Dataset):
         return f"{name}/{self.datasets[name].name(inner)}"
 
     def identity(self, index: int) -> str | None:
-        """Of the member's, and of what its ids become here."""
+        """Made of the member's, and of what its ids become here."""
         name, inner = self.place(index)
         identity = self.datasets[name].identity(inner)
         if identity is None:
@@ -111,7 +111,7 @@ class Renumber(LabelMapper):
     """A member's raw ids to those of the whole."""
 
     def __init__(self, member: Dataset, ids: Mapping[tuple[bool, str], int]) -> None:
-        self._number({raw: ids[key] for raw, key in _named(member)}, member)
+        self._number({raw: ids[key] for raw, key in _names_of(member)}, member)
 
 
 def open_merged(domain: Mapping[str, Any], split: str) -> MergedDataset:
@@ -131,7 +131,7 @@ def open_merged(domain: Mapping[str, Any], split: str) -> MergedDataset:
     return MergedDataset(members, domain["shares"] if split == domain["train_split"] else None)
 
 
-def _named(member: Dataset) -> Iterator[tuple[int, tuple[bool, str]]]:
+def _names_of(member: Dataset) -> Iterator[tuple[int, tuple[bool, str]]]:
     """Raw ids with whether they count, and the one name that a class goes by."""
     for counts, names in ((True, member.classes), (False, member.void)):
         for raw, name in names.items():
@@ -140,7 +140,7 @@ def _named(member: Dataset) -> Iterator[tuple[int, tuple[bool, str]]]:
 
 def _ids(members: Collection[Dataset]) -> dict[tuple[bool, str], int]:
     """New ids: what counts comes first."""
-    keys = dict.fromkeys(key for member in members for _, key in _named(member))
+    keys = dict.fromkeys(key for member in members for _, key in _names_of(member))
     ordered = sorted(keys, key=lambda key: not key[0])
     if len(ordered) > UNNAMED:
         raise ConfigError(f"datasets: {len(ordered)} names together; more than {UNNAMED}")
@@ -150,7 +150,7 @@ def _ids(members: Collection[Dataset]) -> dict[tuple[bool, str], int]:
 def _own_names(members: Collection[Dataset], ids: Mapping[tuple[bool, str], int]) -> dict[int, str]:
     words: dict[int, dict[str, None]] = {}
     for member in members:
-        for raw, key in _named(member):
+        for raw, key in _names_of(member):
             if raw in member.own_names:
                 words.setdefault(ids[key], {})[member.own_names[raw]] = None
     return {number: ", ".join(said) for number, said in words.items()}

@@ -104,7 +104,7 @@ class Video(Dataset):
         path, number, time = self.frames[index]
         if {"label", "depth"} & set(fields):
             raise DataError(f"{path}: a video has images alone")
-        with _told(path, f"frame {number}"):
+        with _explain(path, f"frame {number}"):
             return Sample(image=self._decoder(path).frame(time), name=self.name(index))
 
     def _decoder(self, path: Path) -> "Decoder":
@@ -183,12 +183,12 @@ def timeline_of(path: Path) -> Timeline:
         stat = path.stat()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); set target.root=") from error
-    return _listed(path, stat.st_size, stat.st_mtime_ns)
+    return _list_files(path, stat.st_size, stat.st_mtime_ns)
 
 
 @lru_cache(maxsize=4096)
-def _listed(path: Path, size: int, changed: int) -> Timeline:
-    with _told(path, "the file"), av.open(str(path)) as container:
+def _list_files(path: Path, size: int, changed: int) -> Timeline:
+    with _explain(path, "the file"), av.open(str(path)) as container:
         if not container.streams.video:
             raise DataError(f"{path}: has no pictures in it, only other tracks; move it away")
         stream = container.streams.video[0]
@@ -215,7 +215,7 @@ def _listed(path: Path, size: int, changed: int) -> Timeline:
 
 
 @contextmanager
-def _told(path: Path, what: str) -> Iterator[None]:
+def _explain(path: Path, what: str) -> Iterator[None]:
     try:
         yield
     except PermissionError as error:

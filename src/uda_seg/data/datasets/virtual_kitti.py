@@ -215,7 +215,7 @@ def _no_encoding(folder: Path) -> str:
 
 
 def _table(folder: Path) -> ColorTable:
-    """Of the labels in WORLD/VARIATION, from the text file that names their colors."""
+    """Colors of the labels in WORLD/VARIATION, from the text file that names them."""
     found = _encodings(folder)
     if not found:
         raise DataError(_no_encoding(folder))

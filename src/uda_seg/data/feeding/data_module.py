@@ -19,7 +19,7 @@ from uda_seg.data.checking.first_look import first_look
 from uda_seg.data.checking.shared_images import shared_images
 from uda_seg.data.datasets.bad_images import BadImages
 from uda_seg.data.datasets.base import Dataset
-from uda_seg.data.datasets.few_samples import spread
+from uda_seg.data.datasets.few_samples import evenly_spaced
 from uda_seg.data.datasets.labels import LabelMapper, other_classes
 from uda_seg.data.datasets.opening import Config, open_scored, open_split
 from uda_seg.data.feeding import transforms
@@ -236,7 +236,7 @@ class DomainDataModule(LightningDataModule):
 
     def panel_samples(self, count: int) -> list[tuple[Tensor, np.ndarray]]:
         """Evenly spread validation samples: image (3, H, W) float in [0, 1], label (h, w)."""
-        chosen = [self.pictures[index] for index in spread(len(self.pictures), count)]
+        chosen = [self.pictures[index] for index in evenly_spaced(len(self.pictures), count)]
         known = len(self.space)
         return [(image.float() / 255, within(label.numpy(), known)) for image, label, _ in chosen]
 

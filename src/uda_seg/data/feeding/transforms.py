@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from uda_seg.images.scaling import Size, _interleaved, resized, resized_mask
+from uda_seg.images.scaling import Size, _interleave, resize_image, resize_mask
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
 
@@ -83,13 +83,13 @@ class Transform:
         seed = int(random_numbers.integers(2**31))
         # One resampling for size and scale; A.RandomScale would round what its keypoints do not.
         height, width = self._scaled_size(image.shape[:2], random_numbers)
-        image = resized(image, (height, width))
-        masks = {name: resized_mask(mask, (height, width)) for name, mask in masks.items()}
+        image = resize_image(image, (height, width))
+        masks = {name: resize_mask(mask, (height, width)) for name, mask in masks.items()}
         if self.compose is None:
             return {"image": image, **masks, "window": np.array([0, 0, 1, 1], np.float32)}
         self.compose.set_random_state(random_numbers, random.Random(seed))
         named = {"mask" if name == "label" else name: mask for name, mask in masks.items()}
-        image = _interleaved(image)
+        image = _interleave(image)
         # The full image's corners travel along: where they end up tells where the crop lies.
         out = self.compose(
             image=image, keypoints=np.array([(0, 0), (width, height)], np.float32), **named
@@ -111,11 +111,11 @@ class Transform:
 
 
 def resize(size: Size) -> Callable[..., Item]:
-    """Of an `image=` and masks under any names, to (height, width)."""
+    """A function that brings `image=` and masks under any names to (height, width)."""
 
     def apply(image: np.ndarray, **masks: np.ndarray) -> Item:
-        small = {name: resized_mask(mask, size) for name, mask in masks.items()}
-        return {"image": resized(image, size), **small}
+        small = {name: resize_mask(mask, size) for name, mask in masks.items()}
+        return {"image": resize_image(image, size), **small}
 
     return apply
 

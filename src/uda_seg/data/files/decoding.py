@@ -13,13 +13,20 @@ import cv2
 import numpy as np
 from kornia_rs.io import decode_image_png_u8
 
-from uda_seg.data.files.headers import MOST_PIXELS, Form, form_of, opened, orientation_of, turned
+from uda_seg.data.files.headers import (
+    MOST_PIXELS,
+    Form,
+    form_of,
+    open_with_pillow,
+    orientation_of,
+    turn,
+)
 from uda_seg.errors import DataError
 
 FORMAT = 2
-"""Of all that is kept: to be raised when files are decoded to other pixels than before."""
+"""Version of all that is kept: to be raised when files are decoded to other pixels."""
 _END = b"IEND\xaeB`\x82"
-"""Of a PNG."""
+"""The end of a PNG."""
 _STORED = cv2.IMREAD_UNCHANGED
 _RGB = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
 
@@ -40,8 +47,8 @@ def image_of(path: Path, code: np.ndarray, upright: bool) -> np.ndarray:
     _check_channels(path, form)
     image = _fast(code, form, "rgb") if form.colors == "rgb" and form.channels == 3 else None
     if image is None:
-        image = _decoded(path, code, _RGB) if form.kind == "JPEG" else _as_rgb(path, code, form)
-    return turned(image, orientation_of(code)) if upright else image
+        image = _decode(path, code, _RGB) if form.kind == "JPEG" else _as_rgb(path, code, form)
+    return turn(image, orientation_of(code)) if upright else image
 
 
 def ids_of(path: Path, code: np.ndarray, upright: bool) -> np.ndarray:
@@ -60,7 +67,7 @@ def ids_of(path: Path, code: np.ndarray, upright: bool) -> np.ndarray:
     _check_alone(path, form, "a mask")
     _check_lossless(path, form)
     label = _ids(path, code, form)
-    return turned(label, orientation_of(code)) if upright else label
+    return turn(label, orientation_of(code)) if upright else label
 
 
 def colors_of(path: Path, code: np.ndarray, upright: bool) -> np.ndarray:
@@ -69,14 +76,14 @@ def colors_of(path: Path, code: np.ndarray, upright: bool) -> np.ndarray:
     return image_of(path, code, upright)
 
 
-def stored(path: Path, code: np.ndarray) -> np.ndarray:
+def decode_raw(path: Path, code: np.ndarray) -> np.ndarray:
     """(H, W) or (H, W, channels in RGB order), in the file's own numbers."""
     form = form_of(code)
     if (form.kind, form.channels, form.bits, form.colors) == ("TIFF", 4, 8, "rgb"):
         return _by_pillow(path, code)
     if form.kind in ("PGM", "PPM") and code[1] in b"23":
-        return _spelled(path, code, form)
-    raw = _decoded(path, code, _STORED)
+        return _decode_letters(path, code, form)
+    raw = _decode(path, code, _STORED)
     if raw.ndim == 3 and raw.shape[2] >= 3:
         raw = raw[..., [2, 1, 0, *range(3, raw.shape[2])]]
     return raw
@@ -84,7 +91,7 @@ def stored(path: Path, code: np.ndarray) -> np.ndarray:
 
 def _as_rgb(path: Path, code: np.ndarray, form: Form) -> np.ndarray:
     grey = _is_small(form) and form.colors == "grey"
-    image = _by_pillow(path, code, "L") if grey else stored(path, code)
+    image = _by_pillow(path, code, "L") if grey else decode_raw(path, code)
     if image.dtype != np.uint8:
         raise DataError(f"{path}: {_depth(image)}")
     if image.ndim == 2:
@@ -104,14 +111,14 @@ def _ids(path: Path, code: np.ndarray, form: Form) -> np.ndarray:
         label = _by_pillow(path, code).astype(np.uint8)
     else:
         _check_channels(path, form)
-        label = _one_channel(path, stored(path, code))
+        label = _one_channel(path, decode_raw(path, code))
     if form.colors == "grey" and form.bits < 8 and label.max() > 1:
         label = label // (255 // (2**form.bits - 1))  # the decoder stretched them to 255
     return label
 
 
 def _is_small(form: Form) -> bool:
-    """Of a TIFF: OpenCV reads neither 2 nor 4 bits, nor palettes as indices."""
+    """Whether a TIFF has 2 or 4 bits or a palette, which OpenCV does not read as they are."""
     return form.kind == "TIFF" and form.channels == 1 and form.bits <= 8 and not form.signed
 
 
@@ -151,7 +158,7 @@ def _check_lossless(path: Path, form: Form) -> None:
 
 
 def _check_channels(path: Path, form: Form) -> None:
-    """Of a TIFF, whose decoder would quietly leave channels out."""
+    """Refuses a TIFF whose decoder would quietly leave channels out."""
     known = {"": [0], "grey": [0, 1, 2], "palette": [0, 1], "rgb": [0, 3, 4], "cmyk": [4]}
     if form.channels not in known[form.colors]:
         raise DataError(
@@ -198,7 +205,7 @@ def _fast(code: np.ndarray, form: Form, mode: str) -> np.ndarray | None:
         return None
 
 
-def _decoded(path: Path, code: np.ndarray, flags: int) -> np.ndarray:
+def _decode(path: Path, code: np.ndarray, flags: int) -> np.ndarray:
     try:
         picture = cv2.imdecode(code, flags)
     except cv2.error as error:  # absurd sizes in a broken header
@@ -214,14 +221,14 @@ def _by_pillow(path: Path, code: np.ndarray, mode: str | None = None) -> np.ndar
     if form_of(code).kind == "PNG" and code[-8:].tobytes() != _END:  # it would read what is there
         raise DataError(f"{path}: is not a whole image file (it ends too early); {_cure(code)}")
     try:
-        with opened(code) as picture:
+        with open_with_pillow(code) as picture:
             return np.array(picture.convert(mode) if mode else picture)
     except Exception as error:  # whatever it raises
         raise DataError(f"{path}: is not a whole image file ({error}); {_cure(code)}") from error
 
 
-def _spelled(path: Path, code: np.ndarray, form: Form) -> np.ndarray:
-    """Of a PGM or PPM whose numbers are written in letters, which OpenCV would stretch."""
+def _decode_letters(path: Path, code: np.ndarray, form: Form) -> np.ndarray:
+    """Reads a PGM or PPM whose numbers are written in letters, which OpenCV would stretch."""
     numbers = re.sub(rb"#[^\n]*", b" ", code.tobytes()).split()[4:]
     shape = (form.size[1], form.size[0], 1 if form.kind == "PGM" else 3)
     try:

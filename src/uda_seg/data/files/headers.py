@@ -48,7 +48,7 @@ class Form:
 
 
 def form_of(code: np.ndarray) -> Form:
-    """Of a file's bytes; a broken header gives what could be read of it."""
+    """What a file's bytes say; a broken header gives what could be read of it."""
     start = code[:16].tobytes()
     try:
         if start.startswith(_SIGNATURE):
@@ -63,7 +63,7 @@ def form_of(code: np.ndarray) -> Form:
             bits = int.from_bytes(code[28:30].tobytes(), "little")
             return Form("BMP", bits=min(bits, 8), colors="palette" if bits <= 8 else "rgb")
         if start[:4] == b"GIF8":
-            frames = getattr(opened(code), "n_frames", 1)
+            frames = getattr(open_with_pillow(code), "n_frames", 1)
             return Form("GIF", colors="palette", frames=frames)
         if start[4:12] in (b"ftypavif", b"ftypavis"):
             return Form("AVIF", lossy=True, frames=1 + (start[11:12] == b"s"))
@@ -84,7 +84,7 @@ def orientation_of(code: np.ndarray) -> int:
     try:
         from PIL import Image
 
-        stored, exif = opened(code).info.get("exif"), Image.Exif()
+        stored, exif = open_with_pillow(code).info.get("exif"), Image.Exif()
         if stored:
             exif.load(stored)
         found = exif.get(_ORIENTATION, 1)
@@ -93,8 +93,8 @@ def orientation_of(code: np.ndarray) -> int:
     return found if found in range(1, 9) else 1
 
 
-def turned(array: np.ndarray, orientation: int) -> np.ndarray:
-    """(H, W, …) turned and mirrored as an EXIF orientation says."""
+def turn(array: np.ndarray, orientation: int) -> np.ndarray:
+    """Turns and mirrors (H, W, …) as an EXIF orientation says."""
     if orientation >= 5:
         array = array.swapaxes(0, 1)
     if orientation in (3, 4, 7, 8):
@@ -104,8 +104,8 @@ def turned(array: np.ndarray, orientation: int) -> np.ndarray:
     return np.ascontiguousarray(array)
 
 
-def opened(code: np.ndarray) -> Any:
-    """By Pillow, which reads the header now and pixels when asked for."""
+def open_with_pillow(code: np.ndarray) -> Any:
+    """The image, of which Pillow reads the header now and pixels when asked for."""
     from PIL import Image
 
     Image.MAX_IMAGE_PIXELS = MOST_PIXELS  # satellite pictures are no attack

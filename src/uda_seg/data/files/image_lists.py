@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uda_seg.data.files.reading import PICTURES
-from uda_seg.data.files.spelling import Spelling, folded
+from uda_seg.data.files.spelling import Spelling, fold
 from uda_seg.data.files.split_lists import read_lines
 from uda_seg.errors import DataError, suggest
 
@@ -34,7 +34,7 @@ class Found:
         return pattern.replace("{stem}", self.stem)
 
 
-def listed(
+def list_images(
     path: Path, images: Sequence[Found], root: Path, labels: Path | None, ending: str
 ) -> list[Found]:
     """The images that a list names, in their own order.
@@ -83,7 +83,7 @@ class _Images:
         self.below = [_parts(found.path.parent.relative_to(root)) for found in images]
         self.places: dict[str, list[int]] = {}
         for place, found in enumerate(images):
-            for name in {folded(n) for n in (found.path.name, found.path.stem, found.stem)}:
+            for name in {fold(n) for n in (found.path.name, found.path.stem, found.stem)}:
                 self.places.setdefault(name, []).append(place)
 
     def meant(self, name: str) -> list[int]:
@@ -132,7 +132,7 @@ def _columns(line: str, images: _Images) -> tuple[str, str]:
 def _mask(name: str, folders: Sequence[Path], ending: str, spelling: Spelling) -> Path | None:
     """Where a mask lies; of folders that are not there, those in front are dropped."""
     plain = name.replace("\\", "/")
-    if not folded(plain).endswith(PICTURES):
+    if not fold(plain).endswith(PICTURES):
         plain += ending
     if Path(plain).is_absolute() and Path(plain).is_file():
         return Path(plain)
@@ -146,7 +146,7 @@ def _mask(name: str, folders: Sequence[Path], ending: str, spelling: Spelling) -
 
 
 def _parts(path: object) -> tuple[str, ...]:
-    return tuple(folded(part) for part in str(path).split("/") if part not in ("", "."))
+    return tuple(fold(part) for part in str(path).split("/") if part not in ("", "."))
 
 
 def _ends(path: tuple[str, ...], end: tuple[str, ...]) -> bool:

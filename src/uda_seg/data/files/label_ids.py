@@ -28,7 +28,7 @@ def whole(path: Path | str, label: np.ndarray) -> np.ndarray:
     if label.dtype == np.uint8:
         return label
     if label.dtype.kind == "f":
-        label = _rounded(path, label)
+        label = _round(path, label)
     if not label.size:
         return label.astype(np.uint8)
     least, most = int(label.min()), int(label.max())
@@ -46,7 +46,7 @@ _CURE = (
 )
 
 
-def _rounded(path: Path | str, label: np.ndarray) -> np.ndarray:
+def _round(path: Path | str, label: np.ndarray) -> np.ndarray:
     fits = np.isfinite(label) & (np.abs(label) < 2.0**63)
     wrong = ~fits
     wrong[fits] = label[fits] != np.rint(label[fits])
@@ -59,7 +59,7 @@ def _rounded(path: Path | str, label: np.ndarray) -> np.ndarray:
     return label.astype(np.int64)
 
 
-def divided(label: np.ndarray, by: int, small_too: bool) -> np.ndarray:
+def divide_ids(label: np.ndarray, by: int, small_too: bool) -> np.ndarray:
     """Class of class · by + number; ids below `by` are classes themselves unless `small_too`.
 
     Negative ids stay what they are.

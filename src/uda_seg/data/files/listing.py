@@ -15,7 +15,7 @@ from heapq import heappop, heappush
 from pathlib import Path
 
 from uda_seg.data.files.reading import PICTURES
-from uda_seg.data.files.spelling import broken_link, folded
+from uda_seg.data.files.spelling import broken_link, fold
 from uda_seg.errors import DataError
 
 NOT_READ = (
@@ -144,7 +144,7 @@ class _Wanted:
         """Places within a folder of that name; none when nothing in it can match."""
         after = {place for place in places if self.parts[place] == "**"}
         ahead = [place for place in places - after if place < len(self.parts) - 1]
-        after |= {place + 1 for place in ahead if _matcher(self.parts[place])(folded(name))}
+        after |= {place + 1 for place in ahead if _matcher(self.parts[place])(fold(name))}
         return self._reached(after)
 
     def _reached(self, places: Collection[int]) -> frozenset[int]:
@@ -164,7 +164,7 @@ class _Wanted:
         listing: Listing,
     ) -> None:
         """Notes down what is no folder."""
-        stem, ending = os.path.splitext(folded(entry.name))
+        stem, ending = os.path.splitext(fold(entry.name))
         last, fits = len(self.parts) - 1 in places, False
         if last and kind != "else":
             fits = ending in self.endings and bool(self.fits(stem + ending))
@@ -180,7 +180,7 @@ class _Wanted:
 
 @lru_cache(maxsize=256)
 def _matcher(part: str) -> Callable[[str], object]:
-    return (lambda _: True) if part == "*" else re.compile(translate(folded(part))).match
+    return (lambda _: True) if part == "*" else re.compile(translate(fold(part))).match
 
 
 def _entries(folder: str) -> list["os.DirEntry[str]"]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from uda_seg.data.files.decoding import colors_of, ids_of, image_of, stored
+from uda_seg.data.files.decoding import colors_of, decode_raw, ids_of, image_of
 from uda_seg.data.files.spelling import broken_link, broken_part
 from uda_seg.errors import DataError
 
@@ -65,4 +65,4 @@ def read_colors(path: Path, upright: bool = False) -> np.ndarray:
 
 def read_raw(path: Path) -> np.ndarray:
     """(H, W) or (H, W, channels in RGB order), in the file's own numbers."""
-    return stored(path, load(path))
+    return decode_raw(path, load(path))

@@ -9,7 +9,7 @@ from pathlib import Path
 from uda_seg.errors import DataError
 
 
-def folded(name: str) -> str:
+def fold(name: str) -> str:
     """A name as names are compared: in small letters, accents composed."""
     if name.isascii():
         return name.lower()
@@ -93,7 +93,7 @@ class Spelling:
     def _choices(self, path: Path) -> list[str]:
         """The names in its folder that it may mean: itself, or all that differ in case alone."""
         names = self._names(path.parent)
-        same = names.get(folded(path.name), [])
+        same = names.get(fold(path.name), [])
         return [path.name] if path.name in same else same
 
     def _names(self, folder: Path) -> dict[str, list[str]]:
@@ -105,7 +105,7 @@ class Spelling:
                 entries = _names_of(spelt) if spelt != key else None
             names: dict[str, list[str]] = {}
             for name in entries or ():
-                names.setdefault(folded(name), []).append(name)
+                names.setdefault(fold(name), []).append(name)
             self.listed[key] = spelt, names
         return self.listed[key][1]
 

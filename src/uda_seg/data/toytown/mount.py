@@ -29,7 +29,7 @@ class Mount:
         self.wave, self.phase = draws.between(0, layout.bend), draws.between(0, math.tau)
         self.here, slope = self.bend(position), self.slope(position)
         self.heading = math.atan(slope) + yaw
-        """Of the optical axis, radians right of the street's straight direction."""
+        """Direction of the optical axis, radians right of the street's straight direction."""
         self.turn = math.cos(self.heading), math.sin(self.heading)
 
     def bend(self, s: float) -> float:

@@ -97,7 +97,7 @@ class Layout:
     """How a domain's camera is mounted and its streets are filled; pairs are (least, most)."""
 
     height: tuple[float, float]
-    """Of the camera above the road, metres."""
+    """Least and greatest height of the camera above the road, metres."""
     pitch: tuple[float, float]
     """Downwards, radians."""
     yaw: float

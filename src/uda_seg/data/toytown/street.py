@@ -62,7 +62,7 @@ class Street:
         names = ("road", "sidewalk", "curb", "paint", "terrain", "pole")
         self.tones = {name: self.pen.tone(name, draws) for name in names}
         self.footprints: list[Footprint] = []
-        """Of owners 1, 2, ...: the numbers that vehicles' and riders' faces carry."""
+        """Ground of owners 1, 2, ...: the numbers that vehicles' and riders' faces carry."""
         first = int(position // BLOCK)
         for block in range(first - 1, first + int(RANGE / BLOCK)):
             self._ground(block)
