@@ -66,6 +66,12 @@ class Cached(DatasetWrapper):
     size without a random scale gives the same bits with and without. (With one, the image is
     resized a second time.) An id the dataset has no name for is only met when it survives the
     resizing.
+
+    Args:
+        dataset: what is read.
+        size: (height, width), or None to keep the decoded images at their own size.
+        store: where results are kept.
+        own_labels: labels keep their own resolution, as scoring wants them.
     """
 
     def __init__(
