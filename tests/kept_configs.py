@@ -36,7 +36,7 @@ def searched(repository: Any) -> tuple[str, ...] | None:
 def _configs_are_kept() -> Iterator[None]:
     Plugins.instance()  # imports Hydra's modules once more
     from hydra._internal import config_loader_impl, defaults_list
-    from hydra._internal.core_plugins import file_config_source, importlib_resources_config_source
+    from hydra._internal.core_plugins import importlib_resources_config_source
     from omegaconf import _utils, base
 
     with pytest.MonkeyPatch.context() as patch:
@@ -44,7 +44,6 @@ def _configs_are_kept() -> Iterator[None]:
             patch.setattr(module, "parse", functools.cache(module.parse))
         # Every composition copies it, and none changes it.
         patch.setattr(ConfigStore, "__deepcopy__", lambda store, _: store, raising=False)
-        _keep_files(patch, file_config_source.FileConfigSource)
         _keep_files(patch, importlib_resources_config_source.ImportlibResourcesConfigSource)
         _keep_defaults(patch, defaults_list)
         _keep_merged(patch, config_loader_impl.ConfigLoaderImpl)
@@ -52,13 +51,13 @@ def _configs_are_kept() -> Iterator[None]:
 
 
 def _keep_files(patch: pytest.MonkeyPatch, source: Any) -> None:
-    read, ours = source.load_config, (str(conf_folder()), "hydra.conf")
+    """Hydra's own; the reader of shipped files keeps what it has read."""
+    read = source.load_config
 
     def load_config(self: Any, config_path: str) -> Any:
-        if self.path not in ours:
+        if self.path != "hydra.conf":
             return read(self, config_path)
-        key = ("file", self.path, self.provider, config_path)
-        return kept(key, lambda: read(self, config_path))
+        return kept(("file", self.provider, config_path), lambda: read(self, config_path))
 
     patch.setattr(source, "load_config", load_config)
 

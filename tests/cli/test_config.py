@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
 from omegaconf import OmegaConf
 
 from uda_seg.cli import help_text, targets
+from uda_seg.cli.composed import compose
 from uda_seg.cli.rules import Rule
+from uda_seg.cli.tree import run_of
 from uda_seg.config import arguments_of, build, conf_folder, locate, plain
 from uda_seg.errors import ConfigError
 
@@ -35,11 +36,8 @@ FILES = [
 
 
 def composed(verb: str, **groups: Any) -> dict[str, Any]:
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        config = compose(verb, [f"{group}={name}" for group, name in groups.items()])
-    tree = OmegaConf.to_container(config)
-    assert isinstance(tree, dict)
-    return tree
+    config = compose(verb, [f"{group}={name}" for group, name in groups.items()], None)
+    return run_of(config)
 
 
 def built(node: Any, path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -105,10 +103,8 @@ def test_every_file_agrees_with_its_constructor(group: str, name: str) -> None:
 
 @pytest.mark.parametrize("verb", help_text.verbs())
 def test_rules_of_a_root_speak_of_keys_that_exist(verb: str) -> None:
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        groups = [f"{g}={c}" for g, c in SMALL.items() if help_text.groups_of(verb).get(g)]
-        tree = OmegaConf.to_container(compose(verb, groups), resolve=False)
-    assert isinstance(tree, dict)
+    groups = [f"{g}={c}" for g, c in SMALL.items() if help_text.groups_of(verb).get(g)]
+    tree = run_of(compose(verb, groups, None))
     assert stray(tree) == []
     for path, node in built({"inference": tree.get("inference")}, ""):
         assert list(disagreements(node, set())) == [], path
