@@ -15,6 +15,8 @@ from uda_seg.images.pictures import color_of
 from uda_seg.report.comparison import PROTOCOLS
 from uda_seg.report.rendering import environment
 
+TAGS = ("semantic-segmentation", "domain-adaptation", "uda_seg")
+
 
 @dataclass
 class Written:
@@ -91,38 +93,35 @@ class Card:
         return ModelCardData(
             license="other",
             pipeline_tag="image-segmentation",
-            tags=[
-                "semantic-segmentation",
-                "domain-adaptation",
-                "uda_seg",
-                self.run["method"]["name"],
-            ],
+            tags=[*TAGS, self.run["method"]["name"]],
             model_name=str(self.run["run_name"]),
             eval_results=results or None,
         )
 
     def _values(self) -> dict[str, Any]:
-        run = self.run
+        run, method = self.run, self.run["method"]
+        weights = {k: v for k, v in (method.get("weights") or {}).items() if v is not None}
+        facts = {k: v for k, v in method_facts(method).items() if k not in ("name", "label")}
+        first_weights = terms.of_first_weights(run["backbone"])
+        datasets = {
+            f"{side}: {name}": words
+            for side in ("source", "target")
+            for name, words in terms.of_dataset(run[side]).items()
+        }
         return {
             "card": self,
             "run": run,
-            "making": self._making(),
+            "facts": "".join(f", {key} {show(value)}" for key, value in facts.items()),
+            "losses": ", ".join(f"{name} {weight:g}" for name, weight in weights.items()),
+            "first_weights": first_weights,
             "chosen": self._chosen(),
             "selection": self.selection,
             "selection_means": SELECTIONS.get(str(self.selection), self.selection),
             "means": self._means(),
-            "inference": _inference(self.scores or {}),
+            "inference": (self.scores or {}).get("inference") or {},
             "colors": {name: color_of(name) for name in self.classes},
             "size": run["target"].get("size") or (512, 1024),
-            "terms": [
-                ("code of uda_seg", terms.CODE),
-                ("first weights", terms.of_first_weights(run["backbone"])),
-                *(
-                    (f"{side}: {name}", words)
-                    for side in ("source", "target")
-                    for name, words in terms.of_dataset(run[side]).items()
-                ),
-            ],
+            "terms": {"code of uda_seg": terms.CODE, "first weights": first_weights} | datasets,
         }
 
     def _chosen(self) -> Mapping[str, Any]:
@@ -137,33 +136,6 @@ class Card:
             PROTOCOLS.get(key, key): value for key, value in chosen["protocols"].items()
         }
 
-    def _making(self) -> dict[str, str]:
-        run, method = self.run, self.run["method"]
-        steps = run.get("trainer", {}).get("steps")
-        facts = {k: v for k, v in method_facts(method).items() if k not in ("name", "label")}
-        told = "".join(f", {key} {show(value)}" for key, value in facts.items())
-        batch = run.get("trainer", {}).get("batch_size", "unknown")
-        labels = self.supervised_by
-        unused = "" if labels == "source" else " (an oracle: the source's labels were not used)"
-        return {
-            "method": f"`{method['name']}`{told}; weights of its losses: {_losses(method)}",
-            "labels from": f"the {labels}{unused}",
-            "source": _domain(run["source"]),
-            "target": _domain(run["target"]) + ("; its labels were not used" if not unused else ""),
-            "network": f"`{run['backbone']['name']}`, {self.parameters:,} weights",
-            "first weights": terms.of_first_weights(run["backbone"]) + self._initial(),
-            "trained": f"{self.step} of {steps or 'unknown'} steps, {batch} images of each domain "
-            f"a step, seed {run['seed']}; {_optimizer(run['backbone'])}",
-            "batch norm": f"`{run['backbone']['batch_norm']}` in training, fixed statistics here",
-            "checkpoint": f"`{self.checkpoint}`",
-        }
-
-    def _initial(self) -> str:
-        initial = self.run.get("initial")
-        if not initial:
-            return ""
-        return f"; then another run's network ({'/'.join(str(initial).split('/')[-2:])})"
-
 
 def _cards() -> Environment:
     cards = environment("uda_seg.export", finalize=_in_markdown)
@@ -175,35 +147,8 @@ def _in_markdown(value: Any) -> Any:
     """A value that neither ends a table's cell nor begins a tag."""
     if not isinstance(value, str):
         return value
-    return " ".join(value.replace("<", "&lt;").replace("|", "\\|").split("\n"))
+    return " ".join(value.replace("<", "&lt;").replace("|", "&#124;").split("\n"))
 
 
 def _percent(value: float | None) -> str:
     return "–" if value is None or math.isnan(value) else f"{value:.1f}"
-
-
-def _losses(method: Mapping[str, Any]) -> str:
-    weights = {k: v for k, v in (method.get("weights") or {}).items() if v is not None}
-    return ", ".join(f"{name} {weight:g}" for name, weight in weights.items()) or "none"
-
-
-def _domain(domain: Mapping[str, Any]) -> str:
-    size = domain.get("size")
-    seen = f"{size[0]}x{size[1]}" if size else "own size"
-    return f"{domain['name']}, split {domain.get('train_split', 'unknown')}, {seen}"
-
-
-def _optimizer(backbone: Mapping[str, Any]) -> str:
-    optimizer = backbone.get("optimizer") or {}
-    name = str(optimizer.get("_target_", "optimizer unknown")).rpartition(".")[2]
-    updates = optimizer.get("encoder_updates", 1)
-    repeated = "" if updates == 1 else f", encoder updates `{updates}`"
-    return f"{name}, learning rate {optimizer.get('lr', 'unknown')}{repeated}"
-
-
-def _inference(scores: Mapping[str, Any]) -> str:
-    inference = scores.get("inference") or {}
-    if not inference:
-        return ""
-    flipped = ", averaged with the mirrored image" if inference.get("flip") else ""
-    return f" ({inference.get('mode', 'whole')} images{flipped})"
