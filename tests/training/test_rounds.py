@@ -136,4 +136,4 @@ def test_two_processes_agree_with_one(tmp_path: Path) -> None:
     assert states[0]["round"] == states[1]["round"] == 3
     for name, table in states[0]["pseudo_labels"].items():
         assert torch.equal(table, states[1]["pseudo_labels"][name]), name
-    assert torch.equal(states[0]["members"], states[1]["members"])
+    assert torch.equal(states[0]["cluster_of"], states[1]["cluster_of"])
