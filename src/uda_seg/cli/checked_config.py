@@ -6,6 +6,7 @@ config  the same with the values of the command line in it, set by Hydra: what t
 """
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from uda_seg.cli import dataset_lists, help_text, own_keys, places, relations, t
 from uda_seg.cli.composed import compose, with_values
 from uda_seg.cli.overrides import values_of, with_first_value
 from uda_seg.cli.rules import Rule
-from uda_seg.cli.tree import at, exists, put, resolved, rule_of, run_of, value_at
+from uda_seg.cli.tree import Tree, at, exists, put, resolved, rule_of, run_of, value_at
 from uda_seg.cli.unknown_keys import leaves, unknown_key
 from uda_seg.config import conf_folder, with_home
 from uda_seg.errors import show
@@ -31,38 +32,37 @@ from uda_seg.runs.identity import device_count
 from uda_seg.runs.quoting import typed
 
 
+@dataclass
 class Composition:
     """
-    Args:
+    Attributes:
         verb: the command; its keys stand in conf/VERB.yaml.
         multirun: whether this is one of several jobs.
         own_folder: YAML files of the user's own.
         unknown: groups whose choice does not exist; what is said about them is passed over.
-
-    Attributes:
         mistakes: one line each.
         config: with the overrides that are right, and with the `hydra` node; empty when the files
             do not compose.
         resolved: what a run reads of it, in plain containers.
         values: the overrides of values, as Hydra is handed them.
-        most_devices: of a run, one of several values included.
-        launcher_given: whether hydra/launcher is on the command line.
+        stored: of source and target, those that the run of `checkpoint=` tells; None if it is lost.
+        tried: key to its values on the command line.
+        interpolated: keys whose values are judged when all others are in place.
+        devices: of a run, the most of several values.
     """
 
-    def __init__(
-        self, verb: str, multirun: bool, own_folder: Path | None, unknown: set[str]
-    ) -> None:
-        self.verb, self.multirun, self.own_folder = verb, multirun, own_folder
-        self.unknown = unknown
-        self.mistakes: list[str] = []
-        self.config = OmegaConf.create()
-        self.resolved: dict[str, Any] = {}
-        self.values: list[Override] = []
-        self.most_devices = 1
-        self.launcher_given = False
-        self.stored: dict[str, Any] = {}
-        self.tried: dict[str, list[Any]] = {}
-        self.interpolated: list[tuple[str, Rule]] = []
+    verb: str
+    multirun: bool
+    own_folder: Path | None
+    unknown: set[str]
+    mistakes: list[str] = field(default_factory=list)
+    config: DictConfig = field(default_factory=OmegaConf.create)
+    resolved: Tree = field(default_factory=dict)
+    values: list[Override] = field(default_factory=list)
+    stored: Tree = field(default_factory=dict)
+    tried: dict[str, list[Any]] = field(default_factory=dict)
+    interpolated: list[tuple[str, Rule]] = field(default_factory=list)
+    devices: int = 1
 
     def check(self, groups: list[str], hydra: list[str], values: Sequence[Override]) -> None:
         """
@@ -71,7 +71,6 @@ class Composition:
             hydra: those of Hydra itself.
             values: those of the run's keys.
         """
-        self.launcher_given = any(line.startswith("hydra/launcher=") for line in hydra)
         try:
             config = compose(self.verb, [*groups, *hydra], self.own_folder)
             if self.own_folder is not None:
@@ -157,7 +156,7 @@ class Composition:
             yield self._several_values(key, given.partition("=")[2])
         elif not values:
             yield f"{given}: glob picks among the choices of a group, and {key} is a key"
-        elif self._is_of_a_lost_run(key):
+        elif self.stored.get(key.partition(".")[0], {}) is None:
             return  # the command will look into the checkpoint
         elif mapping := own_keys.mapping_of(self.tree, key):
             for value in values if key == mapping else ():
@@ -169,11 +168,6 @@ class Composition:
         else:
             for value in values:
                 yield from self._cannot_set(key, value)
-
-    def _is_of_a_lost_run(self, key: str) -> bool:
-        """Whether a run tells of a key whose config.yaml is gone."""
-        side = key.partition(".")[0]
-        return side in self.stored and self.stored[side] is None
 
     def _several_values(self, key: str, text: str) -> str:
         """What is wrong with `key=a,b` where there is one run."""
@@ -253,7 +247,7 @@ class Composition:
         if self.resolved.get("trainer") and not self.mistakes:
             self.mistakes += self._devices(self.resolved["trainer"])
 
-    def _resolved(self) -> dict[str, Any]:
+    def _resolved(self) -> Tree:
         """What a run reads; interpolations that lead nowhere are mistakes, and stay."""
         try:
             return dict(with_home(run_of(self.config, resolve=True)))
@@ -285,12 +279,11 @@ class Composition:
                 rule = Rule.of_whole(key, at(self.resolved, key.rpartition(".")[0]))
                 yield from rule.outside_bounds(key, value)
 
-    def _devices(self, trainer: dict[str, Any]) -> Iterator[str]:
-        devices, nodes = trainer["devices"], trainer["num_nodes"]
+    def _devices(self, trainer: Tree) -> Iterator[str]:
+        nodes, count = trainer["num_nodes"], device_count(trainer["devices"])
         tried = [n for n in self.tried.get("trainer.devices", []) if isinstance(n, int | list)]
-        self.most_devices = max(map(device_count, [*tried, devices]))
+        self.devices = max(count, *map(device_count, tried), 0)
         if self.multirun:
-            hydra, given = self.config.hydra, self.launcher_given
-            yield from launchers.device_complaints(hydra, self.most_devices, nodes, given)
-        elif self.verb == "train" and (line := cluster.complaint(device_count(devices), nodes)):
+            yield from launchers.device_complaints(self.config.hydra, self.devices, nodes)
+        elif self.verb == "train" and (line := cluster.complaint(count, nodes)):
             yield line

@@ -21,7 +21,7 @@ from uda_seg.cli.composed import compose
 from uda_seg.cli.overrides import parsed, syntax_complaint, values_of
 from uda_seg.config import conf_folder
 from uda_seg.errors import show, suggest, together
-from uda_seg.experiments.launchers import chosen, launcher_for, sweeper_complaints
+from uda_seg.experiments.launchers import launcher_for, sweeper_complaints
 from uda_seg.runs import yaml_errors
 
 MOST_COMBINATIONS = 200
@@ -67,7 +67,7 @@ def check(
         line.read(argument)
     line.read_sweep()
     compositions = [line.composition(groups) for groups in line.combinations()]
-    first, devices = compositions[0], max(one.most_devices for one in compositions)
+    first, devices = compositions[0], max(one.devices for one in compositions)
     everything = [*line.groups, *line.followed, *line.values]
     mistakes = [*line.mistakes, *(m for one in compositions for m in one.mistakes)]
     if multirun and not mistakes:
@@ -81,10 +81,8 @@ def check(
         for o in everything
         if o.is_sweep_override()
     }
-    lines = [str(o.input_line) for o in [*line.groups, *line.followed, *first.values, *line.hydra]]
-    if multirun:
-        launcher = chosen(first.config.hydra, "launcher")
-        lines += launcher_for(launcher, devices, first.launcher_given)
+    lines = _lines([*line.groups, *line.followed, *first.values, *line.hydra])
+    lines += launcher_for(first.config.hydra, devices) if multirun else []
     return Checked(
         first.config,
         [one.resolved for one in compositions],
@@ -135,9 +133,9 @@ class CommandLine:
         """What `sweep=` sweeps, but for the keys that were given; those win."""
         if not self.multirun or "sweep" not in self.offered:
             return
-        hydra = [str(override.input_line) for override in self.hydra]
+        lines = [*next(self.combinations()), *_lines(self.hydra)]
         try:
-            config = compose(self.verb, [*next(self.combinations()), *hydra], self.own_folder)
+            config = compose(self.verb, lines, self.own_folder)
         except yaml_errors.RAISED:
             return  # it is told when all is composed
         given = {o.key_or_group for o in [*self.groups, *self.values]} | self.unknown
@@ -227,18 +225,19 @@ class CommandLine:
     def combinations(self) -> Iterator[list[str]]:
         """Of the groups, with what follows; value overrides can be judged one by one."""
         each = []
-        for override in self.groups:
-            key, known = override.key_or_group, self.choices.get(override.key_or_group, [])
+        for override in [*self.groups, *self.followed]:
+            key, lines = override.key_or_group, _lines([override])
             if override.is_sweep_override():
-                each.append([f"{key}={show(value)}" for value in values_of(override, known)])
-            else:
-                each.append([str(override.input_line)])
-        each += [[str(override.input_line)] for override in self.followed]
+                values = values_of(override, self.choices.get(key, []))
+                lines = [f"{key}={show(value)}" for value in values]
+            each.append(lines)
         return itertools.islice(map(list, itertools.product(*each)), MOST_COMBINATIONS)
 
     def composition(self, groups: list[str]) -> Composition:
         composition = Composition(self.verb, self.multirun, self.own_folder, self.unknown)
-        composition.check(
-            groups, [str(override.input_line) for override in self.hydra], self.values
-        )
+        composition.check(groups, _lines(self.hydra), self.values)
         return composition
+
+
+def _lines(overrides: list[Override]) -> list[str]:
+    return [str(override.input_line) for override in overrides]

@@ -29,12 +29,18 @@ def chosen(hydra: Any, what: str) -> str:
     return str(hydra.runtime.choices.get(f"hydra/{what}"))
 
 
-def launcher_for(launcher: str, devices: int, given: bool) -> list[str]:
+def launcher_for(hydra: Any, devices: int) -> list[str]:
     """Overrides that make several devices a run possible, where nobody chose a launcher."""
-    return ["hydra/launcher=processes"] if devices > 1 and launcher == "basic" and not given else []
+    wanted = devices > 1 and chosen(hydra, "launcher") == "basic" and not _is_given(hydra)
+    return ["hydra/launcher=processes"] if wanted else []
 
 
-def device_complaints(hydra: Any, devices: int, nodes: int, given: bool) -> Iterator[str]:
+def _is_given(hydra: Any) -> bool:
+    """Whether the launcher stands on the command line."""
+    return any(line.startswith("hydra/launcher=") for line in hydra.overrides.hydra)
+
+
+def device_complaints(hydra: Any, devices: int, nodes: int) -> Iterator[str]:
     """Of a sweep's job.
 
     Lightning starts the other ranks of a run with the whole command line. A sweep's would sweep
@@ -44,7 +50,6 @@ def device_complaints(hydra: Any, devices: int, nodes: int, given: bool) -> Iter
         hydra: the node of the config.
         devices: of a job, on each node.
         nodes: of a job.
-        given: whether the launcher was chosen.
     """
     launcher = chosen(hydra, "launcher")
     if launcher == "processes":
@@ -68,7 +73,7 @@ def device_complaints(hydra: Any, devices: int, nodes: int, given: bool) -> Iter
             f"trainer.num_nodes={nodes}: with -m, jobs of several nodes need hydra/launcher=slurm, "
             "which starts each with srun; or trainer.num_nodes=1"
         )
-    elif devices > 1 and launcher != "processes" and (given or launcher != "basic"):
+    elif devices > 1 and launcher != "processes" and (_is_given(hydra) or launcher != "basic"):
         yield (
             f"trainer.devices={devices}: with -m and hydra/launcher={launcher} each job has one "
             "device; choose hydra/launcher=processes, or trainer.devices=1 trainer.strategy=auto"
