@@ -1,11 +1,16 @@
 """What README and CONTRIBUTING say of the code, held against it."""
 
 import re
+import shlex
+import sys
 from pathlib import Path
 
 import pytest
 from PIL import Image
 from prediction.tiny_run import CLASSES, picture, write_run
+
+from uda_seg.cli import launch, main
+from uda_seg.errors import UserError
 
 ROOT = Path(__file__).parent.parent
 ROOMS = ROOT / "src" / "uda_seg"
@@ -43,3 +48,32 @@ def test_the_readmes_lines_of_python_run_as_they_stand(
     (code,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
     exec(code, {})
     assert capsys.readouterr().out.strip() in CLASSES
+
+
+def commands() -> list[str]:
+    """Lines of README and docs that begin with `python -m uda_seg`, without their comments."""
+    found = []
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = page.read_text(encoding="utf-8").replace("\\\n", " ")
+        for line in re.findall(r"^python -m uda_seg.*$", text, re.MULTILINE):
+            words = shlex.split(line, comments=True)[3:]
+            if "…" not in line and not any(set("|<") & set(word) for word in words):
+                found.append(shlex.join(words))
+    return list(dict.fromkeys(found))
+
+
+MISSING_HERE = "is not there|there is no such|are not there|no run|does not exist|is not installed"
+"""What a right command may be told where there are no runs and no datasets."""
+
+
+def test_the_commands_in_the_documentation_are_right(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(launch, "launch", lambda *_, **__: 0)
+    assert len(commands()) > 40
+    for line in commands():
+        monkeypatch.setattr(sys, "argv", ["uda-seg", *shlex.split(line)])
+        try:
+            main._main(shlex.split(line))
+        except UserError as error:
+            complaints = str(error).splitlines()
+            complaints = complaints[1:] or complaints
+            assert all(re.search(MISSING_HERE, one) for one in complaints), f"{line}\n{error}"
