@@ -82,7 +82,7 @@ class GIOAda(Method):
         images = self.translate(batch.source)
         source = self.network(images, "source")
         # The task's gradient reaches the translator too: it keeps the content in its place.
-        yield {**self._task(source, batch.source), **self._look_real(images)}
+        yield {**self._task(source, batch.source), **self._adversarial_input(images)}
         # Without a discriminator too: at all levels, batch norm sees the same images.
         with torch.set_grad_enabled(self.output_adversary is not None):
             target = self.network(batch.target.image, "target")
@@ -135,7 +135,7 @@ class GIOAda(Method):
             losses["depth"] = masked_l1(depth, self.inverse(source), known)
         return losses
 
-    def _look_real(self, images: Tensor) -> Losses:
+    def _adversarial_input(self, images: Tensor) -> Losses:
         if self.image_adversary is None:
             return {}
         return {"adversarial_input": self.image_adversary.adversarial_loss(images)}

@@ -106,12 +106,12 @@ class PIT(Method):
     def losses(self, batch: Batch) -> Iterator[Losses]:
         shares = class_shares(batch.source.label, self.network.classes, self.pooling)
         source = self.network(batch.source.image, "source")
-        yield self._chosen(
+        yield self._weighted(
             segmentation=cross_entropy(source.logits, batch.source.label),
-            pooling_source=self._source_pooling(source, shares),
+            pooling_source=self._source_pooling_loss(source, shares),
         )
         target = self.network(batch.target.image, "target")
-        transfer = {**self._transfer(target), **self._fool(target)}
+        transfer = {**self._transfer(target), **self._adversarial(target)}
         if transfer:
             yield transfer
         if self.presence is not None:
@@ -121,17 +121,17 @@ class PIT(Method):
                 views = source.logits.softmax(1), target.logits.softmax(1)
             yield {"discriminator_main": self.adversary.discriminator_loss(*views)}
 
-    def _chosen(self, **losses: Tensor) -> Losses:
+    def _weighted(self, **losses: Tensor) -> Losses:
         """Those that this variant has."""
         return {name: loss for name, loss in losses.items() if name in self.weights}
 
-    def _source_pooling(self, source: Prediction, shares: Tensor) -> Tensor:
+    def _source_pooling_loss(self, source: Prediction, shares: Tensor) -> Tensor:
         """Pooled predictions against true presence. Positions without a label count as nothing."""
         labelled = shares.sum(1, keepdim=True) >= 0.5
         probabilities = self.pooling.reduce(source.logits.softmax(1)) * labelled
-        return self._pooled(probabilities, true_presence(shares, self.pooling))
+        return self._pooling_loss(probabilities, true_presence(shares, self.pooling))
 
-    def _pooled(self, probabilities: Tensor, presences: list[Tensor]) -> Tensor:
+    def _pooling_loss(self, probabilities: Tensor, presences: list[Tensor]) -> Tensor:
         scores = self.pooling.scores(probabilities)
         levels = [presence_loss(*s, p) for s, p in zip(scores, presences, strict=True)]
         return torch.stack(levels).mean()
@@ -142,8 +142,8 @@ class PIT(Method):
         beliefs = self.believe(target, probabilities)
         possible = self.possible(beliefs, probabilities)
         grown = self.expansion(probabilities.detach(), possible)
-        return self._chosen(
-            pooling_target=self._pooled(probabilities, beliefs),
+        return self._weighted(
+            pooling_target=self._pooling_loss(probabilities, beliefs),
             suppression=suppression(probabilities, ~possible),
             # Positions' probabilities sum to 1, so these are logits of themselves.
             expansion=cross_entropy((probabilities + 1e-6).log(), grown),
@@ -176,12 +176,12 @@ class PIT(Method):
         features = source.features.detach()
         levels = zip(classifier(features), true_presence(shares, self.pooling), strict=True)
         losses = [masked_binary_cross_entropy(logits, answers) for logits, answers in levels]
-        return self._chosen(
+        return self._weighted(
             presence_source=torch.stack(losses).mean(),
             presence_domain=classifier.domain_loss(features, target.features.detach()),
         )
 
-    def _fool(self, target: Prediction) -> Losses:
+    def _adversarial(self, target: Prediction) -> Losses:
         if self.adversary is None:
             return {}
         return {"adversarial_main": self.adversary.adversarial_loss(target.logits.softmax(1))}

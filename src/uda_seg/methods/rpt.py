@@ -129,28 +129,28 @@ class RPT(AdaptSegNet):
 
     def start_round(self, target_images: TargetPass) -> None:
         """The network as it is now decides about every superpixel of the target's images."""
-        looks: dict[str, dict[int, Tensor]] = {}
+        described: dict[str, dict[int, Tensor]] = {}
         for images in target_images:
             assert images.index is not None
             assert images.superpixels is not None
-            found = self._look(images)
+            found = self._describe(images)
             ends = images.superpixels.amax((1, 2)) + 1  # without what its batch filled up
             for row, (index, end) in enumerate(zip(images.index.tolist(), ends, strict=True)):
                 for name, values in found.items():
-                    looks.setdefault(name, {})[index] = values[row, :end]
-        classes = target_images.table(looks["class"], IGNORE)
+                    described.setdefault(name, {})[index] = values[row, :end]
+        classes = target_images.table(described["class"], IGNORE)
         if self.teacher is not None and self.cluster_of is None:
-            self.cluster_of = self._clustered(looks["features"], target_images)
-        share = target_images.table(looks["share"], 0)
-        probability = target_images.table(looks["order"], 1)
+            self.cluster_of = self._assign_clusters(described["features"], target_images)
+        share = target_images.table(described["share"], 0)
+        probability = target_images.table(described["order"], 1)
         decided = {
             "patch": classes.where(share >= self.patch_share, IGNORE),
-            "cluster": self._of_clusters(classes),
+            "cluster": self._labels_of_clusters(classes),
             "context": classes.where(probability < self.logic_threshold, IGNORE),
         }
         self.pseudo_labels = {k: v.byte() for k, v in decided.items() if k in self.weights}
 
-    def _look(self, images: Target) -> dict[str, Tensor]:
+    def _describe(self, images: Target) -> dict[str, Tensor]:
         """Looks at every superpixel (B, S): dominant class, its share, its probability in its
         column; and features (B, S, D), while there are no clusters yet.
         """
@@ -171,7 +171,7 @@ class RPT(AdaptSegNet):
             found["features"] = found["features"].view(len(segments), most, -1)
         return found
 
-    def _clustered(self, features: Mapping[int, Tensor], target_images: TargetPass) -> Tensor:
+    def _assign_clusters(self, features: Mapping[int, Tensor], target_images: TargetPass) -> Tensor:
         """(images, S): the cluster of each superpixel; superpixels without pixels are in one too.
 
         Features never change, since the ImageNet network does not: once a run is enough.
@@ -187,7 +187,7 @@ class RPT(AdaptSegNet):
         }
         return target_images.table(rows, -1)
 
-    def _of_clusters(self, classes: Tensor) -> Tensor:
+    def _labels_of_clusters(self, classes: Tensor) -> Tensor:
         """(images, S): the class of each superpixel's cluster, where the cluster is of one mind."""
         if self.cluster_of is None:
             return torch.full_like(classes, IGNORE)

@@ -51,10 +51,10 @@ class TimmEncoder(nn.Module):
 
     def freeze(self, stages: int) -> None:
         names = self.body.feature_info.module_name()
-        _freeze(_up_to(self.body, names[stages - 1]) if _checked(stages, names) else [])
+        _freeze(_up_to(self.body, names[stages - 1]) if _stages_to_freeze(stages, names) else [])
 
 
-def _checked(stages: int, names: list[str]) -> int:
+def _stages_to_freeze(stages: int, names: list[str]) -> int:
     """The number of stages to freeze, if there are as many."""
     if not 0 <= stages <= len(names):
         raise ConfigError(f"backbone.frozen_stages={stages}: this encoder has {len(names)} stages")
@@ -179,7 +179,7 @@ class VGGEncoder(nn.Module):
     def freeze(self, stages: int) -> None:
         """Up to the stage's pooling; the sixth stage, which has no pretrained weights, learns."""
         pools = [key for key, module in self.body.items() if _pools(module)][:5]
-        _freeze(_up_to(self.body, pools[stages - 1]) if _checked(stages, pools) else [])
+        _freeze(_up_to(self.body, pools[stages - 1]) if _stages_to_freeze(stages, pools) else [])
 
 
 def _pools(module: nn.Module) -> bool:

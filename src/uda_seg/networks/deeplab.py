@@ -106,7 +106,7 @@ class DeepLab(SegmentationNetwork):
         encoder.freeze(frozen_stages)
 
     def predict(self, image: Tensor) -> Prediction:
-        stages = self.encoder(self._arranged(image))
+        stages = self.encoder(self._arrange(image))
         logits = self.head(stages[-1])
         if self.skip_head is not None:
             fine = self.skip_head(stages[self.skip_stage])
@@ -127,7 +127,7 @@ class DeepLab(SegmentationNetwork):
         candidates = (self.head, self.auxiliary_head, self.depth_head, self.skip_head)
         return [head for head in candidates if head is not None]
 
-    def _arranged(self, image: Tensor) -> Tensor:
+    def _arrange(self, image: Tensor) -> Tensor:
         image = image.flip(1) if self.bgr else image
         return image.contiguous(memory_format=self.memory_format)
 

@@ -56,7 +56,7 @@ def find(wanted: str, output: Path) -> list[Input]:
             raise ConfigError(
                 f"input={wanted}: {given.suffix} is not read: convert to .png or .jpg"
             )
-        if not _readable(given):
+        if given.suffix.lower() not in ENDINGS:
             raise ConfigError(f"input={wanted}: is neither of {KINDS_OF_FILES}")
         return name_inputs(given.parent, [given])
     if given.is_dir():
@@ -126,10 +126,6 @@ def _check_apart(wanted: str, listing: Listing, output: Path) -> None:
             f"output={output}: lies in input={wanted}, and would be predicted itself next time; "
             "give an output= elsewhere"
         )
-
-
-def _readable(path: Path) -> bool:
-    return path.suffix.lower() in ENDINGS
 
 
 def _is_video(path: Path) -> bool:

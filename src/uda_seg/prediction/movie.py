@@ -95,7 +95,7 @@ class Movie:
         if self.container is None:
             return
         try:
-            with self._told():
+            with self._explain():
                 if error is None:
                     self.container.mux(self.stream.encode())
                 self.container.close()
@@ -109,7 +109,7 @@ class Movie:
 
     def add(self, place: int, picture: np.ndarray) -> None:
         """The frame at a place of the clip: (H, W, 3) uint8 RGB, or (H, W) uint8 ids."""
-        with self._told():
+        with self._explain():
             if self.container is None:
                 self._open(picture)
             frame = self._frame(picture)
@@ -146,7 +146,7 @@ class Movie:
         return self.reformatter.reformat(frame, format="yuv420p", dst_colorspace=BT709)
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _explain(self) -> Iterator[None]:
         try:
             yield
         except (av.error.FFmpegError, OSError, ValueError) as error:

@@ -111,7 +111,7 @@ class Work:
             return item
 
         frames = good(ahead(read, range(len(items)), self.threads, self._most))
-        with closing(ahead(write, self._answered(frames), self.threads, self._most)) as written:
+        with closing(ahead(write, self._answer(frames), self.threads, self._most)) as written:
             for item in written:
                 self.store.finish(item, self.look.kinds)
                 told(1)
@@ -148,7 +148,7 @@ class Work:
                     movies[kind].add(frame.place, picture)
 
             frames = ahead(read, range(len(clip)), one_thread, self._most)
-            written = ahead(write, self._answered(frames), one_thread, self._most)
+            written = ahead(write, self._answer(frames), one_thread, self._most)
             stack.enter_context(closing(written))  # before the files, whatever happens
             for _ in written:
                 told(1)
@@ -157,7 +157,7 @@ class Work:
     def _frame(self, place: int, image: np.ndarray) -> Frame:
         return Frame(place, image, [predictor.prepare(image) for predictor in self.predictors])
 
-    def _answered(self, frames: Iterable[Frame]) -> Iterator[Answered]:
+    def _answer(self, frames: Iterable[Frame]) -> Iterator[Answered]:
         return answer_frames(frames, self.predictors, self.batch_size, "entropy" in self.look.kinds)
 
     @property

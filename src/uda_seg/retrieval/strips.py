@@ -55,7 +55,8 @@ def _row(shown: Sequence[Shown], width: int, classes: Sequence[str]) -> list[np.
     images, maps = [], []
     for one in shown:
         height = max(1, round(WIDTH * one.image.shape[0] / one.image.shape[1]))
-        image = cv2.resize(one.image, (WIDTH, height), interpolation=_interpolation_for(one.image))
+        kind = cv2.INTER_AREA if one.image.shape[1] > WIDTH else cv2.INTER_LINEAR
+        image = cv2.resize(one.image, (WIDTH, height), interpolation=kind)
         cv2.rectangle(
             image, (FRAME // 2, FRAME // 2), (WIDTH - FRAME // 2, height - FRAME // 2),
             one.frame, FRAME,
@@ -79,10 +80,6 @@ def _side_by_side(cells: Sequence[np.ndarray], width: int, space: int) -> np.nda
 
 def _left(place: int) -> int:
     return GAP + place * (WIDTH + GAP) + (GAP if place else 0)
-
-
-def _interpolation_for(image: np.ndarray) -> int:
-    return cv2.INTER_AREA if image.shape[1] > WIDTH else cv2.INTER_LINEAR
 
 
 def _line(text: str, width: int, scale: float) -> np.ndarray:

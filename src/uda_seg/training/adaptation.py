@@ -132,7 +132,7 @@ class Adaptation(LightningModule):
     def _step(self, optimizer: Any) -> bool:
         """Clips and steps all players; whether they did step."""
         joint: JointOptimizer = optimizer.optimizer
-        if self.clip_norm is not None and not self._scaled():
+        if self.clip_norm is not None and not self._scales_gradients():
             joint.clip(self.clip_norm)
         before = joint.steps
         optimizer.step()
@@ -142,7 +142,7 @@ class Adaptation(LightningModule):
 
     def on_before_optimizer_step(self, optimizer: Any) -> None:
         """Lightning calls it once it has divided the gradients by the scale."""
-        if self.clip_norm is not None and self._scaled():
+        if self.clip_norm is not None and self._scales_gradients():
             optimizer.clip(self.clip_norm)
 
     def on_train_end(self) -> None:
@@ -154,7 +154,7 @@ class Adaptation(LightningModule):
                 self.global_step,
             )
 
-    def _scaled(self) -> bool:
+    def _scales_gradients(self) -> bool:
         """Whether gradients are multiplied by a scale until Lightning's step divides them."""
         return getattr(self.trainer.precision_plugin, "scaler", None) is not None
 

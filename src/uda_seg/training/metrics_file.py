@@ -44,17 +44,21 @@ class MetricsFile(Logger):
         row["step"] = step = step or 0
         first = self.rows is None
         if self.rows is None:
-            self.rows = self._kept(before=step)
+            self.rows = self._earlier_rows(before=step)
         new = [name for name in row if name not in self.columns]
         self.columns += new
-        if self.rows and self.rows[-1]["step"] == step:
+        same = bool(self.rows) and self.rows[-1]["step"] == step
+        if same:
             self.rows[-1].update(row)
-            self._write()
         else:
             self.rows.append(row)
-            self._write() if first or new else self._append(row)
+        if same or first or new:
+            self._write()
+            return
+        with self.path.open("a", newline="", encoding="utf-8") as file:
+            csv.DictWriter(file, self.columns).writerow(row)
 
-    def _kept(self, before: int) -> list[dict[str, Any]]:
+    def _earlier_rows(self, before: int) -> list[dict[str, Any]]:
         """An earlier start's rows; steps behind the checkpoint it resumes from come again."""
         if not self.path.is_file():
             return []
@@ -67,10 +71,6 @@ class MetricsFile(Logger):
             if str(row.get("step", "")).isdecimal() and None not in row.values():
                 rows.append(dict(row, step=int(row["step"])))
         return [row for row in rows if row["step"] < before]
-
-    def _append(self, row: Mapping[str, Any]) -> None:
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self.columns).writerow(row)
 
     def _write(self) -> None:
         text = io.StringIO(newline="")

@@ -49,7 +49,7 @@ class Stop(Callback):
             Stopped: a signal came, and the run was saved.
             RequeuedError: it was SLURM's, and the job was put back into the queue.
         """
-        number = self._agreed(trainer)
+        number = self._agree(trainer)
         if number:
             self._end(trainer, number)
 
@@ -65,7 +65,7 @@ class Stop(Callback):
         if self.request.number is not None and trainer.world_size == 1:
             self._end(trainer, self.request.number)
 
-    def _agreed(self, trainer: Trainer) -> int:
+    def _agree(self, trainer: Trainer) -> int:
         """The signal in every process, whichever of them it reached; 0 without one."""
         number = self.request.number or 0
         if trainer.world_size == 1:

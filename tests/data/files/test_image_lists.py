@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_folder import folder, write
+from data.datasets.test_folder import folder, write
 
 from uda_seg.errors import DataError
 

@@ -81,9 +81,9 @@ class IDD(FileDataset):
         if not there:
             folder_of(root, *places)
         self.has_labels = split in LABELLED
-        super().__init__(root, [files for folder in there for files in self._listed(folder)])
+        super().__init__(root, [files for folder in there for files in self._list_files(folder)])
 
-    def _listed(self, folder: Path) -> Iterator[Files]:
+    def _list_files(self, folder: Path) -> Iterator[Files]:
         spelling = Spelling(folder.parents[1])
         for image in self.pictures_in(folder, f"*/*{IMAGE}.*"):
             labels = folder.parents[1].joinpath("gtFine", *image.parts[-3:-1])

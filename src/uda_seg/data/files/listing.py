@@ -138,16 +138,16 @@ class _Wanted:
         self.fits = _matcher(self.parts[-1])
         stem, dot, _ = self.parts[-1].rpartition(".")
         self.nearly = _matcher(stem if dot else self.parts[-1])
-        self.start = self._reached({0})
+        self.start = self._reach({0})
 
     def below(self, places: frozenset[int], name: str) -> frozenset[int]:
         """Places within a folder of that name; none when nothing in it can match."""
         after = {place for place in places if self.parts[place] == "**"}
         ahead = [place for place in places - after if place < len(self.parts) - 1]
         after |= {place + 1 for place in ahead if _matcher(self.parts[place])(fold(name))}
-        return self._reached(after)
+        return self._reach(after)
 
-    def _reached(self, places: Collection[int]) -> frozenset[int]:
+    def _reach(self, places: Collection[int]) -> frozenset[int]:
         """Those, and what follows a `**`, which may stand for no folder."""
         reached = set(places)
         for place, part in enumerate(self.parts):
