@@ -31,6 +31,8 @@ OWN = {
     "source/nowhere": f"{FOLDER}root: full\n_target_: uda_seg.data.foldr.Folder\n",
     "source/older": f"{FOLDER}root: full\n_target_: uda_seg.data.camvid.CamVid\n",
     "source/typo": f"{FOLDER}root: full\nimges: x\n",
+    "method/recorded": "defaults: [adaptseg, _self_]\nname: mine\nfacts: [gan, lamda_adv]\n",
+    "method/misspelt": "defaults: [adaptseg, _self_]\nname: mine\nlambda_adv_feature: 0.1\n",
     "source/small": f"{FOLDER}root: full\nsize: [64, -1]\n",
     "source/base": "defaults: [foldr, _self_]\nname: a\n",
     "source/listed": f"{FOLDER}root: full\nclasses: [road, car]\n",
@@ -46,7 +48,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Where the lines are typed."""
     place = tmp_path_factory.mktemp("lines")
     folders = "data/camvid bücher a=b a,b c#1 [x] drives run/checkpoints full home/pics home/own"
-    for name in [*folders.split(), "my pics", "own/source", "own/experiment", "own/trainer"]:
+    for name in [
+        *folders.split(),
+        "my pics",
+        "own/source",
+        "own/experiment",
+        "own/trainer",
+        "own/method",
+    ]:
         (place / name).mkdir(parents=True)
     files = "afile.txt weights.pth drives/a.png a,b/c.png full/x run/checkpoints/last.ckpt"
     for name in [*files.split(), "run/scores.json"]:

@@ -78,7 +78,7 @@ def test_both_runs_are_scored_shown_and_compared(runs, tmp_path, capsys):
     output = tmp_path / "found"
     words = (f"checkpoint={after}", f"compare={before}", "strips=2", "shown=2")
     result = retrieve(output, *words)
-    assert [one["label"] for one in result["runs"]] == ["source_only", "adaptseg"]
+    assert [one["label"] for one in result["runs"]] == ["source only", "adaptseg"]
     assert (result["source"]["images"], result["target"]["images"]) == (6, 3)
     assert result["counted"] == CLASSES
     printed = capsys.readouterr().out
@@ -86,7 +86,7 @@ def test_both_runs_are_scored_shown_and_compared(runs, tmp_path, capsys):
     for words in ("source → target", "target → source", "blind"):
         assert words in printed
         assert words in page
-    assert "adaptseg − source_only" in page
+    assert "adaptseg − source only" in page
     strips = sorted(path.name for path in (output / "strips").iterdir())
     assert strips == sorted(
         f"{side}_{query:03}_{name}.png"

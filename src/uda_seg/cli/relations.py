@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath, PureWindowsPath
 from typing import Any
 
+from uda_seg.cli.tree import exists
 from uda_seg.config import shipped
 from uda_seg.data.datasets.classes import SPACES
 from uda_seg.errors import show, suggest
@@ -22,6 +23,7 @@ def complaints(verb: str, config: Mapping[str, Any], tried: Tried) -> Iterator[s
     yield from _run_name(config)
     yield from _inference(config.get("inference"))
     yield from _schedule(config)
+    yield from _facts(config.get("method"))
     yield from _label_space(config.get("label_space"))
     if verb.startswith("data_prepare") and not (config.get("source") or config.get("target")):
         sides = "target=…" if verb == "data_prepare_superpixels" else "source=… or target=…"
@@ -32,6 +34,14 @@ def complaints(verb: str, config: Mapping[str, Any], tried: Tried) -> Iterator[s
         yield from _split(config, key, side)
     for key in ("runs", "rows", "label_space", "write", "formats"):
         yield from _twice(key, config.get(key))
+
+
+def _facts(method: Any) -> Iterator[str]:
+    """What scores.json is to record of a method, but stands nowhere."""
+    for key in method.get("facts") or () if isinstance(method, Mapping) else ():
+        if not exists(method, str(key)):
+            hint = suggest(str(key), [name for name in method if not name.startswith("_")])
+            yield f"method.facts: {key} is no key of method={method['name']}; {hint}".rstrip("; ")
 
 
 def _run_name(config: Mapping[str, Any]) -> Iterator[str]:

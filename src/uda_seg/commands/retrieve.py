@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from uda_seg.errors import ConfigError
+from uda_seg.evaluation.scores import method_label
 from uda_seg.retrieval import tables as report
 from uda_seg.retrieval.answers import answer, facts
 from uda_seg.retrieval.neighbors import draw, neighbors
@@ -82,8 +83,8 @@ def open_all(config: Mapping[str, Any]) -> dict[str, Trained]:
 
 
 def labels_of(trained: Sequence[Trained]) -> list[str]:
-    """Names of the methods; with the end of the path where that is not enough."""
-    names = [str(one.run["method"]["name"]) for one in trained]
+    """Labels of the methods; with the end of the path where that is not enough."""
+    names = [method_label(one.run["method"]) for one in trained]
     if len(set(names)) == len(names):
         return names
     folders = [run_folder.folder_of(one.path) for one in trained]
