@@ -1,11 +1,12 @@
 """What Hydra reads and merges is kept for all tests: composing configs is half of what they cost.
 
-No test changes the shipped YAML files. Where a user's own folder is searched, all is read anew.
+No test changes the shipped YAML files.
 """
 
 import functools
 import pickle
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from uda_seg.config import conf_folder
 
 KEPT: dict[Any, bytes] = {}
 """Emptied by a test that changes what Hydra has in store."""
+SHIPPED = f"file://{conf_folder()}"
 
 
 def kept(key: Any, make: Callable[[], Any]) -> Any:
@@ -25,11 +27,12 @@ def kept(key: Any, make: Callable[[], Any]) -> Any:
     return pickle.loads(KEPT[key])
 
 
-def searched(repository: Any) -> tuple[str, ...] | None:
-    """Where a repository looks; None if a user's folder is among that."""
+def searched(repository: Any) -> tuple[Any, ...]:
+    """Where a repository looks, and what it finds in a user's own folder."""
     places = [f"{source.scheme()}://{source.path}" for source in repository.get_sources()]
-    ours = ("pkg://hydra", "structured://", f"file://{conf_folder()}")
-    return tuple(places) if all(place.startswith(ours) for place in places) else None
+    own = [Path(place[7:]) for place in places if place.startswith("file://") and place != SHIPPED]
+    files = [path for folder in own for path in sorted(folder.rglob("*.yaml"))]
+    return (*places, *((str(path), path.read_bytes()) for path in files))
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -67,14 +70,14 @@ def _keep_defaults(patch: pytest.MonkeyPatch, module: Any) -> None:
     make = module._create_defaults_list
 
     def create(repo: Any, config_name: Any, overrides: Any, **options: Any) -> Any:
-        places, given = searched(repo), vars(overrides).pop("config_overrides")
-        key = ("defaults", places, config_name, repr(vars(overrides)), *options.values())
+        given = vars(overrides).pop("config_overrides")
+        key = ("defaults", searched(repo), config_name, repr(vars(overrides)), *options.values())
 
         def anew() -> Any:
             defaults, _ = make(repo, config_name, overrides, **options)
             return defaults, vars(overrides)
 
-        defaults, state = anew() if places is None else kept(key, anew)
+        defaults, state = kept(key, anew)
         vars(overrides).update(state, config_overrides=given)
         return defaults, None
 
@@ -92,16 +95,13 @@ def _keep_merged(patch: pytest.MonkeyPatch, loader: Any) -> None:
     load, merge = loader._load_single_config, loader._compose_config_from_defaults_list
 
     def load_single(self: Any, default: Any, repo: Any) -> Any:
-        places = searched(repo)
-        if places is None:
+        places = {f"{source.scheme()}://{source.path}" for source in repo.get_sources()}
+        if any(place.startswith("file://") for place in places - {SHIPPED}):
             return load(self, default, repo)
-        return kept(("single", places, repr(default)), lambda: load(self, default, repo))
+        return kept(("single", repr(default)), lambda: load(self, default, repo))
 
     def compose(self: Any, defaults: Any, repo: Any) -> Any:
-        places = searched(repo)
-        if places is None:
-            return merge(self, defaults, repo)
-        return kept(("merged", places, repr(defaults)), lambda: merge(self, defaults, repo))
+        return kept(("merged", searched(repo), repr(defaults)), lambda: merge(self, defaults, repo))
 
     patch.setattr(loader, "_load_single_config", load_single)
     patch.setattr(loader, "_compose_config_from_defaults_list", compose)
