@@ -13,7 +13,7 @@ import pytest
 from conftest import compose, write_camvid
 
 from uda_seg.commands import data_prepare
-from uda_seg.data.cache import fill_cache, stores
+from uda_seg.data.cache import fill_cache
 from uda_seg.data.datasets.camvid import CamVid
 from uda_seg.errors import CheckError, ConfigError, DataError
 
@@ -120,7 +120,7 @@ def test_a_disk_that_fills_up_ends_it(camvid: Path, monkeypatch: pytest.MonkeyPa
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(stores.os, "replace", full)
+    monkeypatch.setattr("os.replace", full)
     with pytest.raises(DataError, match="cache_root=.*No space left on device.*cache=none"):
         prepare(camvid)
 

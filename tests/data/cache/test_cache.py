@@ -177,7 +177,7 @@ def test_a_killed_write_leaves_no_entry(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(stores.os, "replace", kill)
+        patch.setattr("os.replace", kill)
         with pytest.raises(KeyboardInterrupt):
             kept.read(0, {"image"})
     assert not [path for path in Path(root).rglob("*") if path.is_file()]
@@ -254,7 +254,7 @@ def test_a_full_disk_and_a_wrong_folder_name_the_cure(
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(stores.os, "replace", full)
+    monkeypatch.setattr("os.replace", full)
     with pytest.raises(DataError, match=r"kept: cannot be written \(No space left.*cache=none"):
         kept.read(0, {"image"})
     assert not list(Path(root).rglob("*.part"))

@@ -6,9 +6,7 @@ A store keeps bytes under an address and knows nothing about pictures (`cached_d
 import logging
 import mmap
 import multiprocessing
-import os
 import time
-import uuid
 import weakref
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -18,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from uda_seg.errors import ConfigError, DataError
+from uda_seg.runs import files
 
 log = logging.getLogger(__name__)
 
@@ -116,18 +115,10 @@ class Disk(Store):
             ) from error
 
     def save(self, address: Address, parts: list[np.ndarray]) -> None:
-        path = self.path(address)
-        part = path.with_name(f"{uuid.uuid4().hex}.part")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            try:
-                with open(part, "xb") as file:
-                    for array in parts:
-                        file.write(array.data)
-                os.replace(part, path)
-            except BaseException:
-                part.unlink(missing_ok=True)
-                raise
+            with files.replacing(self.path(address)) as file:
+                for array in parts:
+                    file.write(array.data)
         except OSError as error:
             raise StoreError(
                 f"cache_root={self.root}: cannot be written ({error.strerror}); {_CURE}"
@@ -149,7 +140,7 @@ class Disk(Store):
 
     def sweep(self) -> None:
         """Removes what killed processes left half-written."""
-        for part in self.root.glob("*/*/*/*.part"):
+        for part in self.root.glob(f"*/*/*/*{files.UNFINISHED}"):
             try:
                 if time.time() - part.stat().st_mtime > STALE_SECONDS:
                     part.unlink()
