@@ -112,7 +112,7 @@ def test_a_job_of_a_sweep_gets_what_it_would_get_alone(call: Outcome) -> None:  
         ("named", ["hydra.run.dir=here"], {}),
         ("cluster", [], {"TORCHELASTIC_RUN_ID": "t", "WORLD_SIZE": "1"}),
         ("named", ["hydra.run.dir=here"], {"TORCHELASTIC_RUN_ID": "t", "WORLD_SIZE": "1"}),
-        ("told", [], {"LOCAL_RANK": "1", "UDA_SEG_RUN_FOLDER": "there"}),
+        ("rank", [], {"LOCAL_RANK": "1", "UDA_SEG_RUN_FOLDER": "there"}),
         ("new", [], {"LOCAL_RANK": "0", "UDA_SEG_RUN_FOLDER": "there"}),
         ("resumed", ["resume=earlier"], {}),
     ],
@@ -130,7 +130,7 @@ def test_a_runs_folder_follows_from_its_situation(
     why, folder = output_folder._situation(checked, checked.plain[0])
     assert why == situation
     below = folder.parts[:2] == ("outputs", run["run_name"])
-    names = {"named": "here", "told": "there", "resumed": "earlier"}
+    names = {"named": "here", "rank": "there", "resumed": "earlier"}
     assert folder.name == names[why] if why in names else below
     assert folder.name.startswith("torchrun_t_") == (why == "cluster")
 

@@ -85,7 +85,7 @@ class Job:
     def _run(self, composed: DictConfig) -> float | None:
         config: dict[str, Any] = with_home(OmegaConf.to_container(composed, resolve=True))
         if "resume" in config and (self.multirun or (cluster.job() and config["resume"] is None)):
-            before = _begun_before(config, self.folder, self.multirun)
+            before = _folder_to_go_on_in(config, self.folder, self.multirun)
             self.folder = before or self.folder
             if self.multirun and not cluster.rank():
                 lock.lock(self.folder)
@@ -105,7 +105,7 @@ class Job:
         return _score(self.folder) if self.multirun and returned is not None else returned
 
 
-def _begun_before(config: dict[str, Any], folder: Path, sweep: bool) -> Path | None:
+def _folder_to_go_on_in(config: dict[str, Any], folder: Path, sweep: bool) -> Path | None:
     """The folder where this very run was begun: by a sweep that is resumed, or by a SLURM job that
     was put back into the queue.
 
@@ -167,13 +167,13 @@ def launch(
         return 0
     job = Job(verb, sys.argv, multirun)
     added, folder = of_sweep(checked) if multirun else of_run(verb, checked)
-    config = with_values(checked.config, OverridesParser.create().parse_overrides(added))
-    hydra = CheckedHydra(config, checked.own_folder)
     try:
         if multirun:
+            hydra = CheckedHydra(checked.config, checked.own_folder)
             hydra.multirun(verb, job, [*checked.overrides, *added, "hydra.mode=MULTIRUN"])
         else:
-            hydra.run(verb, job, checked.overrides)
+            config = with_values(checked.config, OverridesParser.create().parse_overrides(added))
+            CheckedHydra(config, checked.own_folder).run(verb, job, checked.overrides)
     except Stopped as stop:
         if multirun:
             conclude(folder, verb == "train")

@@ -41,7 +41,7 @@ def of_run(verb: str, checked: Checked) -> tuple[list[str], Path]:
 def _situation(checked: Checked, settings: dict[str, Any]) -> tuple[str, Path]:
     """Which folder a run has, and why.
 
-    told      the process was started by Lightning: the one that the first process has
+    rank      the process was started by Lightning: the one that the first process has
     named     hydra.run.dir= on the command line
     resumed   resume= leads to a run: its own
     fixed     the verb's YAML names one that is always the same
@@ -49,9 +49,9 @@ def _situation(checked: Checked, settings: dict[str, Any]) -> tuple[str, Path]:
     new       any other: with the date, and reserved before it is used
     """
     together = cluster.job() or cluster.torchrun()
-    told = os.environ.get(FOLDER_VARIABLE)
-    if cluster.rank() and told and not together:
-        return "told", Path(told)
+    of_the_first = os.environ.get(FOLDER_VARIABLE)
+    if cluster.rank() and of_the_first and not together:
+        return "rank", Path(of_the_first)
     folder = Path(with_home(str(OmegaConf.select(checked.config, "hydra.run.dir"))))
     if _is_named(checked, "hydra.run.dir"):
         return "named", folder
