@@ -37,7 +37,10 @@ CANDIDATES = {
 def training_step(options: dict, image: torch.Tensor, label: torch.Tensor) -> Callable[[], None]:
     """One step of `small` with some keys replaced; random weights cost the same as trained ones."""
     config = OmegaConf.load(conf_folder() / "backbone" / "small.yaml")
-    network = build(OmegaConf.merge(config, {"pretrained": "none"}, options), classes=CLASSES)
+    network = build(
+        OmegaConf.merge(config, {"pretrained": "none", "depth_head": False}, options),
+        classes=CLASSES,
+    )
 
     def step() -> None:
         prediction = network(image)

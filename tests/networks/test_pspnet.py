@@ -21,7 +21,7 @@ def make(name: str = "pspnet_resnet101", **changes: Any) -> Any:
         config.encoder.name = THIN
     if "width" in config:
         config.width = 16
-    return build(OmegaConf.merge(config, changes), classes=5)
+    return build(OmegaConf.merge(config, {"depth_head": False}, changes), classes=5)
 
 
 def test_cells_of_the_pyramid_are_means_over_their_part_of_the_image() -> None:
