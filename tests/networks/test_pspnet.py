@@ -16,7 +16,7 @@ from uda_seg.networks.pspnet import PyramidPooling
 def make(name: str = "pspnet_resnet101", **changes: Any) -> Any:
     torch.manual_seed(0)
     config = OmegaConf.load(conf_folder() / "backbone" / f"{name}.yaml")
-    config.depth_head, config.pretrained = False, "none"
+    config.pretrained = "none"
     if "resnet" in name:
         config.encoder.name = THIN
     if "width" in config:
