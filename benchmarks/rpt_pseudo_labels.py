@@ -7,7 +7,7 @@ at. Of pulls: the share of pixels they speak of, the mIoU of what they say, and 
 network's own prediction on the same pixels; a pull is worth something where the first is higher.
 Of pushes: the share of superpixels, and how many of these the network has wrong.
 
-2026-11-21, `adaptive_bn` after 300 steps of conf/comparison/toytown_rpt.yaml, seed 0 (mIoU of all
+2026-11-21, `adaptive_bn` after 300 steps of conf/table/toytown_rpt.yaml, seed 0 (mIoU of all
 pixels: 44.6); two minutes of one core:
 
                                         % pixels  verdicts   network   (mIoU on these pixels)

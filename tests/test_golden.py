@@ -13,7 +13,7 @@ from cli.test_command_lines import OWN
 from conftest import Outcome
 from golden.reading import APPROVED, approve, listing, shape, skeleton
 from prediction.tiny_run import write_run, write_street
-from report.report_examples import save_comparison, save_sweep, save_whole_run
+from report.report_examples import save_sweep, save_table, save_whole_run
 
 VERBS = (
     "train", "compare", "table", "evaluate", "report", "predict", "retrieve", "export",
@@ -116,9 +116,9 @@ def approve_table(verb: str, run: Callable[[], Outcome], patch: pytest.MonkeyPat
 
 def test_compare(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
     roles = {"baseline": "source_only", "control": "control", "oracle": "target_only"}
-    write_own("comparison", TABLE | roles)
+    write_own("table", TABLE | {"roles": roles})
     write_runs(Path("outputs/compare_mini"))
-    words = "compare --config-dir mine comparison=mini seeds=[0,1]".split()
+    words = "compare --config-dir mine table=mini seeds=[0,1]".split()
     approve_table("compare", lambda: command_line(*words), monkeypatch)
 
 
@@ -141,10 +141,10 @@ def test_dry_runs(command_line: CommandLine, monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_report(command_line: CommandLine) -> None:
-    save_comparison(Path("compare").absolute())
+    save_table(Path("compare").absolute())
     save_sweep(Path("sweep"), (0.0005, 0.001, 0.004))
     save_whole_run(Path("else"), "pit", 0, 0.5, target="kitti")
-    for name, runs in (("comparison", "compare"), ("sweep", "[sweep,else]")):
+    for name, runs in (("table", "compare"), ("sweep", "[sweep,else]")):
         answer = ok(command_line("report", f"runs={runs}", f"output={name}.html"))
         approve(f"report/{name}_terminal.txt", answer)
         approve(f"report/{name}.txt", skeleton(Path(f"{name}.html").read_text(encoding="utf-8")))

@@ -60,7 +60,7 @@ def complaints(*arguments: str, multirun: bool = False, verb: str = "train") -> 
         ("foo=[1", ["cannot be read"]),
         ("data_root=${oc.env:SURELY_NOT_SET}", ["data_root=", "SURELY_NOT_SET"]),
         ("seed=${no.such.key}", ["seed=${no"]),
-        ("comparison=toytown", ["no such group"]),
+        ("table=toytown", ["no such group"]),
         ("method=source_only", ["given twice"]),
         ("hydra.job.nam=x", ["hydra.job.nam"]),
         ("resume=nowhere", ["resume=nowhere", "resume=auto"]),

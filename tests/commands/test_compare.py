@@ -1,19 +1,18 @@
-"""A comparison's runs: which there are, what they wait for, what is run again."""
+"""A table's runs: which there are, what they wait for, what is run again."""
 
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import compose
 
 from uda_seg.cli.job_configs import configs
-from uda_seg.config import conf_folder
 from uda_seg.errors import ConfigError
+from uda_seg.experiments.asked_for import asked_for
 from uda_seg.experiments.requirements import needs
 from uda_seg.experiments.rows import Job, jobs, wanted_rows
 
-COMPARISON = {
+TABLE = {
     "common": ["backbone=tiny"],
     "rows": {
         "start": {"label": "start", "steps": 2, "overrides": ["method=source_only"]},
@@ -21,16 +20,10 @@ COMPARISON = {
         "other": {"label": "other", "steps": 3, "overrides": ["method=target_only"]},
     },
 }
-NAMES = sorted(path.stem for path in Path(conf_folder(), "comparison").glob("*.yaml"))
-# Those on CamVid take their rows from those on ToyTown; a row takes a sixth of a second.
-EACH = [
-    pytest.param(name, marks=[pytest.mark.slow] if name.startswith("toytown_to_camvid_") else [])
-    for name in NAMES
-]
 
 
 def test_every_row_runs_for_every_seed_and_says_what_it_starts_from(tmp_path: Path) -> None:
-    wanted = jobs(COMPARISON, [0, 7], ["trainer=cpu"], tmp_path)
+    wanted = jobs(TABLE, [0, 7], ["trainer=cpu"], tmp_path)
     assert [(job.row, job.seed) for job in wanted] == [
         (row, seed) for seed in (0, 7) for row in ("start", "next", "other")
     ]
@@ -43,9 +36,9 @@ def test_every_row_runs_for_every_seed_and_says_what_it_starts_from(tmp_path: Pa
 
 
 def test_a_row_after_nothing_is_refused(tmp_path: Path) -> None:
-    rows = {"rows": {"next": COMPARISON["rows"]["next"]}}
+    rows = {"rows": {"next": TABLE["rows"]["next"]}}
     with pytest.raises(ConfigError, match="no row 'start'; there are next"):
-        jobs(COMPARISON | rows, [0], [], tmp_path)
+        jobs(TABLE | rows, [0], [], tmp_path)
 
 
 def finish(job: Job) -> None:
@@ -55,7 +48,7 @@ def finish(job: Job) -> None:
 
 
 def test_finished_runs_are_not_run_again_unless_their_command_changed(tmp_path: Path) -> None:
-    job, changed = (jobs(COMPARISON, [0], extra, tmp_path)[0] for extra in ([], ["trainer=gpu"]))
+    job, changed = (jobs(TABLE, [0], extra, tmp_path)[0] for extra in ([], ["trainer=gpu"]))
     assert not job.done
     finish(job)
     assert job.done
@@ -63,7 +56,7 @@ def test_finished_runs_are_not_run_again_unless_their_command_changed(tmp_path: 
 
 
 def test_an_interrupted_run_is_resumed_and_a_changed_one_begun_anew(tmp_path: Path) -> None:
-    job, changed = (jobs(COMPARISON, [0], extra, tmp_path)[0] for extra in ([], ["trainer=gpu"]))
+    job, changed = (jobs(TABLE, [0], extra, tmp_path)[0] for extra in ([], ["trainer=gpu"]))
     finish(job)
     (job.folder / "checkpoints").mkdir()
     (job.folder / "checkpoints" / "last.ckpt").touch()
@@ -72,41 +65,60 @@ def test_an_interrupted_run_is_resumed_and_a_changed_one_begun_anew(tmp_path: Pa
 
 
 def test_where_data_lies_does_not_undo_a_finished_run(tmp_path: Path) -> None:
-    (moved,) = jobs(COMPARISON | {"rows": {"other": COMPARISON["rows"]["other"]}}, [0], [
+    (moved,) = jobs(TABLE | {"rows": {"other": TABLE["rows"]["other"]}}, [0], [
         "data_root='/elsewhere'", "target.root='/there'", "cache=disk", "trainer.workers=8",
     ], tmp_path)  # fmt: skip
-    (job,) = jobs(COMPARISON | {"rows": {"other": COMPARISON["rows"]["other"]}}, [0], [], tmp_path)
+    (job,) = jobs(TABLE | {"rows": {"other": TABLE["rows"]["other"]}}, [0], [], tmp_path)
     finish(job)
     assert moved.done
     assert "data_root='/elsewhere'" in moved.command()
 
 
 def test_chosen_rows_bring_those_they_start_from() -> None:
-    assert wanted_rows(COMPARISON, ["next"]) == {"start", "next"}
-    assert wanted_rows(COMPARISON, "other") == {"other"}
-    assert wanted_rows(COMPARISON, None) == {"start", "next", "other"}
+    assert wanted_rows(TABLE, ["next"]) == {"start", "next"}
+    assert wanted_rows(TABLE, "other") == {"other"}
+    assert wanted_rows(TABLE, None) == {"start", "next", "other"}
     with pytest.raises(ConfigError, match="no row nexd, did you mean next"):
-        wanted_rows(COMPARISON, ["nexd"])
-    quoted = COMPARISON | {"rows": COMPARISON["rows"] | {"theirs": {"label": "theirs"}}}
+        wanted_rows(TABLE, ["nexd"])
+    quoted = TABLE | {"rows": TABLE["rows"] | {"theirs": {"label": "theirs"}}}
     assert wanted_rows(quoted, None) == {"start", "next", "other"}
     with pytest.raises(ConfigError, match="theirs is quoted from its paper"):
         wanted_rows(quoted, ["theirs"])
 
 
+def asked(*leave_out: str, verb: str = "table") -> dict[str, Any]:
+    roles = {"baseline": "other", "control": None}
+    spec = TABLE | {"title": "t", "text": "t", "roles": roles}
+    return asked_for({"table": spec, "leave_out": list(leave_out)}, verb)
+
+
+def test_rows_can_be_left_out_but_not_those_that_others_need() -> None:
+    assert set(asked("next")["rows"]) == {"start", "other"}
+    assert set(asked("start", "next")["rows"]) == {"other"}
+    for names, words in {
+        ("nexd",): "leave_out: there is no row nexd, did you mean next",
+        ("start",): "leave_out: start is needed, next start from it; leave these out as well",
+        ("other",): "leave_out: other is the baseline; 'table.roles.baseline=null' goes without",
+        ("start", "next", "other"): "leave_out: no row is left",
+    }.items():
+        with pytest.raises(ConfigError, match=words):
+            asked(*names)
+
+
 def test_a_seed_given_twice_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="seeds: 1 is given twice"):
-        jobs(COMPARISON, [1, 0, 1], [], tmp_path)
+        jobs(TABLE, [1, 0, 1], [], tmp_path)
 
 
 def test_own_yaml_files_reach_the_runs(tmp_path: Path) -> None:
-    job = jobs(COMPARISON, [0], [], tmp_path, tmp_path / "mine")[0]
+    job = jobs(TABLE, [0], [], tmp_path, tmp_path / "mine")[0]
     assert job.command()[3:6] == ["train", "--config-dir", str(tmp_path / "mine")]
 
 
 def test_mistakes_in_a_row_are_told_before_anything_runs(tmp_path: Path) -> None:
     wrong = {"rows": {"a": {"label": "a", "steps": 2, "overrides": ["method=adaptsek"]}}}
     with pytest.raises(ConfigError, match="row a: .*\n.*did you mean adaptseg"):
-        configs(jobs(COMPARISON | wrong, [0], [], tmp_path))
+        configs(jobs(TABLE | wrong, [0], [], tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -133,14 +145,3 @@ def test_what_a_run_needs_and_is_not_here_is_named(
     found = list(needs(plain | settings))
     assert [need.blocks for need in found] == [blocks] * bool(words)
     assert all(words in need.words for need in found if words)
-
-
-@pytest.mark.parametrize("name", EACH)
-def test_every_shipped_comparison_is_made_of_right_commands(name: str, tmp_path: Path) -> None:
-    config: Any = compose("compare", [f"comparison={name}"])
-    comparison = config["comparison"]
-    for role in ("baseline", "control", "oracle"):
-        assert comparison["rows"][comparison[role]].get("shown", True)
-    for job in jobs(comparison, [0], [], tmp_path):
-        checked = compose("train", [o for o in job.overrides if not o.startswith("initial=")])
-        assert checked["trainer"]["steps"] == job.steps

@@ -14,7 +14,7 @@ from uda_seg.evaluation.confusion import (
     miou,
     protocols,
 )
-from uda_seg.evaluation.measures import SUBSETS, caveat
+from uda_seg.evaluation.measures import SUBSETS, caveat, fwiou
 
 CITYSCAPES = SUBSETS["miou_19"]
 
@@ -122,12 +122,18 @@ def test_a_class_predicted_but_never_labelled_is_zero_and_counts():
     np.testing.assert_array_equal(iou(matrix), [80, np.nan, 0])
     assert miou(matrix) == 40
     assert accuracy(matrix) == 80
+    assert fwiou(matrix) == 80
     assert mean_accuracy(matrix) == 80
+
+
+def test_frequency_weighted_iou_weighs_classes_by_their_labelled_pixels():
+    matrix = np.array([[6, 2], [1, 1]])  # IoU 6/9 on 8 of 10 pixels, 1/4 on 2
+    assert fwiou(matrix) == pytest.approx(100 * (0.8 * 6 / 9 + 0.2 / 4))
 
 
 def test_empty_matrix_has_no_scores():
     empty = np.zeros((3, 3), int)
-    assert np.isnan([miou(empty), accuracy(empty), mean_accuracy(empty)]).all()
+    assert np.isnan([miou(empty), fwiou(empty), accuracy(empty), mean_accuracy(empty)]).all()
 
 
 def scored(prediction: dict[tuple[str, str], int], classes: list[str]) -> dict[str, float]:

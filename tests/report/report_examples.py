@@ -9,7 +9,8 @@ import yaml
 from uda_seg.config import conf_folder
 from uda_seg.evaluation import scores
 from uda_seg.images import pictures
-from uda_seg.report.comparison import Row
+from uda_seg.report.rows import Row, compare
+from uda_seg.report.table import Table, run_table
 
 CLASSES = ["road", "traffic light", "car"]
 ROLES = {"baseline": "source_only", "control": "adaptive_bn", "oracle": "target_only"}
@@ -76,6 +77,11 @@ def make_rows(root: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> list[Row]:
     return rows
 
 
+def make_table(root: Path, seeds: tuple[int, ...] = (0, 1, 2)) -> Table:
+    """The rows beside each other."""
+    return run_table(compare(make_rows(root, seeds), **ROLES))
+
+
 def save_whole_run(
     folder: Path, method: str, seed: int, share: float, said: dict | None = None, **changes
 ) -> Path:
@@ -111,8 +117,8 @@ def save_sweep(root: Path, values: tuple[float, ...], seeds: tuple[int, ...] = (
     return root
 
 
-def save_comparison(root: Path, seeds: tuple[int, ...] = (0, 1)) -> Path:
-    """What `compare` leaves: ROW/seedN, each with its job, and the comparison's config."""
+def save_table(root: Path, seeds: tuple[int, ...] = (0, 1)) -> Path:
+    """What `compare` leaves: ROW/seedN, each with its job, and the table's config."""
     rows = {
         "warm_up": ("warm-up", "source_only", 0.2, False),
         "source_only": ("source only", "source_only", 0.3, True),
@@ -125,15 +131,13 @@ def save_comparison(root: Path, seeds: tuple[int, ...] = (0, 1)) -> Path:
             folder = save_whole_run(root / name / f"seed{seed}", method, seed, share + seed / 100)
             words = [f"method={method}", f"seed={seed}", f"initial='{root}/warm_up/seed{seed}'"]
             (folder / "job.json").write_text(json.dumps({"overrides": words}))
-    comparison = {
-        "title": "One comparison",
-        "baseline": "source_only",
-        "control": "control",
-        "oracle": "target_only",
+    roles = {"baseline": "source_only", "control": "control", "oracle": "target_only"}
+    spec = {
+        "title": "One table",
+        "roles": roles,
         "rows": {n: {"label": label, "shown": shown} for n, (label, _, _, shown) in rows.items()},
     }
     (root / ".hydra").mkdir()
-    (root / ".hydra" / "config.yaml").write_text(
-        yaml.safe_dump({"comparison": comparison}, sort_keys=False)
-    )
+    text = yaml.safe_dump({"table": spec}, sort_keys=False)
+    (root / ".hydra" / "config.yaml").write_text(text)
     return root

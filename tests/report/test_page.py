@@ -12,10 +12,11 @@ from report.report_examples import ROLES, make_rows, matrix, save_run
 
 from uda_seg.evaluation import scores
 from uda_seg.images.pictures import palette, save
-from uda_seg.report.comparison import Row
 from uda_seg.report.gallery import WIDTHS, Picture, embed, errors, read
 from uda_seg.report.page import write_page
-from uda_seg.report.table import comparison_markdown
+from uda_seg.report.rows import Row, compare
+from uda_seg.report.table import Table, run_table
+from uda_seg.report.writers import markdown
 
 VOID = {"meta", "img", "link", "br"}
 PER_SCENE = 2 + 2 * 4
@@ -52,9 +53,13 @@ class Checker(HTMLParser):
         self.text += data
 
 
+def table_of(rows: list[Row]) -> Table:
+    return run_table(compare(rows, **ROLES))
+
+
 def page_of(tmp_path, rows, **extra) -> tuple[str, Checker]:
     path = tmp_path / "page" / "index.html"
-    write_page(path, "A <title>", "What it is & why.", rows, **ROLES, **extra)
+    write_page(path, "A <title>", "What it is & why.", [table_of(rows)], **extra)
     assert [file.name for file in path.parent.iterdir()] == ["index.html"]
     text = path.read_text(encoding="utf-8")
     checker = Checker()
@@ -83,8 +88,8 @@ def test_page_is_one_file_with_all_rows(tmp_path):
 def test_page_and_table_say_the_same(tmp_path):
     rows = make_rows(tmp_path)
     _, checker = page_of(tmp_path, rows)
-    cells = comparison_markdown(rows, **ROLES).splitlines()[6].replace("*", "").split("|")[3:-1]
-    assert len(cells) == 7
+    cells = markdown(table_of(rows)).splitlines()[6].replace("*", "").split("|")[3:-1]
+    assert len(cells) == 8
     for cell in cells:
         assert cell.strip() in checker.text
 
@@ -95,9 +100,9 @@ def test_a_mean_over_fewer_classes_says_so_wherever_it_stands(tmp_path):
     rows = [Row(one.name, one.name, [one], [scores.load(one)]) for one in folders]
     words = "mean of 2 of 3 classes; no label holds car"
     path = tmp_path / "page.html"
-    write_page(path, "title", "text", rows)
+    write_page(path, "title", "text", [run_table(compare(rows))])
     assert path.read_text().count(words) == 4  # on both cards, above them and below the table
-    assert f"* mIoU of every row: {words}." in comparison_markdown(rows)
+    assert f"* mIoU of every row: {words}." in markdown(run_table(compare(rows)))
     stored = json.loads((folders[0] / "scores.json").read_text())["selections"]["last"]
     assert (stored["miou_over"], stored["caveat"]) == (2, words)
 

@@ -4,7 +4,7 @@ import math
 
 import pytest
 from report.report_examples import save_sweep, save_whole_run
-from report.test_report_runs import boards_of
+from report.test_report_runs import tables_of
 
 from uda_seg.errors import ConfigError
 from uda_seg.report.parameters import (
@@ -24,12 +24,12 @@ def test_rows_that_differ_in_one_number_are_a_family_and_the_default_is_in_it(tm
     save_sweep(tmp_path / "sweep", (0.0005, 0.004))
     save_whole_run(tmp_path / "default", "adaptseg", 0, 0.7)
     save_whole_run(tmp_path / "road", "road", 0, 0.7, {KEY: 0.5})
-    (board,), _ = boards_of(tmp_path)
-    (family,) = families(board.lines)[KEY]
+    (table,), _ = tables_of(tmp_path)
+    (family,) = families(table.rows)[KEY]
     assert sorted(family.points) == [0.0005, 0.001, 0.004]
-    assert family.points[0.001].miou.mean == pytest.approx(family.points[0.001].row.runs[0][
+    assert family.points[0.001].miou.mean == pytest.approx(family.points[0.001].runs[0][
         "selections"]["last"]["miou"])  # fmt: skip
-    part = parameter_curves(board.lines, "last")
+    part = parameter_curves(table.rows, "last")
     for words in ("0.0005", "0.001", "0.004", KEY, "AdaptSegNet"):
         assert words in part.body
     assert part.body.count("<polygon") == 1  # the band over seeds
@@ -39,11 +39,11 @@ def test_a_grid_over_two_numbers_gives_a_curve_for_each_value_of_the_other(tmp_p
     for place, (weight, rate) in enumerate([(1, 10), (1, 20), (2, 10), (2, 20), (3, 10)]):
         said = {KEY: weight, "backbone.lr": rate}
         save_whole_run(tmp_path / str(place), "adaptseg", 0, 0.5 + place / 20, said)
-    (board,), _ = boards_of(tmp_path)
-    found = families(board.lines)
+    (table,), _ = tables_of(tmp_path)
+    found = families(table.rows)
     assert [sorted(f.points) for f in found[KEY]] == [[1, 2, 3], [1, 2]]
     assert [sorted(f.points) for f in found["backbone.lr"]] == [[10, 20], [10, 20]]
-    body = parameter_curves(board.lines, "last", against="backbone.lr").body
+    body = parameter_curves(table.rows, "last", against="backbone.lr").body
     assert "AdaptSegNet, lambda_adv 2" in body
     assert f"<h4>{KEY}</h4>" not in body
 
@@ -71,10 +71,10 @@ def test_more_values_than_can_be_named_have_round_numbers_below_them():
 
 def test_published_curves_are_drawn_beside_and_named_with_their_origin(tmp_path):
     save_sweep(tmp_path / "sweep", (0.0005, 0.001, 0.004))
-    (board,), _ = boards_of(tmp_path)
+    (table,), _ = tables_of(tmp_path)
     paper = PublishedCurve("the paper", KEY, {0.0005: 35.3, 0.002: 39.0}, "its table 3")
     other = PublishedCurve("other", "method.x", {1: 2.0, 2: 3.0})
-    body = parameter_curves(board.lines, "last", [paper, other]).body
+    body = parameter_curves(table.rows, "last", [paper, other]).body
     for words in ("the paper (its table 3)", "35.3", "39.0", "0.002"):
         assert words in body
     assert "other" not in body
@@ -82,11 +82,11 @@ def test_published_curves_are_drawn_beside_and_named_with_their_origin(tmp_path)
 
 def test_a_key_that_tells_no_rows_apart_is_answered_with_those_that_do(tmp_path):
     save_sweep(tmp_path / "sweep", (0.0005, 0.001))
-    (board,), _ = boards_of(tmp_path)
-    check_against(KEY, [board.lines])
+    (table,), _ = tables_of(tmp_path)
+    check_against(KEY, [table])
     with pytest.raises(ConfigError, match=f"against=method.lambda: .* did you mean {KEY}"):
-        check_against("method.lambda", [board.lines])
-    assert parameter_curves(board.lines, "last") is None  # two points are no curve
+        check_against("method.lambda", [table])
+    assert parameter_curves(table.rows, "last") is None  # two points are no curve
 
 
 def test_published_files(tmp_path):

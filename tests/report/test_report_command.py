@@ -14,8 +14,8 @@ from report.browser import tab
 from report.report_examples import (
     CLASSES,
     matrix,
-    save_comparison,
     save_sweep,
+    save_table,
     save_whole_run,
     write_config,
 )
@@ -42,10 +42,10 @@ def page_of(folder: Path, *words: str) -> tuple[str, Checker]:
     return text, checker
 
 
-def test_a_comparisons_folder(tmp_path, capsys):
-    save_comparison(tmp_path / "compare")
+def test_a_tables_folder(tmp_path, capsys):
+    save_table(tmp_path / "compare")
     text, checker = page_of(tmp_path, f"runs={tmp_path / 'compare'}")
-    assert "One comparison" in checker.text
+    assert "One table" in checker.text
     parts = ["Per-class IoU", "Learning curves", "Losses", "Without labels", "Class by class"]
     parts += ["What is taken for what", "Costs", "Which checkpoint", "Before and after"]
     for part in parts:
@@ -148,7 +148,7 @@ def every(selector: str, condition: str) -> str:
 
 
 def test_the_page_in_a_browser(tmp_path):
-    save_comparison(tmp_path / "compare")
+    save_table(tmp_path / "compare")
     save_sweep(tmp_path / "sweep", (0.0005, 0.001, 0.004))
     save_whole_run(tmp_path / "else", "pit", 0, 0.5, target="kitti")
     page_of(tmp_path, f"runs=[{tmp_path}/compare,{tmp_path}/sweep,{tmp_path}/else]")

@@ -9,18 +9,19 @@ import pytest
 import yaml
 from report.report_examples import (
     matrix,
-    save_comparison,
     save_run,
     save_sweep,
+    save_table,
     save_whole_run,
     write_config,
 )
 
 from uda_seg.errors import ConfigError, DataError
-from uda_seg.report.boards import Board, boards
 from uda_seg.report.grouping import Group, counted, grouped, identity
 from uda_seg.report.labels import label
-from uda_seg.report.runs import comparison_of, find, metrics, read
+from uda_seg.report.runs import find, metrics, read, spec_of
+from uda_seg.report.table import Table
+from uda_seg.report.tables_of_runs import tables
 
 NOBODY = {"baseline": None, "control": None, "oracle": None}
 
@@ -29,14 +30,14 @@ def groups_of(*places: Path) -> list[Group]:
     return grouped([read(folder) for folder in find(places)])
 
 
-def boards_of(
+def tables_of(
     *places: Path, selection: str = "last", **roles: str
-) -> tuple[list[Board], list[str]]:
-    return boards(groups_of(*places), NOBODY | roles, selection)
+) -> tuple[list[Table], list[str]]:
+    return tables(groups_of(*places), NOBODY | roles, selection)
 
 
-def labels_of(board: Board) -> list[str]:
-    return [line.row.label for line in board.lines]
+def labels_of(table: Table) -> list[str]:
+    return [row.label for row in table.rows]
 
 
 def test_runs_are_found_once_in_folders_of_any_depth_and_by_patterns(tmp_path):
@@ -90,15 +91,15 @@ def test_runs_that_differ_in_seed_and_machine_alone_are_one_row(tmp_path):
     assert label(found) == ["AdaptSegNet, lambda_adv 0.001", "AdaptSegNet, lambda_adv 0.002"]
 
 
-def test_labels_say_no_more_than_is_needed_and_leave_a_comparisons_alone(tmp_path):
-    save_comparison(tmp_path / "compare", seeds=(0,))
+def test_labels_say_no_more_than_is_needed_and_leave_a_tables_alone(tmp_path):
+    save_table(tmp_path / "compare", seeds=(0,))
     for number, (weight, rate) in enumerate([(1, 10), (1, 20), (2, 10)]):
         said = {"backbone.lr": rate, "method.lambda_adv": weight, "method.x": 10 * weight}
         save_whole_run(tmp_path / f"run{number}", "adaptseg", 0, 0.5, said)
     config = tmp_path / "compare" / ".hydra" / "config.yaml"
     config.write_text(config.read_text().replace("ours & theirs", "AdaptSegNet"))
-    (board,), _ = boards_of(tmp_path)
-    words = [text for text in labels_of(board) if text.startswith("AdaptSegNet")]
+    (table,), _ = tables_of(tmp_path)
+    words = [text for text in labels_of(table) if text.startswith("AdaptSegNet")]
     assert words == [
         "AdaptSegNet",
         *(f"AdaptSegNet, lambda_adv {weight}, lr {rate}" for weight, rate in
@@ -119,35 +120,35 @@ def test_runs_started_from_different_networks_are_not_one_row(tmp_path):
     assert runs[0] == runs[1] != runs[2]
 
 
-def test_a_comparison_gives_names_order_roles_and_what_is_shown(tmp_path):
-    root = save_comparison(tmp_path / "compare")
-    (board,), remarks = boards_of(root)
-    assert labels_of(board) == ["source only", "adaptive BN <control>", "ours & theirs", "oracle"]
-    assert [line.role for line in board.lines] == ["baseline", "control", None, "oracle"]
-    assert board.lines[2].over_control is not None
+def test_a_table_gives_names_order_roles_and_what_is_shown(tmp_path):
+    root = save_table(tmp_path / "compare")
+    (table,), remarks = tables_of(root)
+    assert labels_of(table) == ["source only", "adaptive BN <control>", "ours & theirs", "oracle"]
+    assert [row.role for row in table.rows] == ["baseline", "control", None, "oracle"]
+    assert table.rows[2].over_control is not None
     assert len(remarks) == 1
     assert "warm_up/seed0" in remarks[0]
-    assert comparison_of(root / "ours" / "seed0")["title"] == "One comparison"
+    assert spec_of(root / "ours" / "seed0")["title"] == "One table"
     (root / ".hydra" / "config.yaml").unlink()
-    (board,), _ = boards_of(root)
-    assert labels_of(board) == ["control", "ours", "source only", "target only", "warm up"]
-    assert [line.role for line in board.lines] == ["control", None, "baseline", "oracle", None]
-    assert "the baseline is source only, the highest of several (warm up)" in board.remarks[0]
+    (table,), _ = tables_of(root)
+    assert labels_of(table) == ["control", "ours", "source only", "target only", "warm up"]
+    assert [row.role for row in table.rows] == ["control", None, "baseline", "oracle", None]
+    assert "the baseline is source only, the highest of several (warm up)" in table.remarks[0]
 
 
 def test_roles_follow_from_methods_or_from_what_is_asked_for(tmp_path):
     save_sweep(tmp_path / "sweep", (0.001, 0.002))
     save_whole_run(tmp_path / "o", "target_only", 0, 0.9)
     save_whole_run(tmp_path / "s", "source_only", 0, 0.3)
-    (board,), _ = boards_of(tmp_path)
-    assert [line.role for line in board.lines] == ["baseline", None, None, "oracle"]
+    (table,), _ = tables_of(tmp_path)
+    assert [row.role for row in table.rows] == ["baseline", None, None, "oracle"]
     named = {"baseline": "AdaptSegNet, lambda_adv 0.001", "oracle": "target_only"}
-    (board,), _ = boards_of(tmp_path, **named)
-    assert {line.role: line.row.label for line in board.lines}["baseline"] == named["baseline"]
+    (table,), _ = tables_of(tmp_path, **named)
+    assert {row.role: row.label for row in table.rows}["baseline"] == named["baseline"]
     with pytest.raises(
         ConfigError, match="control=AdaptSegnet: no row has this name; did you mean"
     ):
-        boards_of(tmp_path, control="AdaptSegnet")
+        tables_of(tmp_path, control="AdaptSegnet")
 
 
 def test_other_targets_and_classes_have_tables_of_their_own_and_backbones_their_baselines(tmp_path):
@@ -159,12 +160,12 @@ def test_other_targets_and_classes_have_tables_of_their_own_and_backbones_their_
             )
     classes = {"last": {"step": 1, "confusion": [[5, 5], [0, 10]]}}
     save_whole_run(tmp_path / "x", "pit", 0, 0, classes=["road", "car"], selections=classes)
-    (first, second), _ = boards_of(tmp_path)
-    assert {line.row.runs[0]["backbone"] for line in first.lines if line.role} == {"small", "large"}
-    for line in first.lines:
-        if line.role is None:
-            assert 0 < line.over_baseline.mean < 30
-            assert line.row.runs[0]["backbone"] in line.row.label
+    (first, second), _ = tables_of(tmp_path)
+    assert {row.runs[0]["backbone"] for row in first.rows if row.role} == {"small", "large"}
+    for row in first.rows:
+        if row.role is None:
+            assert 0 < row.over_baseline.mean < 30
+            assert row.runs[0]["backbone"] in row.label
     assert labels_of(second) == ["PIT"]
     assert "2 classes" in second.title
 
@@ -174,10 +175,10 @@ def test_unfinished_runs_count_only_where_no_run_is_finished(tmp_path):
     save_whole_run(tmp_path / "b", "adaptseg", 1, 0.9, finished=False, steps=10)
     save_whole_run(tmp_path / "c", "road", 0, 0.5, finished=False, steps=10)
     write_config(tmp_path / "d", "rpt", 0, {})
-    (board,), remarks = boards_of(tmp_path)
-    assert labels_of(board) == ["AdaptSegNet", "ROAD (unfinished, step 10 of 20)"]
-    assert board.lines[0].seeds == (0,)
-    assert any("/b: unfinished (step 10 of 20), and not in" in remark for remark in board.remarks)
+    (table,), remarks = tables_of(tmp_path)
+    assert labels_of(table) == ["AdaptSegNet", "ROAD (unfinished, step 10 of 20)"]
+    assert table.rows[0].seeds == (0,)
+    assert any("/b: unfinished (step 10 of 20), and not in" in remark for remark in table.remarks)
     assert any("/d: no scores yet (step 0 of 20)" in remark for remark in remarks)
 
 
@@ -195,11 +196,11 @@ def test_runs_without_the_wanted_checkpoint_are_left_out_and_named(tmp_path):
     save_whole_run(tmp_path / "a", "adaptseg", 0, 0.5)
     only = {"last": {"step": 20, "confusion": matrix(0.5)}}
     save_whole_run(tmp_path / "b", "adaptseg", 1, 0.5, selections=only)
-    (board,), _ = boards_of(tmp_path, selection="oracle_best")
-    assert board.lines[0].seeds == (0,)
-    assert "/b: has no checkpoint “oracle_best”" in board.remarks[0]
+    (table,), _ = tables_of(tmp_path, selection="oracle_best")
+    assert table.rows[0].seeds == (0,)
+    assert "/b: has no checkpoint “oracle_best”" in table.remarks[0]
     with pytest.raises(ConfigError, match="selection=label_free: no run has it"):
-        boards_of(tmp_path, selection="label_free")
+        tables_of(tmp_path, selection="label_free")
 
 
 def test_rows_that_nothing_tells_apart_are_numbered(tmp_path):

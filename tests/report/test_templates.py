@@ -14,7 +14,9 @@ from retrieval.test_retrieval_report import ROWS, result
 from uda_seg.images import pictures
 from uda_seg.report.page import Choices, write_page
 from uda_seg.report.rendering import pages, render
+from uda_seg.report.rows import compare
 from uda_seg.report.several import write_report
+from uda_seg.report.table import run_table
 from uda_seg.retrieval.page import write_page as write_retrieval
 
 HOSTILE = """x" onload='y' <script>alert(1)</script> {{ 7 * 7 }}{% if %} & </td> {#"""
@@ -54,7 +56,8 @@ def test_a_page_of_hostile_names(tmp_path):
             run["target"] = run["backbone"] = HOSTILE
             for chosen in run["selections"].values():
                 chosen["iou"] = {HOSTILE: chosen["iou"].pop("road")} | chosen["iou"]
-    write_page(tmp_path / "page.html", HOSTILE, HOSTILE, rows, "source_only", command=HOSTILE)
+    table = run_table(compare(rows, "source_only"))
+    write_page(tmp_path / "page.html", HOSTILE, HOSTILE, [table], command=HOSTILE)
     page, checker = checked(tmp_path / "page.html")
     assert checker.text.count(HOSTILE) > 20
     assert "49" not in checker.text

@@ -62,17 +62,17 @@ def _layout(name: str, own_folder: Path | None) -> Iterator[str]:
 def _check_rows(
     verb: str, config: Mapping[str, Any], folder: Path, own_folder: Path | None
 ) -> None:
-    """The commands of all runs, and for a comparison, which is nothing without one of its rows,
-    what they need. A table says itself what is missing for which row.
+    """The commands of all runs, and of `compare`, which is nothing without one of its rows, what
+    they need. A published table says itself what is missing for which row.
     """
     from uda_seg.cli.job_configs import configs
+    from uda_seg.experiments.asked_for import asked_for
     from uda_seg.experiments.rows import jobs, wanted_rows
 
-    spec = config[verb if verb == "table" else "comparison"]
-    if verb == "table":
-        chosen = wanted_rows(spec, config["rows"])
+    spec = asked_for(config, verb)
+    chosen = wanted_rows(spec, config["rows"])
     every = jobs(spec, config["seeds"], config["overrides"], folder, own_folder)
-    for row in dict.fromkeys(job.row for job in every if verb == "compare" or job.row in chosen):
+    for row in dict.fromkeys(job.row for job in every if job.row in chosen):
         (made,) = configs([next(job for job in every if job.row == row)]).values()
         sides = () if verb == "table" or config["dry_run"] else ("source", "target")
         if missing := [line for side in sides for line in places.datasets(made[side], side)]:

@@ -15,8 +15,7 @@ from uda_seg.data.datasets.base import Dataset
 from uda_seg.data.datasets.classes import canonical
 from uda_seg.data.datasets.labels import LabelSpace, label_space
 from uda_seg.data.datasets.opening import open_split
-from uda_seg.evaluation.measures import customary, is_plain, possible
-from uda_seg.report.comparison import PROTOCOLS
+from uda_seg.evaluation.measures import PROTOCOLS, customary, is_plain, possible
 
 
 @dataclass

@@ -10,7 +10,7 @@ from uda_seg.data.datasets.opening import open_scored
 from uda_seg.evaluation import scores
 from uda_seg.evaluation.measures import customary
 from uda_seg.prediction.score_split import say_what_is_missing, score, submission
-from uda_seg.report.table import print_run
+from uda_seg.report.writers import print_run
 from uda_seg.runs import run_folder
 from uda_seg.runs.trained import Trained, check_checkpoints, evaluation_config, open_trained
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from uda_seg.errors import ConfigError
-from uda_seg.report.comparison import ROLES
 from uda_seg.report.page import Choices
 from uda_seg.report.published_curves import read_published
+from uda_seg.report.rows import ROLES
 from uda_seg.report.several import write_report
 
 

@@ -8,40 +8,43 @@ from typing import Any
 from uda_seg.cli.job_configs import configs
 from uda_seg.config import own_folder
 from uda_seg.evaluation import scores
+from uda_seg.experiments.asked_for import asked_for
 from uda_seg.experiments.dry_run import plan_lines
 from uda_seg.experiments.job_progress import complaints, watch
 from uda_seg.experiments.requirements import Need, needs
 from uda_seg.experiments.rows import Job, check_replaced, jobs, wanted_rows
 from uda_seg.experiments.runner import RunError, slots
-from uda_seg.report.comparison import Row
-from uda_seg.report.reproduction import State, check_table, reproduction
-from uda_seg.report.reproduction_latex import reproduction_latex
-from uda_seg.report.reproduction_page import write_reproduction
-from uda_seg.report.reproduction_text import (
-    print_reproduction,
-    reproduction_csv,
-    reproduction_markdown,
-)
-from uda_seg.runs import files
+from uda_seg.report.page import write_table_page
+from uda_seg.report.rows import Row
+from uda_seg.report.spec import table_of
+from uda_seg.report.writers import print_table, write_tables
 
 log = logging.getLogger(__name__)
 
 
-def run(config: dict[str, Any], folder: Path) -> None:
-    table = config["table"]
-    check_table(table)
-    chosen = wanted_rows(table, config["rows"])
-    every = jobs(table, config["seeds"], config["overrides"], folder, own_folder())
+def run(config: dict[str, Any], folder: Path, verb: str = "table") -> None:
+    """
+    Args:
+        config: of the command.
+        folder: of the table; its runs go below it.
+        verb: `table`, or `compare`, which leaves the published numbers out.
+
+    Raises:
+        RunError: some runs failed, or could not be started; the table is written all the same.
+    """
+    spec = asked_for(config, verb)
+    chosen = wanted_rows(spec, config["rows"])
+    every = jobs(spec, config["seeds"], config["overrides"], folder, own_folder())
     wanted = [job for job in every if job.row in chosen]
     missing = {row: list(needs(made)) for row, made in configs(wanted).items()}
     if config["dry_run"]:
-        for line in plan_lines(table, wanted, missing, config["jobs"]):
+        for line in plan_lines(spec, wanted, missing, config["jobs"]):
             log.info("%s", line)
+        failed = {}
     else:
         check_replaced(wanted, folder)
-    failed = {} if config["dry_run"] else _run(wanted, missing, config)
-    states = states_of(every, chosen, missing, failed)
-    write(table, every, states, config["selection"], folder)
+        failed = _run(wanted, missing, config)
+    write(spec, rows_of(every, chosen, missing, failed), config["selection"], folder, verb)
     if failed:
         raise RunError(
             f"{len(failed)} of {len(wanted)} runs are missing; the same command tries them again\n"
@@ -67,60 +70,53 @@ def _run(
     return failed
 
 
-def lacking(found: Sequence[Need]) -> str:
+def lacking(needed: Sequence[Need]) -> str:
     """What a run cannot do without, in one line."""
-    return "; ".join(need.words for need in found if need.blocks)
+    return "; ".join(need.words for need in needed if need.blocks)
 
 
-def states_of(
+def rows_of(
     every: Sequence[Job],
     chosen: set[str],
     missing: Mapping[str, Sequence[Need]],
     failed: Mapping[Path, str],
-) -> dict[str, State]:
-    """Of every row: how many of its runs there are, and why others are not."""
-    states = {}
-    for row in dict.fromkeys(job.row for job in every):
-        mine = [job for job in every if job.row == row]
-        left = [job for job in mine if not job.done]
-        whys: dict[str, list[str]] = {}
-        for job in left:
+) -> dict[str, Row]:
+    """Rows by name: their finished runs, how many these are, and why there are no others."""
+    rows = {}
+    for name in dict.fromkeys(job.row for job in every):
+        mine = [job for job in every if job.row == name]
+        done = [job for job in mine if job.done]
+        row = rows[name] = Row(name, name, [job.folder for job in done])
+        row.runs = [scores.load(job.folder / "scores.json") for job in done]
+        if len(done) == len(mine):
+            row.state = "all" if len(mine) > 1 else "done"
+            continue
+        row.state = f"{len(done)} of {len(mine)}" if done else "not run"
+        reasons: dict[str, list[str]] = {}
+        for job in mine:
             if job.folder in failed:
                 words = failed[job.folder].partition("; its")[0]
-                whys.setdefault(words, []).append(str(job.seed))
-        if not left:
-            states[row] = State("all" if len(mine) > 1 else "done")
-            continue
-        runs = f"{len(mine) - len(left)} of {len(mine)}" if len(left) < len(mine) else "not run"
-        if whys:
-            why = "; ".join(f"{words}, seed {', '.join(seeds)}" for words, seeds in whys.items())
-        elif row not in chosen:
-            why = "not asked for"
+                reasons.setdefault(words, []).append(str(job.seed))
+        if reasons:
+            parts = (f"{words}, seed {', '.join(seeds)}" for words, seeds in reasons.items())
+            row.why = "; ".join(parts)
+        elif name not in chosen:
+            row.why = "not asked for"
         else:
-            why = f"needs {lacking(missing[row])}" if lacking(missing[row]) else "not run yet"
-        states[row] = State(runs, why)
-    return states
+            row.why = f"needs {words}" if (words := lacking(missing[name])) else "not run yet"
+    return rows
 
 
 def write(
-    table: Mapping[str, Any],
-    every: Sequence[Job],
-    states: Mapping[str, State],
-    selection: str,
-    folder: Path,
+    spec: Mapping[str, Any], rows: Mapping[str, Row], selection: str, folder: Path, verb: str
 ) -> None:
     """The table on the terminal, as table.md, table.csv, table.tex and index.html."""
-    rows = {}
-    for row, entry in table["rows"].items():
-        done = [job for job in every if job.row == row and job.done]
-        if done:
-            runs = [scores.load(job.folder / "scores.json") for job in done]
-            rows[row] = Row(row, str(entry["label"]), [job.folder for job in done], runs)
-    made = reproduction(table, rows, states, selection)
-    print_reproduction(made)
-    files.write_text(folder / "table.md", reproduction_markdown(made))
-    files.write_text(folder / "table.csv", reproduction_csv(made))
-    files.write_text(folder / "table.tex", reproduction_latex(made))
-    command = f"python -m uda_seg table table={table['name']}"
-    write_reproduction(folder / "index.html", made, command)
+    table = table_of(spec, rows, selection)
+    if not table.finished and not table.classes:
+        log.warning("no run has finished: there is nothing to compare yet")
+        return
+    print_table(table)
+    write_tables(table, folder)
+    command = f"python -m uda_seg {verb} table={spec['name']}"
+    write_table_page(folder / "index.html", table, command)
     log.info("table and page: %s/table.md, .csv, .tex and index.html", folder)

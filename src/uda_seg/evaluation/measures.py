@@ -49,6 +49,19 @@ GROUPS = {
 DEFAULT = ("miou_19", "miou_16", "miou_16_of_19", "miou_13", "miou_13_of_19", "miou_7")
 """Reported for a target that does not say which protocols are customary for it."""
 
+PROTOCOLS = {
+    "miou_19": "mIoU 19",
+    "miou_16": "mIoU 16",
+    "miou_16_of_19": "mIoU 16 of 19",
+    "miou_13": "mIoU 13",
+    "miou_13_of_19": "mIoU 13 of 19",
+    "miou_11": "mIoU 11",
+    "miou_10": "mIoU 10",
+    "miou_7": "mIoU 7",
+    "miou_idd_7": "mIoU IDD 7",
+}
+"""What readers call them."""
+
 Others = Mapping[str, Sequence[int] | np.ndarray]
 """Classes that only the labels have -> what their pixels were taken for, (C,) counts."""
 
@@ -63,6 +76,13 @@ def iou(confusion: np.ndarray) -> np.ndarray:
 def miou(confusion: np.ndarray) -> float:
     """Mean IoU in percent over the classes that are not NaN; NaN when none is left."""
     return mean(iou(confusion))
+
+
+def fwiou(confusion: np.ndarray) -> float:
+    """Mean IoU in percent, each class weighted by its share of the labelled pixels."""
+    counts = checked(confusion)
+    shares = counts.sum(1) / max(counts.sum(), 1)
+    return float((shares * np.nan_to_num(iou(counts))).sum()) if counts.any() else float("nan")
 
 
 def accuracy(confusion: np.ndarray) -> float:

@@ -6,13 +6,13 @@
      "other_classes": [names that only the target's labels have],
      "selections": {"last": {"step", "confusion": [[int]], "other_confusion": [[int]], "miou",
                              "miou_over": classes in the mean, "caveat": why these are not all,
-                             "iou": {class: percent}}, …},
+                             "fwiou", "iou": {class: percent}}, …},
      "history": [{"step", "miou", "information_maximisation", "entropy", "loss": {name: value}}]}
 
 A confusion matrix has the label's classes as rows and the predicted ones as columns; the other one
-has a row for each of the other classes. Only these two are read back: "miou" and "iou" (percent,
-two decimals, null where a class never occurs) stand in the file for human readers, and are worked
-out anew on load. mIoU in the history is in percent too.
+has a row for each of the other classes. Only these two are read back: "miou", "fwiou" and "iou"
+(percent, two decimals, null where a class never occurs) stand in the file for human readers, and
+are worked out anew on load. mIoU in the history is in percent too.
 """
 
 import functools
@@ -77,7 +77,7 @@ def save(path: Path, scores: Mapping[str, Any]) -> None:
     """
     complete = _derive(Path(path), dict(scores))
     for selection in complete["selections"].values():
-        selection["miou"] = _rounded(selection["miou"])
+        selection |= {key: _rounded(selection[key]) for key in ("miou", "fwiou")}
         selection["iou"] = {name: _rounded(value) for name, value in selection["iou"].items()}
     write_json(Path(path), _without_nan(complete))
 
@@ -85,9 +85,10 @@ def save(path: Path, scores: Mapping[str, Any]) -> None:
 def load(path: Path) -> dict[str, Any]:
     """The scores in a file, or in a run folder.
 
-    Each selection has `confusion` as (C, C) int64 array, `miou`, `accuracy`, `mean_accuracy`,
-    `iou` (class name to percent), `protocols` (`miou_16`, … to percent) and `others` (class to
-    counts, None in older files); NaN where a class never occurs. `folder` is where the file lies.
+    Each selection has `confusion` as (C, C) int64 array, `miou`, `fwiou`, `accuracy`,
+    `mean_accuracy`, `iou` (class name to percent), `protocols` (`miou_16`, … to percent) and
+    `others` (class to counts, None in older files); NaN where a class never occurs. `folder` is
+    where the file lies.
 
     Raises:
         DataError: there is no such file, or it is not what this module writes.
@@ -122,7 +123,7 @@ def select(scores: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def _derive(path: Path, scores: Any) -> dict[str, Any]:
-    """A checked copy, whose selections have `miou` and `iou`."""
+    """A checked copy, whose selections have `miou`, `fwiou` and `iou`."""
     _check(path, scores)
     classes = scores["classes"]
     selections = {}
@@ -132,6 +133,7 @@ def _derive(path: Path, scores: Any) -> dict[str, Any]:
             **selection,
             "confusion": counts.tolist(),
             "miou": measures.miou(counts),
+            "fwiou": measures.fwiou(counts),
             "miou_over": int(np.isfinite(measures.iou(counts)).sum()),
             "caveat": measures.caveat(counts, classes),
             "iou": dict(zip(classes, measures.iou(counts).tolist(), strict=True)),

@@ -1,4 +1,4 @@
-"""The runs behind a comparison or a table: which there are, which are done, and their commands.
+"""The runs behind a table: which there are, which are done, and their commands.
 
 Runs are processes of their own, `python -m uda_seg train …`, so that each is exactly what a user
 would start by hand and its command stands in its folder.
@@ -88,32 +88,30 @@ class Job:
 
 
 def jobs(
-    comparison: Mapping[str, Any],
+    spec: Mapping[str, Any],
     seeds: Sequence[int],
     extra: Sequence[str],
     folder: Path,
     own_folder: Path | None = None,
 ) -> list[Job]:
-    """All runs of a comparison, seed by seed, in the order of its rows.
+    """All runs of a table, seed by seed, in the order of its rows.
 
     Args:
-        comparison: with `common` overrides and `rows`; a row without `overrides` is not run.
+        spec: a table, with `common` overrides and `rows`; a row without `overrides` is not run.
         seeds: of each row.
         extra: overrides of every run.
-        folder: of the comparison.
+        folder: of the table.
         own_folder: see `Job`.
     """
-    names = [row for row, entry in comparison["rows"].items() if entry.get("overrides") is not None]
+    names = [row for row, entry in spec["rows"].items() if entry.get("overrides") is not None]
     if twice := sorted({seed for seed in seeds if list(seeds).count(seed) > 1}):
         raise ConfigError(f"seeds: {', '.join(map(str, twice))} is given twice")
-    return [
-        _job(comparison, row, seed, extra, folder, own_folder) for seed in seeds for row in names
-    ]
+    return [_job(spec, row, seed, extra, folder, own_folder) for seed in seeds for row in names]
 
 
-def wanted_rows(comparison: Mapping[str, Any], chosen: Sequence[str] | str | None) -> set[str]:
+def wanted_rows(spec: Mapping[str, Any], chosen: Sequence[str] | str | None) -> set[str]:
     """Names of the rows to run: those chosen (None: all), and those they start from."""
-    rows = comparison["rows"]
+    rows = spec["rows"]
     runnable = [name for name, entry in rows.items() if entry.get("overrides") is not None]
     names = runnable if chosen is None else [chosen] if isinstance(chosen, str) else list(chosen)
     for name in names:
@@ -151,25 +149,25 @@ def check_replaced(wanted: Sequence[Job], folder: Path) -> None:
 
 
 def _job(
-    comparison: Mapping[str, Any],
+    spec: Mapping[str, Any],
     row: str,
     seed: int,
     extra: Sequence[str],
     folder: Path,
     own_folder: Path | None,
 ) -> Job:
-    entry = comparison["rows"][row]
+    entry = spec["rows"][row]
     after = entry.get("after")
-    if after is not None and after not in comparison["rows"]:
+    if after is not None and after not in spec["rows"]:
         raise ConfigError(
-            f"comparison.rows.{row}.after: there is no row {after!r}; "
-            f"there are {', '.join(comparison['rows'])}"
+            f"table.rows.{row}.after: there is no row {after!r}; "
+            f"there are {', '.join(spec['rows'])}"
         )
     start = folder.absolute() / after / f"seed{seed}" if after else None
-    steps = entry.get("steps", comparison.get("steps"))
+    steps = entry.get("steps", spec.get("steps"))
     if not isinstance(steps, int):
         raise ConfigError(f"rows.{row}.steps: is missing; write how many steps the row trains")
-    overrides = [*comparison["common"], *entry["overrides"], f"trainer.steps={steps}"]
+    overrides = [*spec["common"], *entry["overrides"], f"trainer.steps={steps}"]
     overrides += [*extra, f"seed={seed}"]
     if start is not None:
         overrides.append(setting("initial", start))

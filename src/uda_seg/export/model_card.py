@@ -9,10 +9,10 @@ from huggingface_hub import EvalResult, ModelCard, ModelCardData
 from jinja2 import Environment
 
 from uda_seg.errors import show
+from uda_seg.evaluation.measures import PROTOCOLS
 from uda_seg.evaluation.scores import SELECTIONS, method_facts
 from uda_seg.export import terms
 from uda_seg.images.pictures import color_of
-from uda_seg.report.comparison import PROTOCOLS
 from uda_seg.report.rendering import environment
 
 TAGS = ("semantic-segmentation", "domain-adaptation", "uda_seg")

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from uda_seg.evaluation.scores import select
-from uda_seg.report.comparison import Line
 from uda_seg.report.rendering import Part, render
+from uda_seg.report.rows import Row
 
 LEAST = 0.5
 """Percent; less is left blank."""
@@ -14,14 +14,14 @@ MISTAKES = 6
 """Largest mistakes that are told in words."""
 
 
-def confusions(lines: Sequence[Line], selection: str) -> Part | None:
-    """Of the given lines, the first of them open; None without any labelled pixel."""
-    classes, matrices = list(lines[0].iou) if lines else [], []
-    for line in lines:
-        counts = sum(select(run, selection)["confusion"] for run in line.row.runs)
+def confusions(rows: Sequence[Row], selection: str) -> Part | None:
+    """Of the given rows, the first of them open; None without any labelled pixel."""
+    classes, matrices = list(rows[0].iou) if rows else [], []
+    for row in rows:
+        counts = sum(select(run, selection)["confusion"] for run in row.runs)
         if np.sum(counts):
             shares = row_shares(np.asarray(counts))
-            label, mistakes = line.row.label, _mistakes(shares, classes)
+            label, mistakes = row.label, _mistakes(shares, classes)
             matrices.append({"label": label, "mistakes": mistakes, "shares": shares.tolist()})
     if not matrices:
         return None

@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from uda_seg.report.comparison import Line
 from uda_seg.report.figures import Curve, Plot, Series, draw_curves
 from uda_seg.report.rendering import Part, render
+from uda_seg.report.rows import Row
 from uda_seg.report.runs import metrics
 
 POINTS = 80
@@ -17,13 +17,13 @@ MOST = 16
 
 Points = list[tuple[float, float]]
 Logged = dict[str, list[list[Points]]]
-"""By name, for each line, for each of its runs."""
+"""By name, for each row, for each of its runs."""
 
 
-def miou_curves(lines: Sequence[Line], looks: Sequence[Series]) -> Part | None:
+def miou_curves(rows: Sequence[Row], looks: Sequence[Series]) -> Part | None:
     curves = [
-        Curve(look, [_history(run, "miou") for run in line.row.runs])
-        for line, look in zip(lines, looks, strict=True)
+        Curve(look, [_history(run, "miou") for run in row.runs])
+        for row, look in zip(rows, looks, strict=True)
     ]
     if not any(len(run) > 1 for curve in curves for run in curve.runs):
         return None
@@ -53,7 +53,7 @@ def loss_curves(found: Logged, looks: Sequence[Series]) -> Part | None:
     return Part("Losses", render("figures.html", words=words, looks=looks, figures=figures))
 
 
-def label_free_curves(lines: Sequence[Line], found: Logged, looks: Sequence[Series]) -> Part | None:
+def label_free_curves(rows: Sequence[Row], found: Logged, looks: Sequence[Series]) -> Part | None:
     """Discriminators' accuracy, and how sure and varied predictions are: all without labels."""
     figures = []
     for name, runs in found.items():
@@ -64,7 +64,7 @@ def label_free_curves(lines: Sequence[Line], found: Logged, looks: Sequence[Seri
         ("entropy", "mean entropy of predictions, 1 knows nothing"),
         ("information_maximisation", "information in predictions, nats"),
     ):
-        runs = [[_history(run, name) for run in line.row.runs] for line in lines]
+        runs = [[_history(run, name) for run in row.runs] for row in rows]
         if _is_curve(runs):
             figures.append(_figure(runs, looks, title, dots=True))
     if not figures:
@@ -86,17 +86,17 @@ def thin(points: Points, most: int) -> Points:
     ]
 
 
-def logged(lines: Sequence[Line]) -> Logged:
+def logged(rows: Sequence[Row]) -> Logged:
     """What was logged while training: metrics.csv, or else the losses that validations kept."""
-    runs = [[_of_run(line, place) for place in range(len(line.row.runs))] for line in lines]
-    names = dict.fromkeys(name for line in runs for run in line for name in run)
-    return {name: [[run.get(name, []) for run in line] for line in runs] for name in names}
+    runs = [[_of_run(row, place) for place in range(len(row.runs))] for row in rows]
+    names = dict.fromkeys(name for row in runs for run in row for name in run)
+    return {name: [[run.get(name, []) for run in row] for row in runs] for name in names}
 
 
-def _of_run(line: Line, place: int) -> Mapping[str, Points]:
-    logged = metrics(line.row.folders[place]) if place < len(line.row.folders) else {}
+def _of_run(row: Row, place: int) -> Mapping[str, Points]:
+    logged = metrics(row.folders[place]) if place < len(row.folders) else {}
     if not any(name.startswith("loss/") for name in logged):
-        for entry in line.row.runs[place]["history"]:
+        for entry in row.runs[place]["history"]:
             for name, value in (entry.get("loss") or {}).items():
                 if value is not None:
                     logged.setdefault(f"loss/{name}", []).append((entry["step"], value))
@@ -104,7 +104,7 @@ def _of_run(line: Line, place: int) -> Mapping[str, Points]:
 
 
 def _is_curve(runs: Sequence[Sequence[Points]]) -> bool:
-    return any(len(points) > 1 for line in runs for points in line)
+    return any(len(points) > 1 for row in runs for points in row)
 
 
 def _history(run: Mapping[str, Any], name: str) -> Points:
@@ -119,6 +119,6 @@ def _figure(
     dots: bool = False,
 ) -> tuple[str, str]:
     """A title, and its drawing."""
-    curves = [Curve(look, line) for look, line in zip(looks, runs, strict=True)]
+    curves = [Curve(look, row) for look, row in zip(looks, runs, strict=True)]
     plot = Plot("training step", "", f"{title}, by step", SMALL, y_range, dots=dots)
     return title, draw_curves(curves, plot)

@@ -12,8 +12,8 @@ from markupsafe import Markup
 from PIL import Image, UnidentifiedImageError
 
 from uda_seg.images.pictures import IGNORED, color_of
-from uda_seg.report.comparison import Line
 from uda_seg.report.rendering import Part, render
+from uda_seg.report.rows import Row
 
 WIDTHS = (640, 480, 360, 256)
 """Pixels; pictures are made no wider than the first, and smaller while there are too many."""
@@ -45,21 +45,21 @@ class Cell:
     """One below the other."""
 
 
-def gallery(lines: Sequence[Line], left_out: int = 0) -> Part | None:
+def gallery(rows: Sequence[Row], left_out: int = 0) -> Part | None:
     """One scene a validation image; None when no run has kept pictures.
 
     Predictions are those of each row's first run.
 
     Args:
-        lines: of the rows shown.
+        rows: those shown.
         left_out: how many other rows there are.
     """
-    first = next((folder for line in lines for folder in line.row.folders if numbers(folder)), None)
+    first = next((folder for row in rows for folder in row.folders if numbers(folder)), None)
     if first is None:
         return None
-    scenes = [cells for number in numbers(first) if (cells := scene(lines, first, number))]
+    scenes = [cells for number in numbers(first) if (cells := scene(rows, first, number))]
     embedded, remarks = _within(scenes, BYTES)
-    seeds = {line.seeds[0] for line in lines}
+    seeds = {row.seeds[0] for row in rows}
     words = f" of seed {seeds.pop()}" if len(seeds) == 1 else ""
     text = (
         f"Target validation images, their label, and the predictions{words} at the end of "
@@ -70,7 +70,7 @@ def gallery(lines: Sequence[Line], left_out: int = 0) -> Part | None:
     body = render(
         "gallery.html",
         words=" ".join([text, *remarks]),
-        colors=class_colors(list(lines[0].iou)),
+        colors=class_colors(list(rows[0].iou)),
         open=embedded[:OPEN],
         more=embedded[OPEN:],
     )
@@ -88,11 +88,11 @@ def class_colors(classes: Sequence[str]) -> list[tuple[str, tuple[int, int, int]
     return [(name, color_of(name)) for name in classes]
 
 
-def scene(lines: Sequence[Line], first: Path, number: str) -> list[Cell]:
+def scene(rows: Sequence[Row], first: Path, number: str) -> list[Cell]:
     """The pictures of one validation image, as far as they are there.
 
     Args:
-        lines: whose predictions are shown.
+        rows: whose predictions are shown.
         first: a run folder that has the image and its label.
         number: of the image in that folder; others may have it under another.
     """
@@ -107,16 +107,16 @@ def scene(lines: Sequence[Line], first: Path, number: str) -> list[Cell]:
         caption += Markup(" and <b>label</b>")
         shown.append(Picture(f"label of image {number}", label))
     cells = [Cell(caption, tuple(shown))]
-    for line in lines:
-        folder = Path(line.row.folders[0]) if line.row.folders else None
+    for row in rows:
+        folder = Path(row.folders[0]) if row.folders else None
         mine = same_image(folder, image, number) if folder else None
         prediction = (
             read(folder / "pictures" / f"{mine}_prediction.png") if folder and mine else None
         )
         if prediction is None:
             continue
-        name = line.row.label
-        caption = Markup("{}<b>{}</b>").format(WORDS[line.role], name)
+        name = row.label
+        caption = Markup("{}<b>{}</b>").format(WORDS[row.role], name)
         words = f"prediction of {name}, image {number}"
         pictures = [Picture(words, prediction)]
         if label is not None and labelled and label.shape == prediction.shape:

@@ -6,8 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from uda_seg.report.comparison import ROLES
-from uda_seg.report.runs import Run, comparison_of
+from uda_seg.report.runs import Run, spec_of
+from uda_seg.report.spec import roles_of
 from uda_seg.runs import run_folder
 from uda_seg.runs.identity import HARDWARE, NOT_THE_EXPERIMENT
 
@@ -21,11 +21,11 @@ class Group:
 
     Attributes:
         runs: by seed; those without scores come first.
-        name: of its row, if a comparison made it.
-        label: of its row, if that comparison is known.
-        shown: whether the comparison shows it.
-        roles: role to name of a row, as the comparison has them.
-        order: comparisons' rows come first, in theirs.
+        name: of its row, if a table's YAML made it.
+        label: of its row, if that table is known.
+        shown: whether the table shows it.
+        roles: role to name of a row, as the table has them.
+        order: tables' rows come first, in theirs.
     """
 
     runs: list[Run]
@@ -52,7 +52,7 @@ class Group:
 
 
 def grouped(runs: Sequence[Run]) -> list[Group]:
-    """In the order of the runs, but a comparison's rows in the order of the comparison."""
+    """In the order of the runs, but a table's rows in the order of the table."""
     found: dict[str, list[Run]] = {}
     for run in runs:
         found.setdefault(identity(run), []).append(run)
@@ -63,7 +63,7 @@ def grouped(runs: Sequence[Run]) -> list[Group]:
 def identity(run: Run) -> str:
     """The same for two runs if they differ in their seed alone."""
     if (run.folder / "job.json").is_file() and run.folder.name.startswith("seed"):
-        # A comparison's row; the configs of its older runs may lack keys that came since.
+        # A table's row; the configs of its older runs may lack keys that came since.
         said = {k: v for k, v in run.overrides.items() if k not in ("seed", "initial")}
         return _text([str(run.folder.resolve().parent), said])
     if run.config:
@@ -123,18 +123,20 @@ def _group(runs: list[Run]) -> Group:
     folder = runs[0].folder.resolve()
     if not (folder / "job.json").is_file():
         return Group(runs)
-    comparison, name = comparison_of(folder), folder.parent.name
+    spec, name = spec_of(folder), folder.parent.name
     place = str(folder.parents[1])
-    if comparison is None:
+    if spec is None:
         return Group(runs, name, order=(False, place, 1000))
-    entry = comparison["rows"][name]
+    entry = spec["rows"][name]
+    roles = roles_of(spec).get(entry.get("backbone") or "", {})
+    names = [*spec["rows"], roles.get("oracle")]  # an oracle comes last
     return Group(
         runs,
         name,
         entry.get("label"),
         entry.get("shown", True),
-        {role: comparison[role] for role in ROLES if comparison.get(role)},
-        (False, place, list(comparison["rows"]).index(name)),
+        {role: row for role, row in roles.items() if row},
+        (False, place, len(names) - 1 - names[::-1].index(name)),
     )
 
 

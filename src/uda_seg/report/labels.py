@@ -67,7 +67,7 @@ def _base(group: Group) -> str:
 def _differences(groups: Sequence[Group]) -> list[str]:
     """What tells each from the others, by as few as possible of the overrides that were given.
 
-    A row that a comparison has named keeps its name.
+    A row that a table has named keeps its name.
     """
     told_of = [told(group.runs[0].overrides) for group in groups]
     keys = sorted(dict.fromkeys(k for said in told_of for k in said), key=_method_first)

@@ -11,14 +11,15 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
-from uda_seg.report import curves, figures, rendering, summary, table
-from uda_seg.report.boards import Board
-from uda_seg.report.comparison import Line, Row, compare
+from uda_seg.report import curves, figures, rendering, summary
 from uda_seg.report.confusions import confusions
 from uda_seg.report.figures import Series
 from uda_seg.report.gallery import gallery
 from uda_seg.report.parameters import PublishedCurve, parameter_curves
 from uda_seg.report.rendering import Part, render
+from uda_seg.report.rows import Row
+from uda_seg.report.table import Table, run_table
+from uda_seg.report.writers import to_html
 
 MOST_DRAWN = 10
 """Rows in figures and galleries; a table has room for all."""
@@ -45,39 +46,8 @@ def write_page(
     path: Path,
     title: str,
     text: str,
-    rows: Sequence[Row],
-    baseline: str | None = None,
-    control: str | None = None,
-    oracle: str | None = None,
-    selection: str = "last",
-    command: str | None = None,
-    published: Sequence[PublishedCurve] = (),
-) -> None:
-    """A page of one table; see `write_boards`.
-
-    Args:
-        path: of the HTML file.
-        title: its headline.
-        text: what is compared, in a sentence or two.
-        rows: of the table.
-        baseline: as the three after it, see `compare`.
-        control: see `compare`.
-        oracle: see `compare`.
-        selection: see `compare`.
-        command: that made the runs, to be shown.
-        published: curves beside those of a number that differs between rows.
-    """
-    board = Board("", compare(rows, baseline, control, oracle, selection))
-    choices = Choices(selection, published=published)
-    write_boards(path, title, text, [board], choices, command)
-
-
-def write_boards(
-    path: Path,
-    title: str,
-    text: str,
-    boards: Sequence[Board],
-    choices: Choices,
+    tables: Sequence[Table],
+    choices: Choices | None = None,
     command: str | None = None,
     remarks: Sequence[str] = (),
     above: Sequence[Part] = (),
@@ -88,40 +58,69 @@ def write_boards(
         path: of the HTML file.
         title: its headline.
         text: what is compared, in a sentence or two.
-        boards: one section each.
+        tables: one section each.
         choices: what of them is shown.
         command: that made the page or the runs, to be shown.
-        remarks: on runs that are on no board.
-        above: parts that stand before the boards.
+        remarks: on runs that are in no table.
+        above: parts that stand before the tables.
     """
-    sections = [_section(board, choices) for board in boards]
     rendering.write_page(
         path,
         "runs.html",
         title=title,
         text=text,
         above=above,
-        sections=sections,
+        sections=[_section(table, choices or Choices()) for table in tables],
         remarks=remarks,
         command=command,
     )
 
 
-def drawn(lines: Sequence[Line], most: int = MOST_DRAWN) -> list[Line]:
+def write_table_page(path: Path, table: Table, command: str) -> None:
+    """The page of a table's YAML: a published one's numbers stand above our runs."""
+    text = f"{table.text} Published: {table.paper}." if table.paper else table.text
+    networks = dict.fromkeys(row.network for row in table.rows)
+    members = ([row for row in table.finished if row.network == one] for one in networks)
+    sections = [
+        run_table(rows, rows[0].network, selection=table.selection) for rows in members if rows
+    ]
+    above = list(_above(table) if table.classes else _what_was_not_run(table))
+    write_page(path, table.title, text, sections, Choices(table.selection), command, above=above)
+
+
+def _above(table: Table) -> Iterator[Part]:
+    """What stands before the runs of a published table."""
+    title = "Published and ours" if table.has_published else "The table"
+    terms = [pair for pair in table.explanations() if not pair[0].startswith("not run (")]
+    means = to_html(table.grid(), "means") + render("terms.html", meanings=terms)
+    yield Part(title, means)
+    if (classes := table.class_grid()).rows:
+        words = "IoU of every class, percent; our rows once they have been run."
+        body = render("note.html", words=words) + to_html(classes, "classes")
+        yield Part("Published and ours, class by class", body)
+    yield from _what_was_not_run(table)
+
+
+def _what_was_not_run(table: Table) -> Iterator[Part]:
+    if reasons := table.not_run():
+        yield Part("What was not run", render("not_run.html", reasons=reasons))
+
+
+def drawn(rows: Sequence[Row], most: int = MOST_DRAWN) -> list[Row]:
     """Those that figures have room for, in their order: roles, and the best of the others."""
-    others = [line for line in lines if line.role is None]
-    room = max(most - (len(lines) - len(others)), 1)
-    best = {id(line) for line in sorted(others, key=_falling)[:room]}
-    return [line for line in lines if line.role is not None or id(line) in best]
+    others = [row for row in rows if row.role is None]
+    room = max(most - (len(rows) - len(others)), 1)
+    best = {id(row) for row in sorted(others, key=_falling)[:room]}
+    return [row for row in rows if row.role is not None or id(row) in best]
 
 
-def _falling(line: Line) -> float:
-    return -float(np.nan_to_num(line.miou.mean))
+def _falling(row: Row) -> float:
+    return -float(np.nan_to_num(row.miou.mean))
 
 
 @dataclass(frozen=True)
 class _Section:
-    """What the page says about one board."""
+    """What the page says about one table."""
 
     title: str
     facts: str
@@ -130,54 +129,54 @@ class _Section:
     parts: list[Part]
 
 
-def _section(board: Board, choices: Choices) -> _Section:
-    lines = drawn(board.lines)
-    looks = figures.series_of([line.row.label for line in lines], [line.role for line in lines])
-    cards = summary.cards(lines, looks) if is_scored(lines) else Markup()
-    facts = _facts(board.lines, len(lines))
-    parts = list(_parts(board.lines, lines, looks, choices))
-    return _Section(board.title, facts, cards, board.remarks, parts)
+def _section(table: Table, choices: Choices) -> _Section:
+    rows = drawn(table.rows)
+    looks = figures.series_of([row.label for row in rows], [row.role for row in rows])
+    cards = summary.cards(rows, looks) if is_scored(rows) else Markup()
+    facts = _facts(table, len(rows))
+    parts = list(_parts(table, rows, looks, choices))
+    return _Section(table.title, facts, cards, table.remarks, parts)
 
 
-def is_scored(lines: Sequence[Line]) -> bool:
+def is_scored(rows: Sequence[Row]) -> bool:
     """Whether the target has labels."""
-    return any(np.isfinite(line.miou.mean) for line in lines)
+    return any(np.isfinite(row.miou.mean) for row in rows)
 
 
 def _parts(
-    every: Sequence[Line], lines: Sequence[Line], looks: Sequence[Series], choices: Choices
+    table: Table, rows: Sequence[Row], looks: Sequence[Series], choices: Choices
 ) -> Iterator[Part]:
-    selection = choices.selection
-    logged = curves.logged(lines)
+    every, selection = table.rows, choices.selection
+    logged = curves.logged(rows)
     scored = is_scored(every)
     optional = [
-        summary.scores_table(every, selection) if scored else None,
+        summary.scores_table(table) if scored else None,
         parameter_curves(every, selection, choices.published, choices.against) if scored else None,
-        gallery(lines, len(every) - len(lines)),
-        curves.miou_curves(lines, looks),
+        gallery(rows, len(every) - len(rows)),
+        curves.miou_curves(rows, looks),
         curves.loss_curves(logged, looks),
-        curves.label_free_curves(lines, logged, looks),
-        _bars(lines, looks) if scored else None,
-        confusions(_worth_a_matrix(lines), selection),
+        curves.label_free_curves(rows, logged, looks),
+        _bars(rows, looks) if scored else None,
+        confusions(_worth_a_matrix(rows), selection),
         summary.selections(every) if scored else None,
         summary.costs(every),
-        summary.meanings(every) if scored else None,
+        summary.meanings(table) if scored else None,
         summary.origin(every),
     ]
     yield from (part for part in optional if part is not None)
 
 
-def _worth_a_matrix(lines: Sequence[Line]) -> list[Line]:
+def _worth_a_matrix(rows: Sequence[Row]) -> list[Row]:
     """The best rows, the best first, and the baseline."""
-    rivals = [line for line in lines if line.role not in ("oracle", "baseline")]
+    rivals = [row for row in rows if row.role not in ("oracle", "baseline")]
     best = sorted(rivals, key=_falling)[: MOST_MATRICES - 1]
-    others = [line for line in lines if line.role == "baseline"] or (lines if not best else [])
+    others = [row for row in rows if row.role == "baseline"] or (rows if not best else [])
     return [*best, *others][:MOST_MATRICES]
 
 
-def _bars(lines: Sequence[Line], looks: Sequence[Series]) -> Part:
-    values = [list(line.iou.values()) for line in lines]
-    names = list(lines[0].iou)
+def _bars(rows: Sequence[Row], looks: Sequence[Series]) -> Part:
+    values = [list(row.iou.values()) for row in rows]
+    names = list(rows[0].iou)
     bars = figures.class_bars(names, looks, values, "IoU of every class, percent")
     solid = [Series(look.label, look.color) for look in looks]
     label = "IoU of every class"
@@ -185,17 +184,16 @@ def _bars(lines: Sequence[Line], looks: Sequence[Series]) -> Part:
     return Part("Class by class", body)
 
 
-def _facts(lines: Sequence[Line], shown: int) -> str:
-    run = lines[0].row.runs[0]
-    caption = table.caption(lines, "").rpartition(", ")[0]
-    networks = ", ".join(dict.fromkeys(str(line.row.runs[0]["backbone"]) for line in lines))
-    words = f"{caption} · network {networks} · {len(run['classes'])} classes"
-    if shown < len(lines):
+def _facts(table: Table, shown: int) -> str:
+    rows, run = table.rows, table.rows[0].runs[0]
+    networks = ", ".join(dict.fromkeys(str(row.runs[0]["backbone"]) for row in rows))
+    words = f"{table.origin()} · network {networks} · {len(run['classes'])} classes"
+    if shown < len(rows):
         words += (
-            f" · {len(lines)} rows, all in the table; figures and pictures show {shown}: "
+            f" · {len(rows)} rows, all in the table; figures and pictures show {shown}: "
             "baseline, control and oracle where there are such, and the best of the others"
         )
-    words += "".join(f" · {name}: {said}" for name, said in table.caveats(lines).items())
-    if not is_scored(lines):
+    words += "".join(f" · {name}: {caveat}" for name, caveat in table.caveats())
+    if not is_scored(rows):
         words += " · the target has no labels, so there is no mIoU"
     return words

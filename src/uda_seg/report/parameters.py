@@ -10,11 +10,12 @@ from typing import Any
 from uda_seg.errors import ConfigError, suggest
 from uda_seg.evaluation.scores import method_label, select
 from uda_seg.report.axes import ticks
-from uda_seg.report.comparison import Line
 from uda_seg.report.figures import DASHES, Curve, Plot, Series, draw_curves, series_of
 from uda_seg.report.labels import told, value_at
 from uda_seg.report.rendering import Part, render
+from uda_seg.report.rows import Row
 from uda_seg.report.runs import overrides_of
+from uda_seg.report.table import Table
 from uda_seg.runs import run_folder
 
 MOST = 3
@@ -54,11 +55,11 @@ class Family:
     """Of its method."""
     said: dict[str, str]
     """What else was said for its rows."""
-    points: dict[float, Line] = field(default_factory=dict)
+    points: dict[float, Row] = field(default_factory=dict)
 
 
 def parameter_curves(
-    lines: Sequence[Line],
+    rows: Sequence[Row],
     selection: str,
     published: Sequence[PublishedCurve] = (),
     against: str | None = None,
@@ -66,12 +67,12 @@ def parameter_curves(
     """A figure for each number in which rows differ that are otherwise the same.
 
     Args:
-        lines: of a table, whose run folders are there.
+        rows: of a table, whose run folders are there.
         selection: which checkpoint of every run counts.
         published: curves drawn beside.
         against: the one key wanted; None: those with the most points.
     """
-    found = families(lines)
+    found = families(rows)
     if against is not None and against not in found:
         return None
     sizes = {name: sum(len(one.points) for one in members) for name, members in found.items()}
@@ -81,7 +82,7 @@ def parameter_curves(
         return None
     figures = []
     for name in chosen:
-        one = drawing(name, found[name], lines, published, selection)
+        one = drawing(name, found[name], rows, published, selection)
         figures.append((name, one, draw_curves(one.curves, one.plot)))
     words = "Rows that differ in one number alone. Mean, lowest and highest seed."
     others = [name for name in order if name not in chosen]
@@ -91,14 +92,14 @@ def parameter_curves(
     return Part("One number against mIoU", body)
 
 
-def check_against(against: str | None, boards: Sequence[Sequence[Line]]) -> None:
+def check_against(against: str | None, tables: Sequence[Table]) -> None:
     """
     Raises:
         ConfigError: no rows differ in this number alone.
     """
     if against is None:
         return
-    known = list(dict.fromkeys(name for lines in boards for name in families(lines)))
+    known = list(dict.fromkeys(name for table in tables for name in families(table.rows)))
     if against not in known:
         there = f"choose from {', '.join(known)}" if known else "nor in any other"
         raise ConfigError(
@@ -107,36 +108,35 @@ def check_against(against: str | None, boards: Sequence[Sequence[Line]]) -> None
         )
 
 
-def families(lines: Sequence[Line]) -> dict[str, list[Family]]:
+def families(rows: Sequence[Row]) -> dict[str, list[Family]]:
     """By the key of a number that some run was given: rows that differ in it and nothing else.
 
     A row that was not given it, and has it from its YAML, is among them.
     """
-    rows = [_Row(line) for line in lines if line.row.folders and math.isfinite(line.miou.mean)]
+    given = [_Given(row) for row in rows if row.folders and math.isfinite(row.miou.mean)]
     found = {}
-    for name in dict.fromkeys(name for row in rows for name in row.said):
+    for name in dict.fromkeys(name for one in given for name in one.said):
         members: dict[str, Family] = {}
-        for row in rows:
-            value = row.number(name)
+        for one in given:
+            value = one.number(name)
             if value is not None:
-                said = {key: given for key, given in row.said.items() if key != name}
-                identity = json.dumps([row.method, row.backbone, said], sort_keys=True)
-                family = members.setdefault(identity, Family(row.label, said))
-                family.points[value] = row.line
+                said = {key: text for key, text in one.said.items() if key != name}
+                identity = json.dumps([one.method, one.row.backbone, said], sort_keys=True)
+                family = members.setdefault(identity, Family(method_label(one.run["method"]), said))
+                family.points[value] = one.row
         several = [family for family in members.values() if len(family.points) > 1]
         if several:
             found[name] = several
     return found
 
 
-class _Row:
-    """A row with what its first run was told."""
+class _Given:
+    """A row with what its first run was given."""
 
-    def __init__(self, line: Line) -> None:
-        self.line, run = line, line.row.runs[0]
-        self.method, self.backbone = str(run["method"]["name"]), str(run["backbone"])
-        self.label = method_label(run["method"])
-        folder = Path(line.row.folders[0])
+    def __init__(self, row: Row) -> None:
+        self.row, self.run = row, row.runs[0]
+        self.method = str(self.run["method"]["name"])
+        folder = Path(row.folders[0])
         self.said = told(overrides_of(folder))
         self.config = run_folder.stored_config(folder) or {}
 
@@ -179,7 +179,7 @@ class Drawing:
 def drawing(
     name: str,
     members: Sequence[Family],
-    lines: Sequence[Line],
+    rows: Sequence[Row],
     published: Sequence[PublishedCurve],
     selection: str,
     connected: bool = True,
@@ -188,7 +188,7 @@ def drawing(
     Args:
         name: key of the number.
         members: rows that differ in it.
-        lines: of the table they are from.
+        rows: of the table they are from.
         published: curves drawn beside, of those with this key.
         selection: which checkpoint of every run counts.
         connected: whether points make a curve; those of rows that differ in more do not.
@@ -198,21 +198,23 @@ def drawing(
         v for paper in papers for v in paper.points
     })  # fmt: skip
     places = axis(values)
-    curves, rows = [], []
+    curves, numbers = [], []
     looks = series_of(_labels(members), [None] * len(members))
     for look, family in zip(looks, members, strict=True):
         points = {value: family.points[value] for value in sorted(family.points)}
         runs = _seeds(points, places, selection)
         # A run of one point is a dot; of several runs that differ in x, each is drawn by itself.
         curves.append(Curve(look, runs if connected else [[dot] for run in runs for dot in run]))
-        rows += [[look.label, f"{v:g}", line.miou.text()] for v, line in points.items()]
+        numbers += [[look.label, f"{v:g}", row.miou.text()] for v, row in points.items()]
     for paper in papers:
         look = Series(paper.label, "var(--ink, #333)", PAPERS[papers.index(paper) % len(PAPERS)])
         line = [(places[value], paper.points[value]) for value in sorted(paper.points)]
         curves.append(Curve(look, [line]))
         origin = f" ({paper.origin})" if paper.origin else ""
-        rows += [[paper.label + origin, f"{v:g}", f"{paper.points[v]:.1f}"] for v in paper.points]
-    beside, beyond = _references(lines, curves, (min(places.values()), max(places.values())))
+        numbers += [
+            [paper.label + origin, f"{v:g}", f"{paper.points[v]:.1f}"] for v in paper.points
+        ]
+    beside, beyond = _references(rows, curves, (min(places.values()), max(places.values())))
     names = {place: f"{value:g}" for value, place in places.items()}
     plot = Plot(
         name,
@@ -222,34 +224,34 @@ def drawing(
         x_names=names,
         x_ticks=round_names(places) if len(values) > MOST_NAMED else None,
     )
-    return Drawing([*curves, *beside], plot, rows, beyond)
+    return Drawing([*curves, *beside], plot, numbers, beyond)
 
 
 def _references(
-    lines: Sequence[Line], curves: Sequence[Curve], ends: tuple[float, float]
+    rows: Sequence[Row], curves: Sequence[Curve], ends: tuple[float, float]
 ) -> tuple[list[Curve], list[str]]:
     """Baseline, control and oracle as level lines, or in words where they would flatten a curve."""
     heights = [y for curve in curves for run in curve.runs for _, y in run]
     low, high = min(heights), max(heights)
     room = max(high - low, ROOM)
     beside, beyond = [], []
-    for line in lines:
-        miou = line.miou.mean
-        if line.role is None or not math.isfinite(miou):
+    for row in rows:
+        miou = row.miou.mean
+        if row.role is None or not math.isfinite(miou):
             continue
         if low - room <= miou <= high + room:
-            look = Series(line.row.label, f"var(--{line.role}, #777)", DASHES[line.role])
+            look = Series(row.label, f"var(--{row.role}, #777)", DASHES[row.role])
             beside.append(Curve(look, [[(end, miou) for end in ends]]))
         else:
-            beyond.append(f"{line.row.label} {line.miou.text()}")
+            beyond.append(f"{row.label} {row.miou.text()}")
     return beside, beyond
 
 
-def _seeds(points: Mapping[float, Line], places: Mapping[float, float], selection: str) -> list:
+def _seeds(points: Mapping[float, Row], places: Mapping[float, float], selection: str) -> list:
     """Runs of a curve whose mean, lowest and highest are those of the seeds of every value."""
     mious = {
-        value: sorted(select(run, selection)["miou"] for run in line.row.runs)
-        for value, line in points.items()
+        value: sorted(select(run, selection)["miou"] for run in row.runs)
+        for value, row in points.items()
     }
     most = max(map(len, mious.values()))
     # Where there are fewer seeds, the mean fills up: it moves neither mean nor edge.

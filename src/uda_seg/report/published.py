@@ -13,8 +13,7 @@ from typing import Any
 import numpy as np
 
 from uda_seg.errors import ConfigError, show, suggest
-from uda_seg.evaluation.measures import GROUPS, SUBSETS, mean, protocols
-from uda_seg.report.comparison import PROTOCOLS
+from uda_seg.evaluation.measures import GROUPS, PROTOCOLS, SUBSETS, mean, protocols
 
 CERTAINTIES = {
     "high": "recalled, sure",
@@ -110,6 +109,18 @@ class Published:
     iou: Mapping[str, Value]
     means: Mapping[str, Value]
     oracle: Value
+
+    def mean(self, key: str) -> Value:
+        return self.means.get(key, NOTHING)
+
+    def of_class(self, name: str) -> Value:
+        return self.iou.get(name, NOTHING)
+
+    def values(self) -> list[Value]:
+        return [*self.means.values(), *self.iou.values(), self.oracle]
+
+
+UNPUBLISHED = Published({}, {}, NOTHING)
 
 
 def columns_of(table: Mapping[str, Any]) -> list[Mean]:

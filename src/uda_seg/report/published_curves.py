@@ -11,7 +11,7 @@ from uda_seg.errors import ConfigError
 from uda_seg.evaluation.scores import method_label
 from uda_seg.report.parameters import PublishedCurve
 from uda_seg.report.published import columns_of, published_of
-from uda_seg.report.reproduction import classes_of
+from uda_seg.report.spec import classes_of
 
 
 def read_published(name: str) -> list[PublishedCurve]:

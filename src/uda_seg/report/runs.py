@@ -55,7 +55,7 @@ def find(patterns: Sequence[str | Path]) -> list[Path]:
     """Run folders, each once, in the order of the patterns.
 
     Args:
-        patterns: run folders; folders that hold some, however deep, such as a comparison's or a
+        patterns: run folders; folders that hold some, however deep, such as a table's or a
             sweep's; or patterns of either, such as outputs/adaptseg_*.
 
     Raises:
@@ -117,23 +117,29 @@ def overrides_of(folder: Path) -> dict[str, str]:
     return {key: value for key, _, value in pairs}
 
 
-def comparison_of(folder: Path) -> dict[str, Any] | None:
-    """The comparison that a run folder, <comparison>/<row>/seed<n>, is a part of."""
+def spec_of(folder: Path) -> dict[str, Any] | None:
+    """The table that a run folder, <table>/<row>/seed<n>, is a part of, as its YAML has it."""
     folder = folder.resolve()
     if len(folder.parents) < 2:
         return None
     path = folder.parents[1] / ".hydra" / "config.yaml"
     try:
-        comparison = _comparison(path, path.stat().st_mtime_ns)
-        return comparison if folder.parent.name in comparison["rows"] else None
+        spec = _spec(path, path.stat().st_mtime_ns)
+        return spec if folder.parent.name in spec["rows"] else None
     except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
         return None
 
 
 @lru_cache(maxsize=64)
-def _comparison(path: Path, changed: int) -> dict[str, Any]:
-    """Of a file as it was when it changed last: all runs of a comparison ask for the same."""
-    return yaml.safe_load(path.read_text(encoding="utf-8"))["comparison"]
+def _spec(path: Path, changed: int) -> dict[str, Any]:
+    """Of a file as it was when it changed last: all runs of a table ask for the same."""
+    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    if "comparison" in config:
+        log.warning(
+            "%s: is of an earlier version, whose tables were called comparison: its rows are named "
+            "after their folders", path.parents[1],
+        )  # fmt: skip
+    return config["table"]
 
 
 def metrics(folder: Path) -> dict[str, list[tuple[float, float]]]:

@@ -4,11 +4,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from uda_seg.report.boards import boards
 from uda_seg.report.grouping import grouped
-from uda_seg.report.page import Choices, write_boards
+from uda_seg.report.page import Choices, write_page
 from uda_seg.report.parameters import check_against
-from uda_seg.report.runs import comparison_of, find, read
+from uda_seg.report.runs import find, read, spec_of
+from uda_seg.report.tables_of_runs import tables
 
 
 def write_report(
@@ -23,9 +23,9 @@ def write_report(
     Args:
         path: of the HTML file.
         patterns: see `find`.
-        roles: see `boards`.
+        roles: see `tables`.
         choices: what of the runs is shown.
-        title: the page's headline; None: that of the runs' comparison, or "Runs".
+        title: the page's headline; None: that of the runs' table, or "Runs".
         command: that made the page, to be shown.
 
     Returns:
@@ -35,23 +35,24 @@ def write_report(
         UserError: there is nothing to show, or what was asked for does not exist.
     """
     runs = [read(folder) for folder in find(patterns)]
-    found, remarks = boards(grouped(runs), roles, choices.selection)
-    check_against(choices.against, [board.lines for board in found])
+    found, remarks = tables(grouped(runs), roles, choices.selection)
+    check_against(choices.against, found)
     finished = sum(run.finished for run in runs)
     words = f"{len(runs)} runs" if len(runs) != 1 else "1 run"
-    said = f"{words}, {finished} finished, in {sum(len(board.lines) for board in found)} rows"
+    said = f"{words}, {finished} finished, in {sum(len(table.rows) for table in found)} rows"
     if len(found) > 1:
         said += f" of {len(found)} tables"
-    comparisons = [comparison_of(run.folder) for run in runs]
-    headline = title or _headline(comparisons) or _named(patterns) or "Runs"
+    headline = (
+        title or _headline([spec_of(run.folder) for run in runs]) or _named(patterns) or "Runs"
+    )
     text = f"{said}. Rows are means over seeds."
-    write_boards(path, headline, text, found, choices, command, remarks)
+    write_page(path, headline, text, found, choices, command, remarks)
     return said
 
 
-def _headline(comparisons: Sequence[dict[str, Any] | None]) -> str | None:
-    """A comparison's title, if all runs are of one."""
-    titles = {comparison["title"] if comparison else None for comparison in comparisons}
+def _headline(specs: Sequence[dict[str, Any] | None]) -> str | None:
+    """A table's title, if all runs are of one."""
+    titles = {spec["title"] if spec else None for spec in specs}
     return titles.pop() if len(titles) == 1 else None
 
 

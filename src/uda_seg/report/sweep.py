@@ -1,26 +1,25 @@
 """What a sweep found: a table, a CSV file, and mIoU against what was swept as one SVG file."""
 
-import csv
-import io
-import math
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from uda_seg.evaluation.scores import method_label
-from uda_seg.report.boards import Board, boards
-from uda_seg.report.comparison import Line, Spread, spread
+from uda_seg.report.columns import INFORMATION, LABEL_FREE, MEASURES, MIOU, ORACLE_BEST, Column
 from uda_seg.report.figures import Series, draw_curves
 from uda_seg.report.grouping import grouped
 from uda_seg.report.parameters import Drawing, Family, PublishedCurve, drawing, families
+from uda_seg.report.rows import Row
 from uda_seg.report.runs import Run, read
+from uda_seg.report.table import Table
+from uda_seg.report.tables_of_runs import tables
+from uda_seg.report.writers import to_csv, to_rich
 from uda_seg.runs.files import write_text
 
 CRITERION = "information_maximisation"
@@ -43,7 +42,7 @@ class Sweep:
 
     swept: list[str]
     runs: list[Run]
-    found: list[Board]
+    found: list[Table]
     chosen_by: str | None = None
 
     @property
@@ -65,50 +64,58 @@ def look(folders: Sequence[Path], swept: Sequence[str], chosen_by: str | None = 
     """
     runs = [read(folder) for folder in folders]
     finished = [run for run in runs if run.finished]
-    found = boards(grouped(finished), {}, "last")[0] if finished else []
+    found = tables(grouped(finished), {}, "last")[0] if finished else []
     return Sweep([key for key in swept if key != "seed"], runs, found, chosen_by)
 
 
 def write_csv(sweep: Sweep, path: Path) -> None:
     """One row a run, numbers with four decimals; unfinished runs have no scores."""
-    text = io.StringIO()
-    scores = ("miou", "miou_label_free", "miou_oracle_best", CRITERION)
-    heads = ["job", *sweep.swept, "seed", "finished", "steps", *scores, "training_seconds"]
-    rows = csv.writer(text, lineterminator="\n")
-    rows.writerow(heads)
-    for run in sweep.runs:
-        done = run.scores if run.finished else None
-        chosen = done["selections"] if done else {}
-        mious = [chosen.get(name, {}).get("miou") for name in ("last", "label_free", "oracle_best")]
-        said = [run.overrides.get(key, "") for key in sweep.swept]
-        seed = run.config.get("seed", "")
-        figures = [*mious, _criterion(done), (done or {}).get("training_seconds")]
-        row = [run.folder.name, *said, seed, str(run.finished).lower(), run.steps[0]]
-        rows.writerow([*row, *("" if v is None or math.isnan(v) else f"{v:.4f}" for v in figures)])
-    write_text(path, text.getvalue())
+    runs = {run.folder.name: run for run in sweep.runs}
+    rows = [
+        Row(name, name, [run.folder], [run.scores] if run.scores and run.finished else [])
+        for name, run in runs.items()
+    ]
+
+    def words(key: str, of: Callable[[Run], Any]) -> Column:
+        return Column(key, key, lambda row: of(runs[row.name]), "words")
+
+    columns = [
+        words("job", lambda run: run.folder.name),
+        *map(_swept_column, sweep.swept),
+        words("seed", lambda run: run.config.get("seed", "")),
+        words("finished", lambda run: str(run.finished).lower()),
+        words("steps", lambda run: run.steps[0]),
+        *(replace(column, kind="number") for column in (MIOU, LABEL_FREE, ORACLE_BEST, *MEASURES)),
+        INFORMATION,
+        Column("training_seconds", "seconds", _seconds, "number"),
+    ]
+    write_text(path, to_csv(rows, columns))
+
+
+def _swept_column(key: str) -> Column:
+    return Column(key, key, lambda row: _said(row, key), "words")
+
+
+def _seconds(row: Row) -> float | None:
+    return row.runs[0].get("training_seconds") if row.runs else None
 
 
 def print_table(sweep: Sweep, console: Console | None = None) -> None:
     """Means over seeds, in the order of the values."""
     console = console or Console()
-    for board in sweep.found:
-        lines = sorted(board.lines, key=lambda line: _order(line, sweep.swept))
-        table = Table()
-        for key in sweep.swept:
-            table.add_column(key)
-        for head in ("seeds", "mIoU", "mIoU, step chosen\nwithout labels", "information, nats"):
-            table.add_column(head, justify="right")
-        seen = _marked(
-            [line.miou.text() for line in lines], [line.miou.mean for line in lines], "*"
-        )
-        blind = [_blind(line) for line in lines]
-        unseen = _marked([f"{nats:.3f}" for nats in blind], blind, "†")
-        for line, *figures in zip(lines, seen, unseen, strict=True):
-            said = [_said(line, key) for key in sweep.swept]
-            seeds = ", ".join(map(str, line.seeds))
-            table.add_row(*said, seeds, figures[0], _label_free(line).text(), figures[1])
-        console.print(f"\n{board.title}: percent, last step", style="bold", markup=False)
-        console.print(table)
+    columns = [
+        *map(_swept_column, sweep.swept),
+        Column("seeds", "seeds", lambda row: ", ".join(map(str, row.seeds)), "words"),
+        replace(MIOU, mark="*"),
+        LABEL_FREE,
+        *(replace(column, is_best=None) for column in MEASURES),
+        replace(INFORMATION, is_best=max, mark="†"),
+    ]
+    for table in sweep.found:
+        rows = sorted(table.rows, key=lambda row: _order(row, sweep.swept))
+        grid = replace(table, rows=rows).grid(columns)
+        console.print(f"\n{table.title}: percent, last step", style="bold", markup=False)
+        console.print(to_rich(grid.without_labels()))
     if sweep.found:
         console.print("* highest mIoU: to take it is a choice by target labels, an oracle's.")
         console.print("† most information in the predictions on target images: no label is used.")
@@ -122,43 +129,41 @@ def write_figure(sweep: Sweep, published: Sequence[PublishedCurve], path: Path) 
         The keys that are drawn; nothing is written without any.
     """
     drawn = [
-        (board, found)
-        for board in sweep.found
+        (table, found)
+        for table in sweep.found
         for key in sweep.swept
-        if (found := _drawing(board.lines, key, published)) is not None
+        if (found := _drawing(table.rows, key, published)) is not None
     ]
     if drawn:
-        blocks = [_block(board, found, published, sweep.choice) for board, found in drawn]
+        blocks = [_block(table, found, published, sweep.choice) for table, found in drawn]
         write_text(path, stacked(blocks))
     return [found.plot.x_label for _, found in drawn]
 
 
-def _drawing(
-    lines: Sequence[Line], key: str, published: Sequence[PublishedCurve]
-) -> Drawing | None:
+def _drawing(rows: Sequence[Row], key: str, published: Sequence[PublishedCurve]) -> Drawing | None:
     """A curve for rows that differ in this number alone; else dots, all of one color."""
-    members = families(lines).get(key)
+    members = families(rows).get(key)
     if members and sum(len(one.points) for one in members) > 2:
-        return drawing(key, members, lines, published, "last")
-    points: dict[float, Line] = {}
-    for line in lines:
+        return drawing(key, members, rows, published, "last")
+    points: dict[float, Row] = {}
+    for row in rows:
         try:
-            points[float(_said(line, key))] = line
+            points[float(_said(row, key))] = row
         except ValueError:
             return None
     if len(points) < 2:
         return None
-    method = method_label(lines[0].row.runs[0]["method"])
+    method = method_label(rows[0].runs[0]["method"])
     alone = bool(members)
-    return drawing(key, [Family(method, {}, points)], lines, published, "last", connected=alone)
+    return drawing(key, [Family(method, {}, points)], rows, published, "last", connected=alone)
 
 
 def _block(
-    board: Board, found: Drawing, published: Sequence[PublishedCurve], choice: str
+    table: Table, found: Drawing, published: Sequence[PublishedCurve], choice: str
 ) -> tuple[str, list[Series], list[str]]:
     """A figure as SVG, its legend, and what stands below it."""
-    seeds = max(len(line.seeds) for line in board.lines)
-    text = f"{board.title}. mIoU at the last step. {choice}"
+    seeds = max(len(row.seeds) for row in table.rows)
+    text = f"{table.title}. mIoU at the last step. {choice}"
     text += " Mean over seeds; the band goes from the lowest to the highest." if seeds > 1 else ""
     notes = [text]
     papers = [one for one in published if one.key == found.plot.x_label and one.origin]
@@ -198,39 +203,16 @@ def stacked(blocks: Sequence[tuple[str, list[Series], list[str]]]) -> str:
     )
 
 
-def _said(line: Line, key: str) -> str:
-    return read(line.row.folders[0]).overrides.get(key, "")
+def _said(row: Row, key: str) -> str:
+    return read(row.folders[0]).overrides.get(key, "")
 
 
-def _order(line: Line, swept: Sequence[str]) -> list[tuple[bool, float, str]]:
+def _order(row: Row, swept: Sequence[str]) -> list[tuple[bool, float, str]]:
     found = []
     for key in swept:
-        said = _said(line, key)
+        said = _said(row, key)
         try:
             found.append((False, float(said), said))
         except ValueError:
             found.append((True, 0.0, said))
     return found
-
-
-def _marked(texts: Sequence[str], values: Sequence[float], mark: str) -> list[str]:
-    """Texts with a mark behind that of the highest value; – for NaN."""
-    known = [value for value in values if not math.isnan(value)]
-    ends = [f" {mark}" if known and value == max(known) else "  " for value in values]
-    whole = ["–" if math.isnan(value) else text for text, value in zip(texts, values)]
-    return [text + end for text, end in zip(whole, ends)]
-
-
-def _label_free(line: Line) -> Spread:
-    chosen = [run["selections"].get("label_free", {}) for run in line.row.runs]
-    return spread([one.get("miou", math.nan) for one in chosen])
-
-
-def _blind(line: Line) -> float:
-    values = [v for run in line.row.runs if (v := _criterion(run)) is not None]
-    return spread(values).mean
-
-
-def _criterion(scores: Mapping[str, Any] | None) -> float | None:
-    history = (scores or {}).get("history") or [{}]
-    return history[-1].get(CRITERION)

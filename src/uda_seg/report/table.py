@@ -1,234 +1,244 @@
-"""Tables: of one run on the terminal; of many runs on the terminal, as Markdown and as CSV."""
+"""Tables of runs: their cells and what stands below, before a format is chosen (`writers`)."""
 
-import csv
-import io
-import textwrap
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
-import numpy as np
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
-from uda_seg.evaluation.measures import is_plain
 from uda_seg.evaluation.scores import SELECTIONS
-from uda_seg.report.comparison import LEGEND, PROTOCOLS, SHORT, Line, Row, Spread, compare
-from uda_seg.runs.files import write_text
-
-SUMS = ("mIoU", "over baseline", "over control", "gap closed")
-"""Heads of the columns that sum a row up."""
-
-__all__ = [
-    "Row",
-    "comparison_csv",
-    "comparison_markdown",
-    "print_comparison",
-    "print_run",
-    "run_table",
-    "write_csv",
-]
+from uda_seg.report.columns import SHORT, Column, class_column, run_columns
+from uda_seg.report.published import Origin, Value
+from uda_seg.report.rows import Row, Spread
 
 
-def print_run(scores: Mapping[str, Any], console: Console | None = None) -> None:
-    """Per-class IoU of one run's selections side by side."""
-    console = console or Console()
-    console.print(
-        f"\n{scores['run_name']}: IoU on {scores['target']}, percent", style="bold", markup=False
-    )
-    console.print(run_table(scores))
-    for line in run_caveats(scores):
-        console.print(line, style="yellow", highlight=False, markup=False)
-    for name, words in SELECTIONS.items():
-        if name in scores["selections"]:
-            console.print(f"{name}: {words}", style="dim", highlight=False)
+@dataclass(frozen=True)
+class Cell:
+    """What stands in a table.
+
+    Attributes:
+        text: that stands there.
+        letter: of its footnote, or nothing.
+        recalled: the number is not read, but remembered.
+        best: it is the highest of its column.
+        value: by which a page shades it, NaN for none.
+        main: it is of the most important column.
+        is_word: it holds no number.
+    """
+
+    text: str
+    letter: str = ""
+    recalled: bool = False
+    best: bool = False
+    value: float = math.nan
+    main: bool = False
+    is_word: bool = False
+
+    @property
+    def shaded(self) -> bool:
+        return not math.isnan(self.value)
 
 
-def run_caveats(scores: Mapping[str, Any]) -> list[str]:
-    """What to know of a run's mIoU, one line for selections of which the same is true."""
-    said: dict[str, list[str]] = {}
-    for name, selection in scores["selections"].items():
-        if selection["caveat"]:
-            said.setdefault(selection["caveat"], []).append(name)
-    every = len(scores["selections"])
-    return [
-        f"mIoU: {words}" if len(names) == every else f"mIoU ({', '.join(names)}): {words}"
-        for words, names in said.items()
-    ]
+DASH = Cell("–")
 
 
-def run_table(scores: Mapping[str, Any]) -> Table:
-    """Classes as rows, selections as columns; `scores` as `scores.load` gives them."""
-    there = scores["selections"]
-    names = sorted(there, key=lambda name: [*SELECTIONS, name].index(name))
-    chosen = {name: there[name] for name in names}
-    table = Table()
-    table.add_column("class")
-    for name, selection in chosen.items():
-        table.add_column(f"{name}\nstep {selection['step']}", justify="right")
-    for name in scores["classes"]:
-        table.add_row(name, *(number(one["iou"][name]) for one in chosen.values()))
-    table.add_section()
-    columns = [_figures(one, scores["classes"]) for one in chosen.values()]
-    for words in columns[0]:
-        values = (number(figures[words]) for figures in columns)
-        table.add_row(words, *values, style="bold" if words == "mIoU" else None)
-    return table
+@dataclass(frozen=True)
+class Grid:
+    """Heads and rows of cells; the first cell of a row names it.
+
+    Attributes:
+        heads: above the columns.
+        rows: of cells.
+        hints: the heads in full.
+        section: of the rows, the first that sums up; None where there are no sections.
+    """
+
+    heads: list[str]
+    rows: list[list[Cell]]
+    hints: list[str]
+    section: int | None = None
+
+    def without_labels(self) -> "Grid":
+        return Grid(self.heads[1:], [row[1:] for row in self.rows], self.hints[1:])
+
+    def turned(self) -> "Grid":
+        """Rows as columns and columns as rows."""
+        heads = [self.heads[0], *(row[0].text for row in self.rows)]
+        rows = [[Cell(h), *(r[j] for r in self.rows)] for j, h in enumerate(self.hints) if j]
+        sums = [place for place, row in enumerate(rows) if any(cell.main for cell in row)]
+        return Grid(heads, rows, heads, sums[0] if sums else None)
 
 
-def _figures(selection: Mapping[str, Any], classes: Sequence[str]) -> dict[str, float]:
-    """What stands below the classes, by its name."""
-    subsets = {
-        PROTOCOLS[key]: value
-        for key, value in selection["protocols"].items()
-        if not is_plain(key, classes)
-    }
-    accuracies = {"pixel accuracy": "accuracy", "mean accuracy": "mean_accuracy"}
-    shares = {words: selection[key] for words, key in accuracies.items()}
-    return {"mIoU": selection["miou"], **subsets, **shares}
+@dataclass(frozen=True)
+class Table:
+    """Rows that stand together.
 
+    Attributes:
+        title: its headline; a report's says what the rows have in common.
+        rows: in their order.
+        columns: in their order.
+        text: what to know when reading it.
+        paper: that it comes from, or None.
+        classes: names, of a table whose classes stand below it; empty where they are columns.
+        selection: which checkpoint of our runs counts.
+        remarks: what else a reader has to know about rows and runs that are not in it.
+    """
 
-def print_comparison(
-    rows: Sequence[Row], console: Console | None = None, selection: str = "last", **roles: str
-) -> None:
-    """One table; rows turn into columns where the terminal is too narrow. `roles`: `compare`."""
-    console = console or Console()
-    lines = compare(rows, **roles, selection=selection)
-    heads, cells = grid(lines, short=True)
-    bold = best(lines)
-    width = sum(max(map(len, column)) + 3 for column in zip(heads, *cells)) + 1
-    if width <= console.width:
-        table = _rich(heads, cells, lambda i, j: (i, heads[j]) in bold)
-    else:
-        heads, cells = grid(lines, short=False)
-        bold = best(lines, short=False)
-        turned = list(zip(heads, *cells))
-        wrapped = ["\n".join(textwrap.wrap(label, 13)) for label in turned[0]]
-        table = _rich(wrapped, turned[1:], lambda i, j: (j - 1, heads[i + 1]) in bold)
-    console.print(f"\n{caption(lines, selection)}", style="bold", markup=False)
-    console.print(table)
-    console.print("Bold: best without target labels. Percent.", style="dim")
-    for name, meaning in legend(lines).items():
-        console.print(f"{name}: {meaning}.", style="dim", highlight=False)
+    title: str
+    rows: Sequence[Row]
+    columns: Sequence[Column]
+    text: str = ""
+    paper: str | None = None
+    classes: Sequence[str] = ()
+    selection: str = "last"
+    remarks: Sequence[str] = ()
 
+    @property
+    def has_published(self) -> bool:
+        return any(v.known for row in self.rows for v in row.published.means.values())
 
-def comparison_markdown(rows: Sequence[Row], selection: str = "last", **roles: str) -> str:
-    """A Markdown table with its caption and legend; `roles` as for `compare`."""
-    lines = compare(rows, **roles, selection=selection)
-    heads, cells = grid(lines, short=True)
-    bold = best(lines)
-    text = [caption(lines, selection), ""]
-    text += ["| " + " | ".join(heads) + " |", "|---|" + "---:|" * (len(heads) - 1)]
-    for i, row in enumerate(cells):
-        marked = [f"**{c}**" if (i, heads[j]) in bold else c for j, c in enumerate(row)]
-        text.append("| " + " | ".join(cell.replace("|", "\\|") for cell in marked) + " |")
-    text += ["", "Bold: best without target labels. Percent.", ""]
-    text += [f"* {name}: {meaning}." for name, meaning in legend(lines).items()]
-    return "\n".join(text) + "\n"
+    @property
+    def finished(self) -> list[Row]:
+        """The rows that were run."""
+        return [row for row in self.rows if row.runs]
 
-
-def comparison_csv(rows: Sequence[Row], selection: str = "last", **roles: str) -> str:
-    """Plain numbers with four decimals, means and deviations in columns of their own."""
-    lines = compare(rows, **roles, selection=selection)
-
-    def pair(value: Spread | None) -> list[float | None]:
-        return [value.mean, value.deviation] if value else [None, None]
-
-    classes, known = list(lines[0].iou), list(lines[0].protocols)
-    heads = ["name", "label", "role", "seeds", *classes]
-    for figure in ("miou", *known, "over_baseline", "over_control"):
-        heads += [figure, f"{figure}_std"]
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*heads, "gap_closed"])
-    for line in lines:
-        values: list[float | None] = list(line.iou.values())
-        for value in (line.miou, *line.protocols.values(), line.over_baseline, line.over_control):
-            values += pair(value)
-        values.append(line.gap_closed)
-        words = [line.row.name, line.row.label, line.role or "", " ".join(map(str, line.seeds))]
-        missing = (None if v is None or np.isnan(v) else f"{v:.4f}" for v in values)
-        writer.writerow([*words, *missing])
-    return text.getvalue()
-
-
-def write_csv(path: Path, rows: Sequence[Row], selection: str = "last", **roles: str) -> None:
-    """`comparison_csv` into a file, as a whole."""
-    write_text(Path(path), comparison_csv(rows, selection, **roles))
-
-
-def grid(lines: Sequence[Line], short: bool) -> tuple[list[str], list[list[str]]]:
-    """Column heads and cells of a comparison: only the columns that apply."""
-    names = list(lines[0].iou)
-    columns = {"": [line.row.label for line in lines]}
-    for name in names:
-        head = SHORT.get(name, name) if short else name
-        columns[head] = [number(line.iou[name]) for line in lines]
-    columns["mIoU"] = [line.miou.text() for line in lines]
-    for key in lines[0].protocols:
-        if not is_plain(key, names):
-            columns[PROTOCOLS[key]] = [line.protocols[key].text() for line in lines]
-    for head, gains in (
-        ("over baseline", [line.over_baseline for line in lines]),
-        ("over control", [line.over_control for line in lines]),
-    ):
-        if any(gains):
-            columns[head] = [gain.text(sign=True) if gain else "–" for gain in gains]
-    if any(line.gap_closed is not None for line in lines):
-        columns["gap closed"] = [
-            "–" if line.gap_closed is None else f"{line.gap_closed:.0f} %" for line in lines
+    @cached_property
+    def shown(self) -> list[Column]:
+        """The columns that apply."""
+        return [
+            column
+            for column in self.columns
+            if column.is_shown
+            and (column.stays or any(_is_there(column, row) for row in self.rows))
         ]
-    return list(columns), [list(row) for row in zip(*columns.values())]
+
+    @cached_property
+    def letters(self) -> dict[Origin, str]:
+        """A letter for every origin of published numbers, in the order they are met."""
+        values = [value for row in self.rows for value in row.published.values()]
+        origins = list(dict.fromkeys(value.origin for value in values if value.known))
+        return dict(zip(origins, "abcdefghijklmnopqrstuvwxyz"))
+
+    def label(self, row: Row) -> str:
+        """With its network, where there are several."""
+        several = len({other.network for other in self.rows}) > 1
+        return f"{row.label} ({row.network})" if several else row.label
+
+    def grid(self, columns: Sequence[Column] | None = None) -> Grid:
+        columns = self.shown if columns is None else columns
+        best = {column.key: self._best(column) for column in columns}
+        rows = [
+            [Cell(self.label(row)), *(self._cell(c, row, best[c.key]) for c in columns)]
+            for row in self.rows
+        ]
+        heads = [column.head for column in columns]
+        return Grid(["", *heads], rows, ["", *(column.full or column.head for column in columns)])
+
+    def class_grid(self) -> Grid:
+        """The table of classes: a line for the paper and one for ours."""
+        rows: list[list[Cell]] = []
+        for row in self.rows if self.classes else ():
+            theirs = [row.published.of_class(name) for name in self.classes]
+            label, origins = Cell(self.label(row)), {v.origin for v in theirs if v.known}
+            if len(origins) == 1:  # told once
+                origin = origins.pop()
+                paper = Cell("paper", self.letters[origin], origin.kind == "recalled")
+                rows.append([label, paper, *(Cell(self._published(v).text) for v in theirs)])
+            elif origins:
+                rows.append([label, Cell("paper"), *map(self._published, theirs)])
+            if row.runs:
+                ours = [self._cell(class_column(name), row, math.nan) for name in self.classes]
+                rows.append([label, Cell("ours"), *ours])
+        heads = ["", "of", *(SHORT.get(name, name) for name in self.classes)]
+        return Grid(heads, rows, ["", "of", *self.classes])
+
+    def _best(self, column: Column) -> float:
+        """The best number of a column, oracles left out; NaN where none is best."""
+        rivals = [row for row in self.finished if row.role != "oracle"]
+        numbers = [n for row in rivals if not math.isnan(n := column.number(row))]
+        marked = column.is_best is not None and len(rivals) > 1 and not self.classes
+        return column.is_best(numbers) if marked and numbers and column.is_best else math.nan
+
+    def _cell(self, column: Column, row: Row, best: float) -> Cell:
+        value, number = column.of(row), column.number(row)
+        if column.kind == "words":
+            return Cell(str(value), is_word=True)
+        if column.kind == "published":
+            return self._published(value, column.unknown)
+        if math.isnan(number):
+            return DASH
+        text = column.format.format(number)
+        if isinstance(value, Spread):
+            text = value.text(sign="+" in column.format)
+        is_best = number == best and row.role != "oracle"
+        text += (f" {column.mark}" if is_best else "  ") if column.mark else ""
+        return Cell(
+            text,
+            best=is_best and not column.mark,
+            value=number if column.shade else math.nan,
+            main=column.key == "miou",
+        )
+
+    def _published(self, value: Value, unknown: str = "?") -> Cell:
+        if not value.known:
+            return Cell(unknown)
+        text = f"{value.number:.2f}".rstrip("0")
+        text += "0" if text.endswith(".") else ""
+        return Cell(text, self.letters[value.origin], value.origin.kind == "recalled")
+
+    # What stands below
+
+    def caption(self) -> str:
+        """Domains, seeds and checkpoint, or nothing without any run."""
+        return f"{self.origin()}, {SELECTIONS[self.selection]}" if self.finished else ""
+
+    def origin(self) -> str:
+        """Domains and seeds of the rows that were run."""
+        run = self.finished[0].runs[0]
+        seeds = sorted({seed for row in self.rows for seed in row.seeds})
+        words = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
+        return f"{run['source']} → {run['target']}, {words}"
+
+    def explanations(self) -> list[tuple[str, str]]:
+        """Letters, columns, notes, and what was not run."""
+        lines = [(letter, origin.words) for origin, letter in self.letters.items()]
+        lines += self.meanings()
+        lines += [(self.label(row), row.note) for row in self.rows if row.note]
+        lines += self.caveats()
+        lines += [(f"not run ({w})", "; ".join(names)) for w, names in self.not_run().items()]
+        return [(name, words.rstrip(".")) for name, words in lines]
+
+    def meanings(self) -> list[tuple[str, str]]:
+        """What heads and signs mean, those that are there."""
+        terms = {column.term or column.head: column.meaning for column in self.shown}
+        signs = {cell.text for row in self.grid().rows for cell in row[1:]}
+        dash = "does not apply" if len(self.finished) == len(self.rows) else (
+            "not run, or does not apply"
+        )  # fmt: skip
+        terms |= {"?": "not known to us; never a guess"} if "?" in signs else {}
+        terms |= {"–": dash} if "–" in signs else {}
+        return [(term, meaning) for term, meaning in terms.items() if meaning]
+
+    def caveats(self) -> list[tuple[str, str]]:
+        """Rows, and what to know of their mIoU; under one name what is true of all of them."""
+        told = {self.label(row): "; ".join(row.caveats) for row in self.rows if row.caveats}
+        if len(set(told.values())) == 1 and len(told) == len(self.rows):
+            return [("mIoU of every row", next(iter(told.values())))]
+        return [(f"mIoU of {label}", words) for label, words in told.items()]
+
+    def not_run(self) -> dict[str, list[str]]:
+        """Why rows have not all of their runs, and which rows."""
+        reasons: dict[str, list[str]] = {}
+        for row in self.rows:
+            if row.why:
+                reasons.setdefault(row.why, []).append(self.label(row))
+        return reasons
 
 
-def legend(lines: Sequence[Line]) -> dict[str, str]:
-    """What the columns of `grid` mean, those that are there."""
-    heads = grid(lines, short=True)[0]
-    shown = {"mIoU 16/13" if head in ("mIoU 16", "mIoU 13") else head for head in (*heads, "–")}
-    shown |= {"of 19"} if any(head.endswith(" of 19") for head in heads) else set()
-    return {name: meaning for name, meaning in LEGEND.items() if name in shown} | caveats(lines)
+def _is_there(column: Column, row: Row) -> bool:
+    return bool(column.of(row)) if column.kind == "words" else not math.isnan(column.number(row))
 
 
-def caveats(lines: Sequence[Line]) -> dict[str, str]:
-    """Rows, and what to know of their mIoU; under one name what is true of all of them."""
-    said = {line.row.label: "; ".join(line.caveats) for line in lines if line.caveats}
-    if len(set(said.values())) == 1 and len(said) == len(lines):
-        return {"mIoU of every row": next(iter(said.values()))}
-    return {f"mIoU of {label}": words for label, words in said.items()}
-
-
-def caption(lines: Sequence[Line], selection: str) -> str:
-    run = lines[0].row.runs[0]
-    seeds = sorted({seed for line in lines for seed in line.seeds})
-    words = f"seed {seeds[0]}" if len(seeds) == 1 else f"seeds {', '.join(map(str, seeds))}"
-    return f"{run['source']} → {run['target']}, {words}, {SELECTIONS.get(selection, selection)}"
-
-
-def number(value: float) -> str:
-    return "–" if np.isnan(value) else f"{value:.1f}"
-
-
-def best(lines: Sequence[Line], short: bool = True) -> set[tuple[int, str]]:
-    """(line, head) of the highest number in each column of scores, oracles left out."""
-    rivals = [(i, line) for i, line in enumerate(lines) if line.role != "oracle"]
-    found = set()
-    for name in ("mIoU", *lines[0].iou):
-        values = {i: line.miou.mean if name == "mIoU" else line.iou[name] for i, line in rivals}
-        top = max((v for v in values.values() if not np.isnan(v)), default=np.inf)
-        head = SHORT.get(name, name) if short else name
-        found |= {(i, head) for i, v in values.items() if v == top}
-    return found if len(rivals) > 1 else set()
-
-
-def _rich(
-    heads: Sequence[str], cells: Sequence[Sequence[str]], bold: Callable[[int, int], bool]
-) -> Table:
-    table = Table()
-    for j, head in enumerate(heads):
-        table.add_column(Text(head), justify="left" if j == 0 else "right", no_wrap=j == 0)
-    for i, row in enumerate(cells):
-        if row[0] == "mIoU":
-            table.add_section()
-        table.add_row(*(Text(c, "bold" if bold(i, j) else "") for j, c in enumerate(row)))
-    return table
+def run_table(rows: Sequence[Row], title: str = "", **more: Any) -> Table:
+    """A table without published numbers, of rows that stand beside each other."""
+    return Table(title, rows, run_columns(rows), **more)

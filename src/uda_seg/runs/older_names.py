@@ -25,6 +25,7 @@ KEYS = {
     "colour": "color",
     "colours": "colors",
     "void_colours": "void_colors",
+    "comparison": "table",
 }
 REPLACED = {
     "method.levels": "choose method=adaptseg_single or method=adaptseg_feature instead; of GIO-Ada "

@@ -12,7 +12,7 @@ from uda_seg.config import build
 from uda_seg.data.feeding.data_module import DomainDataModule
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation import scores
-from uda_seg.report.table import print_run
+from uda_seg.report.writers import print_run
 from uda_seg.runs.checkpoint import CheckpointFiles
 from uda_seg.runs.identity import device_count
 from uda_seg.training.adaptation import Adaptation

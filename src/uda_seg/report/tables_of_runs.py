@@ -1,38 +1,23 @@
 """Tables of rows that compare, one for every pair of domains and set of classes."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 
 import numpy as np
 
 from uda_seg.errors import ConfigError, suggest
-from uda_seg.report.comparison import ROLES, Line, Row, compare
 from uda_seg.report.grouping import Group, counted, progress, short
 from uda_seg.report.labels import label
+from uda_seg.report.rows import ROLES, Row, compare
 from uda_seg.report.runs import Run
+from uda_seg.report.table import Table, run_table
 
 METHODS = {"baseline": "source_only", "control": "adaptive_bn", "oracle": "target_only"}
 """Whose rows play a role where nothing else is said."""
 
 
-@dataclass(frozen=True)
-class Board:
-    """Rows that compare.
-
-    Attributes:
-        title: what the rows have in common.
-        lines: of the table, in its order.
-        remarks: what a reader has to know about rows and runs that are not in it as expected.
-    """
-
-    title: str
-    lines: list[Line]
-    remarks: list[str] = field(default_factory=list)
-
-
-def boards(
+def tables(
     groups: Sequence[Group], wanted: Mapping[str, str | None], selection: str
-) -> tuple[list[Board], list[str]]:
+) -> tuple[list[Table], list[str]]:
     """
     Args:
         groups: of runs.
@@ -40,11 +25,11 @@ def boards(
         selection: which checkpoint of every run counts.
 
     Returns:
-        A board for each pair of domains and set of classes, and what is to be said about runs that
-        are on none.
+        A table for each pair of domains and set of classes, and what is to be said about runs that
+        are in none.
 
     Raises:
-        ConfigError: no run has been scored, or a wanted row is on no board.
+        ConfigError: no run has been scored, or a wanted row is in no table.
     """
     remarks = [
         f"{short(run.folder)}: no scores yet ({progress(run)})"
@@ -58,22 +43,22 @@ def boards(
             spaces.setdefault(group.space, []).append(group)
         elif group.scores:
             place = short(group.runs[0].folder)
-            remarks.append(f"{place}: is not shown by its comparison (other runs start from it)")
+            remarks.append(f"{place}: is not shown by its table (other runs start from it)")
     if not spaces:
         raise ConfigError("runs: none has been scored yet; " + "; ".join(remarks[:5]))
-    made = [_board(members, wanted, selection) for members in spaces.values()]
-    found = [board for board, _ in made if board.lines]
+    made = [_table(members, wanted, selection) for members in spaces.values()]
+    found = [table for table, _ in made if table.rows]
     if not found:
         raise ConfigError(f"selection={selection}: no run has it")
     _check_wanted(wanted, groups, [known for _, known in made])
-    empty = [remark for board, _ in made if not board.lines for remark in board.remarks]
+    empty = [remark for table, _ in made if not table.rows for remark in table.remarks]
     return found, [*remarks, *empty]
 
 
-def _board(
+def _table(
     groups: Sequence[Group], wanted: Mapping[str, str | None], selection: str
-) -> tuple[Board, set[str]]:
-    """A board, and the names by which its rows can be wanted."""
+) -> tuple[Table, set[str]]:
+    """A table, and the names by which its rows can be wanted."""
     remarks: list[str] = []
     rows: list[Row] = []
     members: list[Group] = []
@@ -84,16 +69,17 @@ def _board(
             rows.append(_row(group, text, runs, {row.name for row in rows}))
             members.append(group)
     names = {name for row, group in zip(rows, members) for name in _names(row, group)}
-    lines: list[Line] = []
+    related: list[Row] = []
     for backbone in dict.fromkeys(group.scores["backbone"] for group in members):
         same = [p for p, group in enumerate(members) if group.scores["backbone"] == backbone]
         mine, theirs = [rows[p] for p in same], [members[p] for p in same]
         roles, said = _roles(mine, theirs, wanted, selection)
         remarks += said
-        lines += compare(mine, **roles, selection=selection)
+        related += compare(mine, **roles, selection=selection)
     if not any(group.name for group in members):
-        lines.sort(key=_rank)
-    return Board(_title(groups[0]), lines, remarks), names
+        related.sort(key=_rank)
+    made = run_table(related, _title(groups[0]), selection=selection, remarks=remarks)
+    return made, names
 
 
 def _row(group: Group, text: str, runs: Sequence[Run], taken: set[str]) -> Row:
@@ -126,7 +112,7 @@ def _roles(
             able = able or [row for row, group in pairs if group.method == METHODS[role]]
         if not able:
             continue
-        mious = [compare([row], selection=selection)[0].miou.mean for row in able]
+        mious = [row.at(selection).miou.mean for row in able]
         best = able[int(np.argmax(np.nan_to_num(mious)))]
         roles[role] = best.name
         if len(able) > 1:
@@ -150,10 +136,10 @@ def _check_wanted(
             )
 
 
-def _rank(line: Line) -> tuple[int, int]:
+def _rank(row: Row) -> int:
     """Baseline and control first, the oracle last; others as they came."""
     order = {"baseline": 0, "control": 1, None: 2, "oracle": 3}
-    return (order[line.role], 0)
+    return order[row.role]
 
 
 def _title(group: Group) -> str:

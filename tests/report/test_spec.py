@@ -10,14 +10,17 @@ from report.report_examples import make_rows
 from rich.console import Console
 
 from uda_seg.errors import ConfigError
-from uda_seg.report.reproduction import Reproduction, State, check_table, reproduction
-from uda_seg.report.reproduction_grid import classes, not_run, sums
-from uda_seg.report.reproduction_latex import latex, reproduction_latex
-from uda_seg.report.reproduction_text import (
+from uda_seg.report.page import write_table_page
+from uda_seg.report.rows import Row
+from uda_seg.report.spec import check_spec, table_of, without_published
+from uda_seg.report.table import Table
+from uda_seg.report.writers import (
+    escape_latex,
+    latex,
+    markdown,
     plain,
-    print_reproduction,
-    reproduction_csv,
-    reproduction_markdown,
+    print_table,
+    to_csv,
 )
 
 ROLES = {"baseline": "source_only", "control": "adaptive_bn", "oracle": "target_only"}
@@ -69,22 +72,31 @@ TABLE = {
 }  # fmt: skip
 
 
-def made(root: Path, selection: str = "last") -> Reproduction:
-    rows = {row.name: row for row in make_rows(root)}
-    states = {name: State("all") for name in rows} | {"more": State("not run", "no such luck")}
-    return reproduction(TABLE, rows, states, selection)
+def rows_of(root: Path) -> dict[str, Row]:
+    return {row.name: row for row in make_rows(root)}
 
 
-def cells(table: Reproduction, name: str) -> dict[str, str]:
-    heads, rows = sums(table)
-    place = [entry.name for entry in table.entries].index(name)
-    return dict(zip(heads, map(plain, rows[place]), strict=True))
+def made(root: Path, selection: str = "last") -> Table:
+    rows = rows_of(root)
+    for row in rows.values():
+        row.state = "all"
+    rows["more"] = Row("more", "more", state="not run", why="no such luck")
+    return table_of(TABLE, rows, selection)
+
+
+def row_of(table: Table, name: str) -> Row:
+    return next(row for row in table.rows if row.name == name)
+
+
+def cells(table: Table, name: str) -> dict[str, str]:
+    grid = table.grid()
+    place = [row.name for row in table.rows].index(name)
+    return dict(zip(grid.heads, map(plain, grid.rows[place]), strict=True))
 
 
 def test_a_row_shows_the_paper_ours_and_what_lies_between(tmp_path: Path) -> None:
     table = made(tmp_path)
-    ours = table.entries[3].line
-    assert ours is not None
+    ours = row_of(table, "adaptseg")
     found = cells(table, "adaptseg")
     assert found["paper"] == "42.35[b]"
     assert found["ours"] == ours.miou.text()
@@ -94,20 +106,20 @@ def test_a_row_shows_the_paper_ours_and_what_lies_between(tmp_path: Path) -> Non
     assert found["gap closed"] == f"{ours.gap_closed:.0f} %"
     assert found["gap closed, paper"] == "56 %"  # (42.35 - 20) / (60 - 20)
     assert float(found["ours, best"].split(" ")[0]) > ours.miou.mean
-    assert "ours, best" not in sums(made(tmp_path, "oracle_best"))[0]
+    assert "ours, best" not in made(tmp_path, "oracle_best").grid().heads
 
 
 def test_the_table_says_how_often_our_runs_update_their_encoder(tmp_path: Path) -> None:
-    rows = {row.name: row for row in make_rows(tmp_path)}
-    assert reproduction(TABLE, {}, {}).text == "What it is."
+    rows = rows_of(tmp_path)
+    assert table_of(TABLE).text == "What it is."
     said = "What it is. Encoder updates of our runs (backbone.optimizer.encoder_updates):"
-    assert reproduction(TABLE, rows, {}).text == f"{said} 1."
+    assert table_of(TABLE, rows).text == f"{said} 1."
     for run in rows["adaptseg"].runs:
         run["encoder_updates"] = "authors"
-    text = reproduction(TABLE, rows, {}).text
+    text = table_of(TABLE, rows).text
     assert text.startswith(said)
     assert "; authors (" in text
-    assert rows["adaptseg"].label in text.partition("authors (")[2]
+    assert "multi" in text.partition("authors (")[2]
 
 
 def test_what_is_recalled_is_marked_and_what_is_unknown_stays_so(tmp_path: Path) -> None:
@@ -116,11 +128,11 @@ def test_what_is_recalled_is_marked_and_what_is_unknown_stays_so(tmp_path: Path)
     assert cells(table, "theirs")["ours"] == "–"
     assert cells(table, "adaptive_bn")["paper"] == "?"
     assert cells(table, "more")["ours"] == "–"
-    heads, rows = classes(table)
-    assert heads == ["", "of", "road", "light", "car"]
-    row = next(row for row in rows if row[0].text == "multi (tiny)" and row[1].text == "paper")
+    grid = table.class_grid()
+    assert grid.heads == ["", "of", "road", "light", "car"]
+    row = next(row for row in grid.rows if row[0].text == "multi (tiny)" and row[1].text == "paper")
     assert [plain(cell) for cell in row[1:]] == ["paper†[c]", "40.0", "20.0", "?"]
-    assert not_run(table) == {
+    assert table.not_run() == {
         "quoted from the paper, no method of this project": ["theirs | other (large)"],
         "no such luck": ["more (tiny)"],
     }
@@ -128,23 +140,53 @@ def test_what_is_recalled_is_marked_and_what_is_unknown_stays_so(tmp_path: Path)
 
 def test_gains_are_over_the_rows_of_the_same_network(tmp_path: Path) -> None:
     moved = {**TABLE["rows"], "adaptseg": TABLE["rows"]["adaptseg"] | {"backbone": "large"}}
-    rows = {row.name: row for row in make_rows(tmp_path)}
-    table = reproduction(TABLE | {"rows": moved}, rows, {})
-    line = table.entries[3].line
-    assert line is not None
-    assert line.over_baseline is None
-    assert line.gap_closed is None
-    assert table.entries[2].line.over_baseline is not None
+    table = table_of(TABLE | {"rows": moved}, rows_of(tmp_path))
+    assert row_of(table, "adaptseg").over_baseline is None
+    assert row_of(table, "adaptseg").gap_closed is None
+    assert row_of(table, "adaptive_bn").over_baseline is not None
+
+
+def test_an_oracle_stands_last_of_its_network() -> None:
+    first = {"target_only": TABLE["rows"]["target_only"]}
+    table = table_of(TABLE | {"rows": first | TABLE["rows"]})
+    assert [row.name for row in table.rows] == [
+        "theirs", "source_only", "adaptive_bn", "adaptseg", "more", "target_only",
+    ]  # fmt: skip
+
+
+def test_without_published_numbers_the_classes_are_columns(tmp_path: Path) -> None:
+    table = table_of(without_published(TABLE), rows_of(tmp_path))
+    assert "theirs" not in [row.name for row in table.rows]
+    assert table.grid().heads == [
+        "", "road", "light", "car", "mIoU", "fwIoU", "over baseline", "over control", "gap closed",
+        "runs",
+    ]  # fmt: skip
+    assert "42.35" not in markdown(table)
+    assert "* not run (not run yet): more." in markdown(table)
+    assert cells(table, "adaptseg")["road"] == f"{row_of(table, 'adaptseg').iou['road']:.1f}"
+
+
+def test_one_network_needs_no_name(tmp_path: Path) -> None:
+    rows = {
+        name: {key: value for key, value in entry.items() if key != "backbone"}
+        for name, entry in TABLE["rows"].items()
+    }
+    spec = without_published(TABLE | {"roles": ROLES, "rows": rows})
+    check_spec(spec)
+    table = table_of(spec, rows_of(tmp_path))
+    assert [row.role for row in table.rows] == ["baseline", "control", None, None, "oracle"]
+    assert table.grid().rows[0][0].text == "source only"
+    with pytest.raises(ConfigError, match="table.roles.control: there is no row adaptive_bm, did"):
+        check_spec(spec | {"roles": ROLES | {"control": "adaptive_bm"}})
 
 
 def test_terminal_markdown_csv_and_latex_say_the_same(tmp_path: Path) -> None:
     table = made(tmp_path)
     console = Console(width=250, record=True, file=io.StringIO())
-    print_reproduction(table, console)
-    ours = table.entries[3].line
-    assert ours is not None
-    terminal, markdown = console.export_text(), reproduction_markdown(table)
-    for text in (terminal, markdown):
+    print_table(table, console)
+    ours = row_of(table, "adaptseg")
+    terminal, text_of_file = console.export_text(), markdown(table)
+    for text in (terminal, text_of_file):
         for part in (
             ours.miou.text(),
             "not run (no such luck): more (tiny)",
@@ -152,10 +194,12 @@ def test_terminal_markdown_csv_and_latex_say_the_same(tmp_path: Path) -> None:
             "their figure_1",
         ):
             assert part in text
-    assert "theirs \\| other" in markdown
-    assert "27.1†<sup>a</sup>" in markdown
+    assert "theirs \\| other" in text_of_file
+    assert "27.1†<sup>a</sup>" in text_of_file
     assert "27.1†[a]" in terminal
-    entries = {row["name"]: row for row in csv.DictReader(io.StringIO(reproduction_csv(table)))}
+    entries = {
+        row["name"]: row for row in csv.DictReader(io.StringIO(to_csv(table.rows, table.columns)))
+    }
     assert float(entries["adaptseg"]["ours_miou_three"]) == pytest.approx(ours.miou.mean, abs=1e-4)
     assert entries["adaptseg"]["paper_miou_three_origin"] == "read: their figure_1"
     assert entries["theirs"]["paper_miou_three_origin"] == "recalled, with little certainty"
@@ -165,39 +209,54 @@ def test_terminal_markdown_csv_and_latex_say_the_same(tmp_path: Path) -> None:
     assert entries["adaptseg"]["ours_road"]
 
 
-def test_a_narrow_terminal_is_told_what_it_does_not_show(tmp_path: Path) -> None:
-    console = Console(width=70, record=True, file=io.StringIO())
-    print_reproduction(made(tmp_path), console)
-    text = " ".join(console.export_text().split())
+def test_a_narrow_terminal_shows_every_column(tmp_path: Path) -> None:
+    console, table = Console(width=70, record=True, file=io.StringIO()), made(tmp_path)
+    print_table(table, console)
+    lines = console.export_text().splitlines()
+    text = " ".join(" ".join(lines).split())
+    assert max(map(len, lines)) <= 70
     assert "multi (tiny)" in text
-    assert "42.35[b]" in text
-    assert "for want of room here: network, ours, best, paper's oracle" in text
+    for head, cell in cells(table, "adaptseg").items():
+        assert head in text
+        assert cell in text
+
+
+def test_the_page_says_the_same(tmp_path: Path) -> None:
+    table = made(tmp_path)
+    write_table_page(tmp_path / "page.html", table, "python -m uda_seg table")
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for part in (
+        "42.35<sup>b</sup>", "27.1†<sup>a</sup>", row_of(table, "adaptseg").miou.text(),
+        "What was not run", "no such luck", "Published and ours, class by class", "A note",
+        "Somebody et al., 2018",
+    ):  # fmt: skip
+        assert part in page
 
 
 def test_latex_is_plain_and_balanced(tmp_path: Path) -> None:
-    text = reproduction_latex(made(tmp_path))
+    text = latex(made(tmp_path))
     assert text.isascii()
     assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 2
     body = text.split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
-    heads = sums(made(tmp_path))[0]
+    heads = made(tmp_path).grid().heads
     assert all(len(re.split(r"(?<!\\)&", line)) == len(heads) for line in body)
     assert r"27.1$^{\dagger a}$" in text
     assert r"their figure\_1" in text
-    assert latex("50 % & λ_adv → ±") == r"50 \% \& $\lambda$\_adv $\rightarrow$ $\pm$"
+    assert escape_latex("50 % & λ_adv → ±") == r"50 \% \& $\lambda$\_adv $\rightarrow$ $\pm$"
 
 
 def test_a_table_without_published_numbers_has_no_columns_for_them(tmp_path: Path) -> None:
     rows = {n: {k: v for k, v in e.items() if k != "published"} for n, e in TABLE["rows"].items()}
-    table = reproduction(TABLE | {"rows": rows}, {r.name: r for r in make_rows(tmp_path)}, {})
-    assert not {"paper", "difference", "paper's oracle"} & set(sums(table)[0])
+    table = table_of(TABLE | {"rows": rows}, rows_of(tmp_path))
+    assert not {"paper", "difference", "paper's oracle"} & set(table.grid().heads)
 
 
 def test_a_table_that_nobody_has_run_still_shows_the_paper() -> None:
-    table = reproduction(TABLE, {}, {})
+    table = table_of(TABLE)
     assert cells(table, "adaptseg")["paper"] == "42.35[b]"
     assert cells(table, "adaptseg")["runs"] == "not run"
     assert cells(table, "theirs")["runs"] == "quoted"
-    assert "gap closed" not in sums(table)[0]
+    assert "gap closed" not in table.grid().heads
 
 
 @pytest.mark.parametrize(
@@ -212,4 +271,4 @@ def test_a_table_that_nobody_has_run_still_shows_the_paper() -> None:
 )  # fmt: skip
 def test_mistakes_in_a_table_are_named(change, words) -> None:
     with pytest.raises(ConfigError, match=words):
-        check_table(TABLE | change)
+        check_spec(TABLE | change)

@@ -9,7 +9,7 @@ from report.report_examples import CLASSES, ROLES, make_rows, matrix, save_run
 from uda_seg.errors import ConfigError, DataError
 from uda_seg.evaluation import scores
 from uda_seg.evaluation.measures import miou
-from uda_seg.report.comparison import Row, compare, spread
+from uda_seg.report.rows import Row, compare, spread
 
 
 def value(share: float) -> float:
@@ -17,25 +17,25 @@ def value(share: float) -> float:
 
 
 def test_means_deviations_and_gains(tmp_path):
-    lines = compare(make_rows(tmp_path), **ROLES)
+    related = compare(make_rows(tmp_path), **ROLES)
     base, control, ours, oracle = (
         [value(share + s / 100) for s in range(3)] for share in (0.3, 0.4, 0.5, 0.9)
     )
-    line = lines[2]
-    assert [one.role for one in lines] == ["baseline", "control", None, "oracle"]
-    assert line.miou.mean == pytest.approx(statistics.mean(ours))
-    assert line.miou.deviation == pytest.approx(statistics.stdev(ours))
+    found = related[2]
+    assert [one.role for one in related] == ["baseline", "control", None, "oracle"]
+    assert found.miou.mean == pytest.approx(statistics.mean(ours))
+    assert found.miou.deviation == pytest.approx(statistics.stdev(ours))
     gains = [a - b for a, b in zip(ours, control)]
-    assert line.over_control.mean == pytest.approx(statistics.mean(gains))
-    assert line.over_control.deviation == pytest.approx(statistics.stdev(gains))
-    assert line.over_baseline.mean == pytest.approx(statistics.mean(ours) - statistics.mean(base))
+    assert found.over_control.mean == pytest.approx(statistics.mean(gains))
+    assert found.over_control.deviation == pytest.approx(statistics.stdev(gains))
+    assert found.over_baseline.mean == pytest.approx(statistics.mean(ours) - statistics.mean(base))
     low, here, high = map(statistics.mean, (base, ours, oracle))
-    assert line.gap_closed == pytest.approx(100 * (here - low) / (high - low))
-    assert lines[3].gap_closed == pytest.approx(100)
-    assert (lines[0].over_baseline, lines[0].gap_closed, lines[1].over_control) == (None,) * 3
-    assert list(line.iou) == CLASSES
-    per_run = [run["selections"]["last"]["iou"]["car"] for run in line.row.runs]
-    assert line.iou["car"] == pytest.approx(statistics.mean(per_run))
+    assert found.gap_closed == pytest.approx(100 * (here - low) / (high - low))
+    assert related[3].gap_closed == pytest.approx(100)
+    assert (related[0].over_baseline, related[0].gap_closed, related[1].over_control) == (None,) * 3
+    assert list(found.iou) == CLASSES
+    per_run = [run["selections"]["last"]["iou"]["car"] for run in found.runs]
+    assert found.iou["car"] == pytest.approx(statistics.mean(per_run))
 
 
 def test_another_selection_is_another_number(tmp_path):
@@ -49,19 +49,19 @@ def test_another_selection_is_another_number(tmp_path):
 
 def test_one_seed_has_no_deviation_and_absent_roles_no_columns(tmp_path):
     rows = make_rows(tmp_path, seeds=(4,))
-    line = compare(rows[2:3], **ROLES)[0]
-    assert line.miou.deviation is None
-    assert (line.over_baseline, line.over_control, line.gap_closed) == (None, None, None)
-    assert line.miou.text() == f"{value(0.54):.1f}"
+    found = compare(rows[2:3], **ROLES)[0]
+    assert found.miou.deviation is None
+    assert (found.over_baseline, found.over_control, found.gap_closed) == (None, None, None)
+    assert found.miou.text() == f"{value(0.54):.1f}"
 
 
 def test_other_seeds_are_compared_by_their_means(tmp_path):
     rows = make_rows(tmp_path)
     rows[0].runs = rows[0].runs[:1]
-    line = compare(rows, **ROLES)[2]
+    found = compare(rows, **ROLES)[2]
     expected = statistics.mean(value(0.5 + s / 100) for s in range(3)) - value(0.3)
-    assert line.over_baseline.mean == pytest.approx(expected)
-    assert line.over_baseline.deviation is None
+    assert found.over_baseline.mean == pytest.approx(expected)
+    assert found.over_baseline.deviation is None
 
 
 def test_a_class_that_occurs_in_some_seeds_only_is_averaged_over_those(tmp_path):
@@ -71,15 +71,15 @@ def test_a_class_that_occurs_in_some_seeds_only_is_averaged_over_those(tmp_path)
         save_run(tmp_path / "b", "m", 1, 0.5),
     ]
     row = Row("m", "m", folders, [scores.load(folder) for folder in folders])
-    line = compare([row])[0]
+    found = compare([row])[0]
     assert np.isnan(row.runs[0]["selections"]["last"]["iou"]["car"])
-    assert line.iou["car"] == row.runs[1]["selections"]["last"]["iou"]["car"]
+    assert found.iou["car"] == row.runs[1]["selections"]["last"]["iou"]["car"]
 
 
 def test_an_oracle_below_the_baseline_closes_no_gap(tmp_path):
     rows = make_rows(tmp_path)
     turned = ROLES | {"baseline": "target_only", "oracle": "source_only"}
-    assert {line.gap_closed for line in compare(rows, **turned)} == {None}
+    assert {found.gap_closed for found in compare(rows, **turned)} == {None}
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,11 @@ def test_what_does_not_compare_is_refused(tmp_path, changes, complaint):
         compare([*rows, Row("other", "other", [folder], [scores.load(folder)])])
 
 
-def test_empty_rows_and_doubled_seeds_are_refused(tmp_path):
+def test_empty_rows_have_no_numbers_and_doubled_seeds_are_refused(tmp_path):
     rows = make_rows(tmp_path, seeds=(0,))
-    with pytest.raises(ConfigError, match="nothing to compare"):
-        compare([])
-    with pytest.raises(ConfigError, match="nothing to compare: empty"):
-        compare([*rows, Row("empty", "empty", [], [])])
+    empty = compare([*rows, Row("empty", "empty")], **ROLES)[-1]
+    assert (empty.miou.text(), empty.over_baseline, empty.gap_closed) == ("–", None, None)
+    assert compare([]) == []
     rows[1].runs = rows[1].runs * 2
     with pytest.raises(ConfigError, match="two runs with seed 0"):
         compare(rows)
