@@ -223,7 +223,7 @@ class CommandLine:
             self.groups.append(override)
 
     def combinations(self) -> Iterator[list[str]]:
-        """Of the groups, with what follows; value overrides can be judged one by one."""
+        """The groups' choices, with what follows; value overrides can be judged one by one."""
         each = []
         for override in [*self.groups, *self.followed]:
             key, lines = override.key_or_group, _lines([override])

@@ -40,7 +40,7 @@ def list_complaint(names: Sequence[str], sweep: bool) -> str | None:
 
 
 def complaints(group: str, node: Any) -> Iterator[str]:
-    """Of a composed `source:` or `target:`."""
+    """What is wrong with a composed `source:` or `target:`."""
     if not isinstance(node, Mapping) or "datasets" not in node:
         return
     if not node["datasets"]:

@@ -146,7 +146,7 @@ def _groups(verb: str) -> str:
 
 
 def variants_of(file: Path) -> dict[str, tuple[str, ...]]:
-    """Of a method's YAML: the rows that its `_variants_` name, and the overrides that make them."""
+    """The rows that `_variants_` of a method's YAML names, and the overrides that make them."""
     node = yaml.safe_load(file.read_text(encoding="utf-8"))
     return {name: tuple(text.split()) for name, text in node.get("_variants_", {}).items()}
 
@@ -161,7 +161,7 @@ def _variants() -> str:
 
 
 def _keys_below(verb: str) -> str:
-    """Of what a verb takes from other files: the trainer, superpixels, inference."""
+    """Keys that a verb takes from other files: the trainer, superpixels, inference."""
     files = {}
     if "trainer" in groups_of(verb):
         files["trainer"] = conf_folder() / "trainer" / "auto.yaml"

@@ -49,7 +49,7 @@ def values_of(override: Override, known: list[str] | None = None) -> list[Any]:
 
 
 def with_first_value(override: Override) -> Override:
-    """Of a sweep's values the first, so that one config can be looked at."""
+    """The override with its first value alone, so that one config can be looked at."""
     if not override.is_sweep_override():
         return override
     return replace(override, value_type=ValueType.ELEMENT, _value=values_of(override)[0])

@@ -168,5 +168,5 @@ def _report(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _names(*groups: str) -> list[str]:
-    """Of the shipped files in some groups."""
+    """Names of the shipped files in some groups."""
     return sorted({path.stem for group in groups for path in conf_folder().glob(f"{group}/*.yaml")})

@@ -52,7 +52,7 @@ def check_ready(verb: str, checked: Checked, multirun: bool) -> None:
 
 
 def _layout(name: str, own_folder: Path | None) -> Iterator[str]:
-    """Of `data draw`, which says itself of a dataset that it cannot draw it."""
+    """Whether `data draw` knows the layout; it says itself which dataset it cannot draw."""
     choices = help_text.choices([conf_folder(), *filter(None, [own_folder])])
     known = sorted({*choices["source"], *choices["target"]})
     if name not in known:

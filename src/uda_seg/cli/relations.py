@@ -107,7 +107,7 @@ def _schedule(config: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _size(size: Any) -> Iterator[str]:
-    """Of predict."""
+    """What is wrong with the sizes of predict."""
     pair = isinstance(size, list) and len(size) == 2
     if size in (None, "own") or (pair and all(type(n) is int and n >= 1 for n in size)):
         return

@@ -28,7 +28,7 @@ class Signature:
 
 @lru_cache(maxsize=256)
 def signature(target: str) -> Signature | None:
-    """Of a dotted path; None where its source does not tell.
+    """What a dotted path takes; None where its source does not tell.
 
     Raises:
         LookupError: its package, module or name does not exist.
@@ -78,7 +78,8 @@ def _parameters(arguments: ast.arguments, skipped: int) -> Signature:
 
 
 def _definition(module: str, name: str, depth: int = 0) -> ast.AST | None:
-    """Of a name in a module, wherever it is imported from; None where that cannot be seen.
+    """Where a name of a module is defined, wherever it is imported from; None where that is not
+    to be seen.
 
     Raises:
         LookupError: there is no such module or name.

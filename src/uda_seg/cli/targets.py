@@ -32,7 +32,7 @@ READ_HERE = {
 
 
 def complaints(tree: Any, path: str = "") -> Iterator[str]:
-    """Of all mappings with a `_target_`; nested ones are judged where theirs exists.
+    """Complaints about mappings with a `_target_`; nested ones are judged where theirs exists.
 
     Args:
         tree: plain containers, interpolations as they are written.

@@ -64,7 +64,7 @@ def words_of(domain: Mapping[str, Any]) -> Words:
 
 
 def together(members: Mapping[str, Words]) -> Words:
-    """Of several datasets as one; ids are numbers of no meaning."""
+    """The classes of several datasets as one; ids are numbers of no meaning."""
     classes: dict[int, str] = {}
     void: dict[int, str] = {}
     shown: dict[int, str] = {}

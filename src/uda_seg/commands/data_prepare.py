@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from uda_seg.data.cache.cached_dataset import Cached, cached
-from uda_seg.data.cache.fill_cache import Part, check_room, clear, fill, tell
+from uda_seg.data.cache.fill_cache import CacheJob, check_room, clear, fill, tell
 from uda_seg.data.checking.split_check import use_one_thread
 from uda_seg.data.datasets.base import Dataset
 from uda_seg.data.datasets.merged import MergedDataset
@@ -26,16 +26,16 @@ def run(config: dict[str, Any], folder: Path) -> None:
     if config.get("source") is None and config.get("target") is None:
         raise ConfigError("nothing to prepare: give source=… or target=…, or both")
     with use_one_thread():
-        parts = list(open_parts(config))
+        jobs = list(open_parts(config))
         if config["clear"]:
-            clear(parts, "*")
-        elif parts:
-            check_room(parts, Path(config["cache_root"]).expanduser())
-            fill(parts, config["workers"])
-            tell(parts, "train with cache=disk")
+            clear(jobs, "*")
+        elif jobs:
+            check_room(jobs, Path(config["cache_root"]).expanduser())
+            fill(jobs, config["workers"])
+            tell(jobs, "train with cache=disk")
 
 
-def open_parts(config: Mapping[str, Any]) -> Iterator[Part]:
+def open_parts(config: Mapping[str, Any]) -> Iterator[CacheJob]:
     """What training reads: both training splits, without the target's labels, and the target's
     validation split, with labels at their own size. The source's is read by no run.
     """
@@ -59,7 +59,7 @@ def open_parts(config: Mapping[str, Any]) -> Iterator[Part]:
             own = {"image", *(field for field in fields if has[field])}
             lacking = [i for i in range(len(member)) if member.lacks(i, own)]
             make, weigh = partial(member.read, fields=own), partial(member.weigh, fields=own)
-            yield Part(title, member, lacking, make, weigh)
+            yield CacheJob(title, member, lacking, make, weigh)
 
 
 def members(dataset: Dataset, name: str) -> list[tuple[str, Dataset]]:

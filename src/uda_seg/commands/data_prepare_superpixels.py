@@ -10,7 +10,7 @@ import numpy as np
 from uda_seg.commands.data_prepare import members
 from uda_seg.config import build
 from uda_seg.data.cache.cached_dataset import Cached
-from uda_seg.data.cache.fill_cache import Part, check_room, clear, fill, tell
+from uda_seg.data.cache.fill_cache import CacheJob, check_room, clear, fill, tell
 from uda_seg.data.cache.slic import KIND, WithSuperpixels, with_superpixels
 from uda_seg.data.checking.split_check import use_one_thread
 from uda_seg.data.datasets.few_samples import evenly_spaced
@@ -35,14 +35,14 @@ def run(config: dict[str, Any], folder: Path) -> None:
     root = Path(config["cache_root"]).expanduser()
     with use_one_thread():
         divided = list(open_members(config))
-        parts = [part(*one) for one in divided]
+        jobs = [cache_job(*one) for one in divided]
         if config["clear"]:
-            clear(parts, KIND)
-        elif parts:
-            check_room(parts, root)
-            fill(parts, config["workers"])
+            clear(jobs, KIND)
+        elif jobs:
+            check_room(jobs, root)
+            fill(jobs, config["workers"])
             show([one for _, one in divided], config, root)
-            tell(parts, "train with the same superpixels.*, target.size and cache_root")
+            tell(jobs, "train with the same superpixels.*, target.size and cache_root")
 
 
 def open_members(config: Mapping[str, Any]) -> Iterator[tuple[str, WithSuperpixels]]:
@@ -60,9 +60,9 @@ def open_members(config: Mapping[str, Any]) -> Iterator[tuple[str, WithSuperpixe
             log.info("%s: is drawn, not read: they are made while training", title)
 
 
-def part(title: str, member: WithSuperpixels) -> Part:
+def cache_job(title: str, member: WithSuperpixels) -> CacheJob:
     assert isinstance(member.kept, Cached)
-    return Part(title, member.kept, member.lacking(), member.prepare, member.weigh)
+    return CacheJob(title, member.kept, member.lacking(), member.prepare, member.weigh)
 
 
 def show(divided: Sequence[WithSuperpixels], config: Mapping[str, Any], root: Path) -> None:

@@ -56,7 +56,7 @@ def selection_of(checkpoint: Path) -> str:
 
 
 def method_facts(method: Mapping[str, Any]) -> dict[str, Any]:
-    """Of a `method:` config: its name and label, and the keys that it lists as its `facts`."""
+    """A `method:` config's name and label, and the keys that it lists as its `facts`."""
     facts = {
         key: functools.reduce(lambda node, name: node[name], key.split("."), method)
         for key in method.get("facts", ())

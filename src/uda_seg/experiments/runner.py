@@ -46,7 +46,7 @@ class Job(Protocol):
 
     @property
     def folder(self) -> Path:
-        """Of the run."""
+        """The run's folder."""
 
     @property
     def steps(self) -> int | None:
@@ -140,7 +140,7 @@ class Process:
         return self.process.poll() is not None
 
     def complaint(self) -> str | None:
-        """Of an ended process: None when all is well, else its last words."""
+        """The last words of a process that failed; None where all is well."""
         code = self.process.returncode
         if self.shown:
             log.info("%s: %s", self.job.name, f"failed ({code})" if code else "done")

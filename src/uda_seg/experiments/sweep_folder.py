@@ -125,7 +125,7 @@ def outcome(folder: Path, objective: str) -> float:
 
 
 def score(folder: Path, objective: str = "miou") -> float:
-    """Of the last step of a finished run, NaN where it has none.
+    """The score at the last step of a finished run, NaN where it has none.
 
     Args:
         folder: of the run.

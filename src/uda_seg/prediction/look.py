@@ -132,10 +132,10 @@ def id_table(classes: Sequence[str], ids: str) -> np.ndarray:
     table = np.arange(256, dtype=np.uint8)
     if ids == "cityscapes":
         number = {name: identifier for identifier, name in CITYSCAPES_IDS.items()}
-        strangers = [name for name in classes if name not in number]
-        if strangers:
+        unknown = [name for name in classes if name not in number]
+        if unknown:
             raise ConfigError(
-                f"ids=cityscapes: Cityscapes has no {', '.join(strangers)}, which this network's "
+                f"ids=cityscapes: Cityscapes has no {', '.join(unknown)}, which this network's "
                 "classes hold; take ids=run"
             )
         table[:] = IGNORE

@@ -19,7 +19,7 @@ LETTER = 6.7
 
 
 def length(share: float) -> float:
-    """Of a bar, in [0, 1]: 0 for LEAST and less, 1 for everything."""
+    """The length of a bar, in [0, 1]: 0 for LEAST and less, 1 for everything."""
     return 0.0 if share <= LEAST else 1 - math.log10(share) / math.log10(LEAST)
 
 

@@ -28,7 +28,7 @@ def job() -> str | None:
 
 
 def rank() -> int:
-    """Of this process among those of the run, as far as whoever started it says."""
+    """This process's place among those of the run, as far as whoever started it says."""
     if torchrun() is not None:
         return int(os.environ.get("RANK", 0))
     if job() is not None:

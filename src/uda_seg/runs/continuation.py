@@ -142,7 +142,7 @@ def _shape(value: Any) -> Any:
 
 
 def say_why_anew(config: Mapping[str, Any], folder: Path) -> None:
-    """Of `resume=auto` that found nothing to go on from: what there was, and why it is not it."""
+    """Says what `resume=auto` found, and why it is nothing to go on from."""
     _, damaged = weights.to_continue(folder)
     if damaged:
         log.warning("%s", "\n".join([*damaged, "resume=auto: starting anew"]))

@@ -138,7 +138,7 @@ def listed(found: Collection[Difference]) -> str:
 
 
 def device_count(devices: Any) -> int:
-    """Of `trainer.devices`: a number, or a list that says which."""
+    """How many `trainer.devices` asks for: a number, or a list that says which."""
     return int(devices) if isinstance(devices, int | str) else len(devices)
 
 
@@ -168,7 +168,7 @@ def _batch(config: Mapping[str, Any]) -> tuple[int, int] | None:
 def _outermost(
     found: list[Difference], was: Mapping[str, Any], now: Mapping[str, Any]
 ) -> list[Difference]:
-    """Of a group with another choice, its name alone."""
+    """The differences, of a group with another choice its name alone."""
     groups = {
         group: Difference(group, was[group]["name"], now[group]["name"])
         for group in ("method", "source", "target", "backbone")

@@ -40,7 +40,7 @@ def unfinished(config: Mapping[str, Any]) -> list[Path]:
 
 
 def check_free(folder: Path, verb: str, config: Mapping[str, Any]) -> None:
-    """Of a folder that was named: that a run may write there.
+    """Checks that a run may write into a folder that was named.
 
     Raises:
         ConfigError: it holds another run, or something else.

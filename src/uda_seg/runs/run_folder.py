@@ -60,7 +60,7 @@ def _earlier(folder: Path, config: Mapping[str, Any], step: int) -> list[dict[st
 
 
 def given_overrides() -> list[str]:
-    """Of this command."""
+    """The overrides that this command was given."""
     from hydra.core.hydra_config import HydraConfig
 
     return list(HydraConfig.get().overrides.task) if HydraConfig.initialized() else sys.argv[1:]

@@ -83,7 +83,7 @@ def _not_utf8(folders: Iterable[Path]) -> Iterator[str]:
 
 
 def _whole_text(error: BaseException) -> str:
-    """Of an error and what caused it."""
+    """The texts of an error and of what caused it."""
     lines = []
     one: BaseException | None = error
     while one is not None:

@@ -26,7 +26,7 @@ SPARE = 2**28
 
 
 @dataclass
-class Part:
+class CacheJob:
     """What is to be kept of one dataset."""
 
     title: str
@@ -34,36 +34,36 @@ class Part:
     """It is kept in this one's store."""
     lacking: list[int]
     """Samples of which something is not kept yet."""
-    make: Callable[[int], object]
-    """Keeps it; called in several processes."""
-    weigh: Callable[[int], int]
-    """Bytes that it will take."""
+    fill: Callable[[int], object]
+    """Keeps a sample; called in several processes."""
+    estimate_bytes: Callable[[int], int]
+    """How much a sample will take."""
     bytes_each: float = 0.0
     problems: list[str] = field(default_factory=list)
 
 
-def clear(parts: Sequence[Part], kind: str) -> None:
+def clear(jobs: Sequence[CacheJob], kind: str) -> None:
     """Removes all entries of a kind, or of every kind: "*"."""
-    for name, part in {type(p.dataset.dataset).__name__: p for p in parts}.items():
-        assert isinstance(part.dataset.store, Disk)
-        log.info("%s: %s freed", name, size(part.dataset.store.clear(name, kind)))
+    for name, job in {type(p.dataset.dataset).__name__: p for p in jobs}.items():
+        assert isinstance(job.dataset.store, Disk)
+        log.info("%s: %s freed", name, size(job.dataset.store.clear(name, kind)))
 
 
-def check_room(parts: Sequence[Part], root: Path) -> None:
+def check_room(jobs: Sequence[CacheJob], root: Path) -> None:
     """Says what will be needed.
 
     Raises:
         ConfigError: it is more than is free.
     """
-    for part in parts:
-        places = [part.lacking[i] for i in evenly_spaced(len(part.lacking), WEIGHED)]
-        part.bytes_each = weigh(part, places)
-        here = len(part.dataset) - len(part.lacking)
-        rest = f"{len(part.lacking)} to make"
-        if part.lacking:
-            rest += f", about {size(part.bytes_each * len(part.lacking))}"
-        log.info("%s: %d samples, %d kept already, %s", part.title, len(part.dataset), here, rest)
-    need, free = sum(p.bytes_each * len(p.lacking) for p in parts), shutil.disk_usage(root).free
+    for job in jobs:
+        places = [job.lacking[i] for i in evenly_spaced(len(job.lacking), WEIGHED)]
+        job.bytes_each = mean_bytes(job, places)
+        here = len(job.dataset) - len(job.lacking)
+        rest = f"{len(job.lacking)} to make"
+        if job.lacking:
+            rest += f", about {size(job.bytes_each * len(job.lacking))}"
+        log.info("%s: %d samples, %d kept already, %s", job.title, len(job.dataset), here, rest)
+    need, free = sum(p.bytes_each * len(p.lacking) for p in jobs), shutil.disk_usage(root).free
     log.info("%s: %s needed, %s free", root, size(need), size(free))
     if need + SPARE > free and need:
         raise ConfigError(
@@ -73,12 +73,12 @@ def check_room(parts: Sequence[Part], root: Path) -> None:
         )
 
 
-def weigh(part: Part, places: Sequence[int]) -> float:
+def mean_bytes(job: CacheJob, places: Sequence[int]) -> float:
     """Mean bytes of some samples; of broken ones, nothing is known."""
     weights = []
     for index in places:
         try:
-            weights.append(part.weigh(index))
+            weights.append(job.estimate_bytes(index))
         except DataError as error:
             log.debug("%s", error)
     return sum(weights) / len(weights) if weights else 0.0
@@ -87,55 +87,55 @@ def weigh(part: Part, places: Sequence[int]) -> float:
 class CacheFill(TorchDataset):
     """Making a sample's results keeps them; what comes back is only what went wrong."""
 
-    def __init__(self, part: Part) -> None:
-        self.make, self.indices = part.make, part.lacking
+    def __init__(self, job: CacheJob) -> None:
+        self.fill, self.indices = job.fill, job.lacking
 
     def __len__(self) -> int:
         return len(self.indices)
 
     def __getitem__(self, place: int) -> DataError | None:
         try:
-            self.make(self.indices[place])
+            self.fill(self.indices[place])
         except DataError as error:
             return error
         return None
 
 
-def fill(parts: Sequence[Part], workers: int) -> None:
+def fill(jobs: Sequence[CacheJob], workers: int) -> None:
     """
     Raises:
         DataError: the cache cannot be written.
     """
     with Bars("bar", "count", "words", "left") as bars:
-        for part in parts:
-            if not part.lacking:
+        for job in jobs:
+            if not job.lacking:
                 continue
             start = time.monotonic()
             loader = DataLoader(
-                CacheFill(part), batch_size=None, num_workers=workers, worker_init_fn=in_worker
+                CacheFill(job), batch_size=None, num_workers=workers, worker_init_fn=in_worker
             )
-            for error in bars.follow(loader, part.title, len(part.lacking), "images/s"):
+            for error in bars.follow(loader, job.title, len(job.lacking), "images/s"):
                 if isinstance(error, StoreError):
                     raise error
                 if error is not None:
-                    part.problems.append(str(error))
+                    job.problems.append(str(error))
             seconds = time.monotonic() - start
-            made = len(part.lacking) - len(part.problems)
+            made = len(job.lacking) - len(job.problems)
             if made:
                 log.info(
                     "%s: %d samples, %s in %.0f s, %.1f images/s",
-                    part.title, made, size(made * part.bytes_each), seconds, made / seconds,
+                    job.title, made, size(made * job.bytes_each), seconds, made / seconds,
                 )  # fmt: skip
-            assert isinstance(part.dataset.store, Disk)
-            part.dataset.store.sweep()
+            assert isinstance(job.dataset.store, Disk)
+            job.dataset.store.sweep()
 
 
-def tell(parts: Sequence[Part], done: str) -> None:
+def tell(jobs: Sequence[CacheJob], done: str) -> None:
     """
     Raises:
         CheckError: some samples cannot be read.
     """
-    problems = list(dict.fromkeys(problem for part in parts for problem in part.problems))
+    problems = list(dict.fromkeys(problem for job in jobs for problem in job.problems))
     for problem in problems:
         log.error("%s", problem)
     if problems:

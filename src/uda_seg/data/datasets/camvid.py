@@ -178,10 +178,10 @@ def _split(root: Path, split: str, images: list[Path]) -> list[Path]:
     if lists.is_file():
         return pick(images, read_list(lists), lists)
     places = {image: split_of(image.stem) for image in images}
-    strangers = [image.name for image, place in places.items() if place is None]
-    if strangers:
+    unplaced = [image.name for image, place in places.items() if place is None]
+    if unplaced:
         raise DataError(
-            f"{root.resolve()}: {strangers[0]} and {len(strangers) - 1} more are not named as "
+            f"{root.resolve()}: {unplaced[0]} and {len(unplaced) - 1} more are not named as "
             f"CamVid's frames are (0006R0_f00930.png), so nothing tells their split; write the "
             f"names of each split into {split}.txt there"
         )

@@ -67,9 +67,9 @@ def divide_ids(label: np.ndarray, by: int, small_too: bool) -> np.ndarray:
     return np.where(label >= (0 if small_too else by), label // by, label)
 
 
-def divisor_of(strangers: Collection[int], known: Collection[int]) -> int | None:
+def divisor_of(unknown: Collection[int], known: Collection[int]) -> int | None:
     """What strange ids are to be divided by to become known ones; None where nothing does."""
-    wide = [number for number in strangers if BYTE < number != NOTHING]
+    wide = [number for number in unknown if BYTE < number != NOTHING]
     for divisor in DIVISORS:
         if wide and all(n >= divisor and n // divisor in known for n in wide):
             return divisor
