@@ -1,5 +1,6 @@
 """Configs put together by Hydra: composed once, with values set as Hydra sets them."""
 
+import copy
 import os
 import pickle
 from collections.abc import Sequence
@@ -64,15 +65,15 @@ def with_values(config: DictConfig, values: Sequence[Override]) -> DictConfig:
         values: overrides of keys, not of groups.
     """
     # OmegaConf's own way of copying takes three times as long.
-    copy: DictConfig = pickle.loads(pickle.dumps(config, -1))
-    ConfigLoaderImpl._apply_overrides_to_config(list(values), copy)
-    given, job = copy.hydra.overrides, copy.hydra.job
+    changed: DictConfig = pickle.loads(pickle.dumps(config, -1))
+    ConfigLoaderImpl._apply_overrides_to_config(list(values), changed)
+    given, job = changed.hydra.overrides, changed.hydra.job
     for override in values:
         (given.hydra if override.is_hydra_override() else given.task).append(override.input_line)
     lines: Any = OmegaConf.to_container(given.task)
     every = OverridesParser.create().parse_overrides(lines)
     job.override_dirname = get_overrides_dirname(every, **job.config.override_dirname)
-    return copy
+    return changed
 
 
 class CheckedHydra(Hydra):
@@ -124,6 +125,9 @@ class _Repository(ConfigRepository):
             _Folder(source.provider, source.path) if source.scheme() == "file" else source
             for source in self.sources
         ]
+
+    def __deepcopy__(self, _: Any) -> "_Repository":
+        return copy.copy(self)  # Hydra copies it to give the copy other sources, all of them
 
 
 class _Folder(FileConfigSource):
