@@ -23,7 +23,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from uda_seg.components.columns import target_columns
+from uda_seg.components.image_columns import target_columns
 from uda_seg.components.vertical_order import VerticalOrder
 
 CLASSES, HEIGHT, WIDTH = 19, 512, 1024

@@ -5,7 +5,7 @@ import torch
 import torch.nn.functional as F
 
 from uda_seg.batch import IGNORE, NO_SUPERPIXEL
-from uda_seg.components.columns import Columns, source_columns, target_columns
+from uda_seg.components.image_columns import Columns, source_columns, target_columns
 from uda_seg.components.vertical_order import VerticalOrder
 
 CLASSES, SKY, BUILDING, ROAD = 3, 0, 1, 2

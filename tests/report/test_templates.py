@@ -17,7 +17,7 @@ from uda_seg.report.rendering import pages, render
 from uda_seg.report.rows import compare
 from uda_seg.report.several import write_report
 from uda_seg.report.table import run_table
-from uda_seg.retrieval.page import write_page as write_retrieval
+from uda_seg.retrieval.retrieval_page import write_page as write_retrieval
 
 HOSTILE = """x" onload='y' <script>alert(1)</script> {{ 7 * 7 }}{% if %} & </td> {#"""
 

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from uda_seg.images import pictures
-from uda_seg.retrieval.page import write_page
+from uda_seg.retrieval.retrieval_page import write_page
 from uda_seg.retrieval.tables import directions, grid, legend, print_result, table_of
 
 

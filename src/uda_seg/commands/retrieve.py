@@ -10,7 +10,7 @@ from uda_seg.evaluation.scores import method_label
 from uda_seg.retrieval import tables as report
 from uda_seg.retrieval.answers import answer, facts
 from uda_seg.retrieval.neighbors import draw, neighbors
-from uda_seg.retrieval.page import write_page
+from uda_seg.retrieval.retrieval_page import write_page
 from uda_seg.retrieval.side import common_classes, describe_all, open_side, say_what_counts
 from uda_seg.runs import files, run_folder
 from uda_seg.runs.trained import Trained, check_checkpoints, evaluation_config, open_trained

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from uda_seg.batch import IGNORE
-from uda_seg.components.columns import Columns, source_columns, target_columns
+from uda_seg.components.image_columns import Columns, source_columns, target_columns
 
 
 class VerticalOrder(nn.Module):

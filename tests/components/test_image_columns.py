@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from uda_seg.batch import IGNORE, NO_SUPERPIXEL
-from uda_seg.components.columns import Columns, source_columns, target_columns
+from uda_seg.components.image_columns import Columns, source_columns, target_columns
 
 CLASSES, HEIGHT, WIDTH = 4, 37, 26
 
