@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from uda_seg.config import conf_folder
+from uda_seg.config import conf_folder, shipped
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation.scores import method_label
 from uda_seg.report.parameters import PublishedCurve
@@ -87,8 +87,7 @@ def _of_table(table: Mapping[str, Any]) -> list[PublishedCurve]:
 def _words(key: str, value: str) -> str:
     """An override as a reader would say it; a method by its label."""
     if key == "method":
-        text = (conf_folder() / "method" / f"{value}.yaml").read_text(encoding="utf-8")
-        return method_label(yaml.safe_load(text))
+        return method_label({"name": value, **shipped("method", value)})
     return f"{key.rpartition('.')[2]} {value}"
 
 
