@@ -40,7 +40,7 @@ rows:
   theirs: {label: theirs, backbone: tiny}
 """
 SCRIPT = """
-import shutil, sys
+import os, shutil, sys
 from pathlib import Path
 folder, prepared = map(Path, sys.argv[1:])
 if not prepared.exists():
@@ -48,7 +48,7 @@ if not prepared.exists():
     sys.exit(3)
 shutil.copytree(prepared, folder, dirs_exist_ok=True)
 with open(folder / "begun.txt", "a") as file:
-    file.write("once\\n")
+    file.write(os.environ.get("CUDA_VISIBLE_DEVICES", "none") + "\\n")
 """
 
 
@@ -110,6 +110,17 @@ def test_a_failing_run_is_reported_and_tried_again(
     for part in ("A mini table", "42.35<sup>a</sup>", "What was not run", "Learning curves"):
         assert part in page
     assert {path.name for path in mini.glob("table.*")} == {"table.md", "table.csv", "table.tex"}
+
+
+def test_gpus_are_shared_out_among_the_runs(mini: Path, caplog: pytest.LogCaptureFixture) -> None:
+    run(mini, "gpus=[3,5]", "jobs=1")
+    seen = [path.read_text().split() for path in mini.glob("source_only/*/begun.txt")]
+    assert sorted(seen) == [["3"], ["5"]]
+    with caplog.at_level("INFO"):
+        run(mini.with_name("planned"), "gpus=[3,5]", "dry_run=true")
+    assert "2 at a time" in caplog.text
+    with pytest.raises(ConfigError, match=r"gpus=\[3\]: a job has trainer.devices=2"):
+        run(mini, "gpus=[3]", "overrides=['trainer.devices=2']")
 
 
 def test_only_chosen_rows_are_run_and_the_others_named(mini: Path) -> None:

@@ -190,6 +190,10 @@ def test_places_tell_runs_their_gpus_their_threads_and_that_slurm_did_not_start_
         slots(1, [0], 2)
     monkeypatch.setattr("os.cpu_count", lambda: 8)
     assert slots(3, threads=None) == [{"OMP_NUM_THREADS": "2"}] * 3
+    assert slots(1, [0, 1], threads=None)[1] == {
+        "CUDA_VISIBLE_DEVICES": "1",
+        "OMP_NUM_THREADS": "4",
+    }
     assert slots(1, threads=5) == [{"OMP_NUM_THREADS": "5"}]
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     assert slots(1) == [{"SLURM_JOB_NAME": "interactive"}]

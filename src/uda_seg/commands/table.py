@@ -13,11 +13,12 @@ from uda_seg.experiments.dry_run import plan_lines
 from uda_seg.experiments.job_progress import complaints, watch
 from uda_seg.experiments.requirements import Need, needs
 from uda_seg.experiments.rows import Job, check_replaced, jobs, wanted_rows
-from uda_seg.experiments.runner import RunError, slots
+from uda_seg.experiments.runner import RunError, Slot, slots
 from uda_seg.report.page import write_table_page
 from uda_seg.report.rows import Row
 from uda_seg.report.spec import table_of
 from uda_seg.report.writers import print_table, write_tables
+from uda_seg.runs.identity import device_count
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +37,17 @@ def run(config: dict[str, Any], folder: Path, verb: str = "table") -> None:
     chosen = wanted_rows(spec, config["rows"])
     every = jobs(spec, config["seeds"], config["overrides"], folder, own_folder())
     wanted = [job for job in every if job.row in chosen]
-    missing = {row: list(needs(made)) for row, made in configs(wanted).items()}
+    composed = configs(wanted)
+    missing = {row: list(needs(made)) for row, made in composed.items()}
+    devices = max(device_count(made["trainer"]["devices"]) for made in composed.values())
+    places = slots(config["jobs"], config["gpus"], devices, config["threads"])
     if config["dry_run"]:
-        for line in plan_lines(spec, wanted, missing, config["jobs"]):
+        for line in plan_lines(spec, wanted, missing, len(places)):
             log.info("%s", line)
         failed = {}
     else:
         check_replaced(wanted, folder)
-        failed = _run(wanted, missing, config)
+        failed = _run(spec["name"], wanted, missing, places)
     write(spec, rows_of(every, chosen, missing, failed), config["selection"], folder, verb)
     if failed:
         raise RunError(
@@ -53,7 +57,10 @@ def run(config: dict[str, Any], folder: Path, verb: str = "table") -> None:
 
 
 def _run(
-    wanted: Sequence[Job], missing: Mapping[str, Sequence[Need]], config: Mapping[str, Any]
+    name: str,
+    wanted: Sequence[Job],
+    missing: Mapping[str, Sequence[Need]],
+    places: Sequence[Slot],
 ) -> dict[Path, str]:
     """Runs what is not done and can be run; folder to why of what failed or could not."""
     pending = [job for job in wanted if not job.done]
@@ -64,9 +71,9 @@ def _run(
     }
     log.info(
         "%s: %d runs, %d of them done, %d cannot be started here",
-        config["table"]["name"], len(wanted), len(wanted) - len(pending), len(failed),
+        name, len(wanted), len(wanted) - len(pending), len(failed),
     )  # fmt: skip
-    watch(wanted, slots(config["jobs"], threads=config["threads"]), failed)
+    watch(wanted, places, failed)
     return failed
 
 

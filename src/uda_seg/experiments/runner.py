@@ -81,16 +81,17 @@ def slots(
     Raises:
         ConfigError: there are fewer GPUs than a run needs.
     """
+    if gpus is not None and len(gpus) < devices:
+        raise ConfigError(f"gpus={list(gpus)}: a job has trainer.devices={devices}; name as many")
+    count = at_once if gpus is None else len(gpus) // devices
     if threads is None:
-        threads = max(1, (os.cpu_count() or 1) // at_once)
+        threads = max(1, (os.cpu_count() or 1) // count)
     given = {"OMP_NUM_THREADS": str(threads)} if threads else {}
     if "SLURM_JOB_ID" in os.environ:
         given["SLURM_JOB_NAME"] = "interactive"  # so Lightning starts the ranks, as without SLURM
     if gpus is None:
-        return [given] * at_once
-    if len(gpus) < devices:
-        raise ConfigError(f"gpus={list(gpus)}: a job has trainer.devices={devices}; name as many")
-    shares = [gpus[i : i + devices] for i in range(0, len(gpus) - devices + 1, devices)]
+        return [given] * count
+    shares = [gpus[place * devices : (place + 1) * devices] for place in range(count)]
     return [given | {"CUDA_VISIBLE_DEVICES": ",".join(map(str, share))} for share in shares]
 
 
