@@ -275,6 +275,8 @@ def test_mistakes(
     group: str, camvid: Path, command_line: CommandLine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever adds a line renews the answers."""
+    # torchmetrics imports matplotlib, which keeps a list of fonts in the home folder.
+    monkeypatch.setenv("MPLCONFIGDIR", str(Path.home() / ".cache" / "matplotlib"))
     monkeypatch.setenv("HOME", "home")
     files = {f"own/{name}.yaml": text for name, text in OWN.items()}
     for name in ("full/x", "afile.txt", "broken/checkpoints/last.ckpt"):
