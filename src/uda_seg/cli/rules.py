@@ -5,6 +5,7 @@ under patterns of paths; what a file says beside its own key goes first.
 """
 
 import math
+import operator
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -21,6 +22,12 @@ KINDS = {
     str: "text",
     list: "a list",
     dict: "a mapping",
+}
+BOUNDS = {
+    "minimum": ("at least", operator.ge),
+    "above": ("above", operator.gt),
+    "maximum": ("at most", operator.le),
+    "below": ("below", operator.lt),
 }
 LARGEST = 2**63 - 1
 """The largest whole number that torch and numpy take."""
@@ -72,16 +79,16 @@ class Rule:
             default, nullable = None, False
         if default is None:
             default, words["single"] = like, _of_texts(like)
-        words = {word: told for word, told in words.items() if not _names_a_sibling(word, told)}
+        words = {w: bound for w, bound in words.items() if not _names_a_sibling(w, bound)}
         return cls(default, nullable=nullable, **words)
 
     @classmethod
     def of_whole(cls, path: str, parent: Any) -> "Rule":
         """The bounds of a value in a whole config, those that name a sibling among them."""
-        words = {word: told for word, told in _words(path, parent).items() if word in WHOLE}
-        for word, told in words.items():
-            if _names_a_sibling(word, told):
-                words[word] = parent[told] if _is_number(parent.get(told)) else None
+        words = {w: bound for w, bound in _words(path, parent).items() if w in WHOLE}
+        for word, bound in words.items():
+            if _names_a_sibling(word, bound):
+                words[word] = parent[bound] if _is_number(parent.get(bound)) else None
         return cls(None, nullable=True, **words)
 
     def complaints(self, key: str, value: Any) -> Iterator[str]:
@@ -111,39 +118,19 @@ class Rule:
             yield f"{given}: must be {wrong}"
             return
         numbers = list(_numbers(value))
+        every = [(words, holds, getattr(self, name)) for name, (words, holds) in BOUNDS.items()]
+        bounds = [bound for bound in every if bound[-1] is not None]
+        named = " and ".join(f"{words} {bound}" for words, _, bound in bounds)
         if any(isinstance(n, float) and not math.isfinite(n) for n in numbers):
             yield f"{given}: must be a finite number{self._example()}"
         elif any(isinstance(n, int) and abs(n) > LARGEST for n in numbers):
             yield f"{given}: must be at most {LARGEST}"
-        elif self._bounded and not numbers and value not in ([], {}):
-            yield f"{given}: must be a number, {self._bounds()}"
-        elif not all(map(self._within, numbers)):
-            yield f"{given}: must be {self._bounds()}"
+        elif bounds and not numbers and value not in ([], {}):
+            yield f"{given}: must be a number, {named}"
+        elif not all(holds(number, bound) for number in numbers for _, holds, bound in bounds):
+            yield f"{given}: must be {named}"
         elif self.increasing and numbers != sorted(numbers):
             yield f"{given}: must begin with the smallest: {show(sorted(numbers))}"
-
-    def _within(self, number: float) -> bool:
-        return (
-            (self.minimum is None or number >= self.minimum)
-            and (self.above is None or number > self.above)
-            and (self.maximum is None or number <= self.maximum)
-            and (self.below is None or number < self.below)
-        )
-
-    @property
-    def _pair(self) -> bool:
-        return isinstance(self.length, int) and self.length > 1
-
-    @property
-    def _bounded(self) -> bool:
-        return any(b is not None for b in (self.minimum, self.above, self.maximum, self.below))
-
-    def _bounds(self) -> str:
-        words = (
-            ("at least", self.minimum), ("above", self.above),
-            ("at most", self.maximum), ("below", self.below),
-        )  # fmt: skip
-        return " and ".join(f"{word} {bound}" for word, bound in words if bound is not None)
 
     def _wrong_length(self, value: Any) -> str | None:
         if self.length is None or value is None:
@@ -190,7 +177,8 @@ class Rule:
         if self.default == [] and isinstance(value, str):
             return f"{kind}: \"{{key}}=['{value}']\""
         if isinstance(self.default, list) and self.default and _fits(value, self.default[0]):
-            return f"{kind}{self._example()}" if self._pair else f"{kind}: [{show(value)}]"
+            pair = isinstance(self.length, int) and self.length > 1
+            return f"{kind}{self._example()}" if pair else f"{kind}: [{show(value)}]"
         if isinstance(self.default, int) and isinstance(value, float) and value.is_integer():
             return f"{kind}: write {int(value)}"
         return kind + self._example()
@@ -212,47 +200,37 @@ class Rule:
         return None
 
 
-WORDS = {
-    f"_{word}_": word
-    for word in (
-        "choices minimum above maximum below length increasing like optional listable".split()
-    )
-}
-"""The words that may stand beside a key, and what they say of a `Rule`."""
-
-
-NUMERIC = "minimum above maximum below length increasing".split()
+NUMERIC = [*BOUNDS, "length", "increasing"]
 WHOLE = [*NUMERIC, "listable"]
 """What is judged again in a whole config."""
+WORDS = [*WHOLE, "choices", "like", "optional"]
+"""What may stand beside a key, in underscores: `_choices_`."""
 
 
 def _words(path: str, parent: Any) -> dict[str, Any]:
     """What the words beside a key and in conf/rules.yaml say of it."""
-    words = dict(_shared(path))
-    key = path.rpartition(".")[2]
-    for word, name in WORDS.items() if isinstance(parent, Mapping) else ():
-        told = parent.get(word, ())
-        if key in told:
-            words[name] = told[key] if isinstance(told, Mapping) else True
+    words, key = dict(_shared(path)), path.rpartition(".")[2]
+    for word in WORDS if isinstance(parent, Mapping) else ():
+        keys = parent.get(f"_{word}_", ())
+        if key in keys:
+            words[word] = keys[key] if isinstance(keys, Mapping) else True
     return words
-
-
-def _names_a_sibling(word: str, told: Any) -> bool:
-    return word in NUMERIC and word != "length" and isinstance(told, str)
 
 
 @lru_cache(maxsize=4096)
 def _shared(path: str) -> dict[str, Any]:
     """What conf/rules.yaml says of a key."""
-    found = {}
-    for word, patterns in shared_words().items():
-        if word not in WORDS:
-            continue
+    words = {}
+    for word in WORDS:
+        patterns = shared_words().get(f"_{word}_", ())
         for pattern in patterns:
             if fnmatchcase(path, pattern):
-                told = patterns[pattern] if isinstance(patterns, Mapping) else True
-                found[WORDS[word]] = told
-    return found
+                words[word] = patterns[pattern] if isinstance(patterns, Mapping) else True
+    return words
+
+
+def _names_a_sibling(word: str, bound: Any) -> bool:
+    return word in NUMERIC and word != "length" and isinstance(bound, str)
 
 
 def _of_texts(value: Any) -> bool:
