@@ -38,6 +38,8 @@ def nobody_logged_in(tmp_path, monkeypatch):
 
     monkeypatch.setattr(weights_and_biases, "UNREACHED", [])
     monkeypatch.setattr("builtins.input", lambda *_: pytest.fail("W&B asked a question"))
+    # It notes what is installed, two hundred packages, whenever it starts.
+    monkeypatch.setattr("wandb.util.working_set", list)
     yield wandb
     wandb.finish()
     wandb.teardown()
