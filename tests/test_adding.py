@@ -74,6 +74,13 @@ def test_method_dataset_and_backbone_of_ones_own_in_one_run(call: Call) -> None:
     assert "loss/entropy" in Path("run/metrics.csv").read_text()
 
 
+def test_help_lists_what_is_ones_own(command_line: Callable[..., Outcome]) -> None:
+    text = command_line("train", "--help", "--config-dir", "mine").stdout
+    assert "minimum_entropy" in text
+    assert "railsem19" in text
+    assert "method=minimum_entropy method.lambda_ent=0.01 # heavier" in text
+
+
 def test_what_is_not_trusted_is_refused_with_the_cure(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

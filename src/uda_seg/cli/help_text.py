@@ -3,6 +3,7 @@
 import ast
 import functools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import yaml
@@ -101,29 +102,30 @@ def groups_of(verb: str) -> dict[str, str | None]:
     return {group: None if choice == "null" else choice for group, choice in entries}
 
 
-def overview() -> str:
+def overview(own: Sequence[Path] = ()) -> str:
+    """Of `--help` alone; `own`: folders with YAML files of the user's."""
     width = max(map(len, verbs()))
     commands = "\n".join(f"  {spoken(name):<{width}}  {text}" for name, text in verbs().items())
     return (
         "usage: python -m uda_seg [VERB] [key=value ...]        (or: uda-seg ...)\n\n"
         f"verbs (train when left out):\n{commands}\n\n"
         f"examples:\n{EXAMPLES}\n\n"
-        f"groups of train, key=choice (* marks the default):\n{_groups('train')}\n\n"
+        f"groups of train, key=choice (* marks the default):\n{_groups('train', own)}\n\n"
         f"keys of train:\n{_keys(conf_folder() / 'train.yaml')}\n\n"
         f"{_keys_below('train')}"
         f"options:\n{OPTIONS}"
     )
 
 
-def of_verb(verb: str) -> str:
+def of_verb(verb: str, own: Sequence[Path] = ()) -> str:
     parts = [
         f"usage: python -m uda_seg {spoken(verb)} [key=value ...]\n\n{verbs()[verb]}",
         f"keys:\n{_keys(conf_folder() / f'{verb}.yaml')}",
     ]
     if groups_of(verb):
-        parts.insert(1, f"groups, key=choice (* marks the default):\n{_groups(verb)}")
+        parts.insert(1, f"groups, key=choice (* marks the default):\n{_groups(verb, own)}")
     if "method" in groups_of(verb):
-        parts.append(f"variants of methods:\n{_variants()}")
+        parts.append(f"variants of methods:\n{_variants(own)}")
     return "\n\n".join([*parts, f"{_keys_below(verb)}options:\n{OPTIONS}"])
 
 
@@ -135,11 +137,11 @@ def _unknown_verb(word: str) -> ConfigError:
     )
 
 
-def _groups(verb: str) -> str:
+def _groups(verb: str, own: Sequence[Path]) -> str:
     lines = []
     for group, default in groups_of(verb).items():
         usual = re.findall(r"\w+", default or "")
-        names = choices([conf_folder()]).get(group, [])
+        names = choices([conf_folder(), *own]).get(group, [])
         marked = " ".join(f"{name}*" if name in usual else name for name in names)
         lines.append(f"  {group:<11} {marked or '(none yet)'}")
     return "\n".join(lines)
@@ -147,12 +149,18 @@ def _groups(verb: str) -> str:
 
 def variants_of(file: Path) -> dict[str, tuple[str, ...]]:
     """The rows that `_variants_` of a method's YAML names, and the overrides that make them."""
-    node = yaml.safe_load(file.read_text(encoding="utf-8"))
-    return {name: tuple(text.split()) for name, text in node.get("_variants_", {}).items()}
+    try:
+        node = yaml.safe_load(file.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, ValueError):  # what is wrong with it is told when it is chosen
+        return {}
+    rows = node.get("_variants_", {}) if isinstance(node, dict) else {}
+    return {name: tuple(text.split()) for name, text in rows.items()}
 
 
-def _variants() -> str:
-    files = sorted((conf_folder() / "method").glob("*.yaml"))
+def _variants(own: Sequence[Path]) -> str:
+    files = [
+        file for folder in (conf_folder(), *own) for file in sorted(folder.glob("method/*.yaml"))
+    ]
     return "\n".join(
         f"  {' '.join([f'method={file.stem}', *overrides])} # {name}"
         for file in files

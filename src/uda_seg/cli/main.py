@@ -5,6 +5,7 @@ are answered at once.
 """
 
 import argparse
+import itertools
 import os
 import signal
 import sys
@@ -68,7 +69,9 @@ def _main(arguments: list[str]) -> int:
     if words and not words[0].startswith(("-", "+", "~")) and "=" not in words[0]:
         verb = help_text.verb_of(words)
     if "--help" in words or "-h" in words:
-        print(help_text.overview() if words == arguments else help_text.of_verb(verb))
+        pairs = itertools.pairwise(words)
+        own = [Path(folder) for option, folder in pairs if option in ("--config-dir", "-cd")]
+        print(help_text.overview(own) if words == arguments else help_text.of_verb(verb, own))
         return 0
     if "--version" in words:
         print(f"uda-seg {__version__}")
