@@ -17,23 +17,23 @@ from report.report_examples import (
 )
 
 from uda_seg.errors import ConfigError, DataError
-from uda_seg.report.grouping import Group, counted, grouped, identity
+from uda_seg.report.grouping import counted, grouped, identity
 from uda_seg.report.labels import label
-from uda_seg.report.runs import find, metrics, read, spec_of
+from uda_seg.report.runs import Run, find, metrics, read, spec_of
 from uda_seg.report.table import Table
 from uda_seg.report.tables_of_runs import tables
 
 NOBODY = {"baseline": None, "control": None, "oracle": None}
 
 
-def groups_of(*places: Path) -> list[Group]:
+def groups_of(*places: Path) -> list[list[Run]]:
     return grouped([read(folder) for folder in find(places)])
 
 
 def tables_of(
     *places: Path, selection: str = "last", **roles: str
 ) -> tuple[list[Table], list[str]]:
-    return tables(groups_of(*places), NOBODY | roles, selection)
+    return tables([read(folder) for folder in find(places)], NOBODY | roles, selection)
 
 
 def labels_of(table: Table) -> list[str]:
@@ -87,8 +87,11 @@ def test_metrics_count_steps_done_and_leave_a_row_out_that_is_being_written(tmp_
 def test_runs_that_differ_in_seed_and_machine_alone_are_one_row(tmp_path):
     save_sweep(tmp_path, (0.001, 0.002), seeds=(0, 1, 2))
     found = groups_of(tmp_path)
-    assert [[run.scores["seed"] for run in group.runs] for group in found] == [[0, 1, 2]] * 2
-    assert label(found) == ["AdaptSegNet, lambda_adv 0.001", "AdaptSegNet, lambda_adv 0.002"]
+    assert [[run.scores["seed"] for run in group] for group in found] == [[0, 1, 2]] * 2
+    assert label([group[0] for group in found]) == [
+        "AdaptSegNet, lambda_adv 0.001",
+        "AdaptSegNet, lambda_adv 0.002",
+    ]
 
 
 def test_labels_say_no_more_than_is_needed_and_leave_a_tables_alone(tmp_path):
@@ -207,6 +210,9 @@ def test_rows_that_nothing_tells_apart_are_numbered(tmp_path):
     save_whole_run(tmp_path / "a", "adaptseg", 0, 0.5)
     save_whole_run(tmp_path / "b", "adaptseg", 0, 0.5, {"trainer.steps": 30})
     (tmp_path / "b" / "overrides.txt").unlink()
-    assert label(groups_of(tmp_path)) == ["AdaptSegNet #1", "AdaptSegNet #2"]
+    assert label([group[0] for group in groups_of(tmp_path)]) == [
+        "AdaptSegNet #1",
+        "AdaptSegNet #2",
+    ]
     shutil.rmtree(tmp_path / "b")
-    assert label(groups_of(tmp_path)) == ["AdaptSegNet"]
+    assert label([group[0] for group in groups_of(tmp_path)]) == ["AdaptSegNet"]

@@ -6,7 +6,8 @@ from typing import Any
 
 from uda_seg.errors import show
 from uda_seg.evaluation.scores import method_label
-from uda_seg.report.grouping import PLACES, Group
+from uda_seg.report.grouping import PLACES, scores_of
+from uda_seg.report.runs import Run
 from uda_seg.runs.identity import HARDWARE, NOT_THE_EXPERIMENT
 
 UNTOLD = {
@@ -19,17 +20,17 @@ UNTOLD = {
 ABSENT = object()
 
 
-def label(groups: Sequence[Group]) -> list[str]:
-    """One for each of the groups of a table, all different."""
-    bases = [group.label or _base(group) for group in groups]
-    backbones = [str(group.scores["backbone"]) for group in groups]
+def label(runs: Sequence[Run]) -> list[str]:
+    """One for each row of a table, of which one run is given; all different."""
+    bases = [run.entry.get("label") or _base(run) for run in runs]
+    backbones = [str(scores_of(run)["backbone"]) for run in runs]
     if len(set(backbones)) > 1:
         bases = [f"{base}, {backbone}" for base, backbone in zip(bases, backbones, strict=True)]
     labels = list(bases)
     for base, count in Counter(bases).items():
         if count > 1:
             same = [place for place, one in enumerate(bases) if one == base]
-            for place, words in zip(same, _differences([groups[p] for p in same]), strict=True):
+            for place, words in zip(same, _differences([runs[p] for p in same]), strict=True):
                 labels[place] = f"{base}, {words}" if words else base
     for text, count in Counter(labels).items():
         if count > 1:
@@ -57,34 +58,38 @@ def told(overrides: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _base(group: Group) -> str:
-    if group.name is not None:
-        return group.name.replace("_", " ")
-    name = method_label(group.scores["method"])
-    return f"{name}, scored again" if "run" in group.runs[0].config else name
+def _base(run: Run) -> str:
+    if run.row is not None:
+        return run.row.replace("_", " ")
+    name = method_label(scores_of(run)["method"])
+    return f"{name}, scored again" if "run" in run.config else name
 
 
-def _differences(groups: Sequence[Group]) -> list[str]:
+def _differences(runs: Sequence[Run]) -> list[str]:
     """What tells each from the others, by as few as possible of the overrides that were given.
 
     A row that a table has named keeps its name.
     """
-    told_of = [told(group.runs[0].overrides) for group in groups]
+    told_of = [told(run.overrides) for run in runs]
     keys = sorted(dict.fromkeys(k for said in told_of for k in said), key=_method_first)
-    values = {key: [_said(group, key) for group in groups] for key in keys}
+    values = {key: [_said(run, key) for run in runs] for key in keys}
     for key in list(reversed(keys)):
         others = [one for one in keys if one != key]
         if _kinds(values, others) == _kinds(values, keys):
             keys = others
     words = []
-    for place, group in enumerate(groups):
-        pairs = [] if group.label else [(_last(key, keys), values[key][place]) for key in keys]
+    for place, run in enumerate(runs):
+        pairs = (
+            []
+            if run.entry.get("label")
+            else [(_last(key, keys), values[key][place]) for key in keys]
+        )
         words.append(", ".join(f"{name} {value}" for name, value in pairs if value))
     return words
 
 
 def _kinds(values: Mapping[str, Sequence[str]], keys: Sequence[str]) -> int:
-    """How many groups these keys can tell apart."""
+    """How many runs these keys can tell apart."""
     return len(set(zip(*(values[key] for key in keys)))) if keys else 1
 
 
@@ -92,9 +97,8 @@ def _method_first(key: str) -> bool:
     return not key.startswith("method.")
 
 
-def _said(group: Group, key: str) -> str:
+def _said(run: Run, key: str) -> str:
     """A key's value as its config has it, or as it was given; empty if neither says it."""
-    run = group.runs[0]
     value = value_at(run.config, key)
     if value is ABSENT or isinstance(value, Mapping):
         return run.overrides.get(key, "")

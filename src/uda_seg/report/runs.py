@@ -50,6 +50,22 @@ class Run:
         total = (self.config.get("trainer") or {}).get("steps")
         return max(done, int(self.progress.get("step") or 0)), total
 
+    @property
+    def row(self) -> str | None:
+        """The name of the row that it is a run of, if a table started it."""
+        folder = self.folder.resolve()
+        return folder.parent.name if (folder / "job.json").is_file() else None
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        """Of the table that started it, as its YAML has it; empty where that is not known."""
+        return (spec_of(self.folder) if self.row else None) or {}
+
+    @property
+    def entry(self) -> dict[str, Any]:
+        """What the table says of its row."""
+        return self.spec["rows"][self.row] if self.spec else {}
+
 
 def find(patterns: Sequence[str | Path]) -> list[Path]:
     """Run folders, each once, in the order of the patterns.

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from uda_seg.report.grouping import grouped
 from uda_seg.report.page import Choices, write_page
 from uda_seg.report.parameters import check_against
 from uda_seg.report.runs import find, read, spec_of
@@ -35,7 +34,7 @@ def write_report(
         UserError: there is nothing to show, or what was asked for does not exist.
     """
     runs = [read(folder) for folder in find(patterns)]
-    found, remarks = tables(grouped(runs), roles, choices.selection)
+    found, remarks = tables(runs, roles, choices.selection)
     check_against(choices.against, found)
     finished = sum(run.finished for run in runs)
     words = f"{len(runs)} runs" if len(runs) != 1 else "1 run"

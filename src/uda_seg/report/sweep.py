@@ -13,7 +13,6 @@ from rich.console import Console
 from uda_seg.evaluation.scores import method_label
 from uda_seg.report.columns import INFORMATION, LABEL_FREE, MEASURES, MIOU, ORACLE_BEST, Column
 from uda_seg.report.figures import Series, draw_curves
-from uda_seg.report.grouping import grouped
 from uda_seg.report.parameters import Drawing, Family, PublishedCurve, drawing, families
 from uda_seg.report.rows import Row
 from uda_seg.report.runs import Run, read
@@ -64,7 +63,7 @@ def look(folders: Sequence[Path], swept: Sequence[str], chosen_by: str | None = 
     """
     runs = [read(folder) for folder in folders]
     finished = [run for run in runs if run.finished]
-    found = tables(grouped(finished), {}, "last")[0] if finished else []
+    found = tables(finished, {}, "last")[0] if finished else []
     return Sweep([key for key in swept if key != "seed"], runs, found, chosen_by)
 
 

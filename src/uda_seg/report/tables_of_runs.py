@@ -1,11 +1,12 @@
 """Tables of rows that compare, one for every pair of domains and set of classes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from uda_seg.errors import ConfigError, suggest
-from uda_seg.report.grouping import Group, counted, progress, short
+from uda_seg.report.grouping import counted, grouped, progress, scores_of, short, table_roles
 from uda_seg.report.labels import label
 from uda_seg.report.rows import ROLES, Row, compare
 from uda_seg.report.runs import Run
@@ -16,11 +17,11 @@ METHODS = {"baseline": "source_only", "control": "adaptive_bn", "oracle": "targe
 
 
 def tables(
-    groups: Sequence[Group], wanted: Mapping[str, str | None], selection: str
+    runs: Sequence[Run], wanted: Mapping[str, str | None], selection: str
 ) -> tuple[list[Table], list[str]]:
     """
     Args:
-        groups: of runs.
+        runs: of any methods and domains, finished or not.
         wanted: role to the name, label or method of its row; None: by `METHODS`.
         selection: which checkpoint of every run counts.
 
@@ -31,85 +32,79 @@ def tables(
     Raises:
         ConfigError: no run has been scored, or a wanted row is in no table.
     """
+    scored = [run for run in runs if run.scores is not None]
     remarks = [
-        f"{short(run.folder)}: no scores yet ({progress(run)})"
-        for group in groups
-        for run in group.runs
-        if run.scores is None
+        f"{short(run.folder)}: no scores yet ({progress(run)})" for run in runs if not run.scores
     ]
-    spaces: dict[tuple, list[Group]] = {}
-    for group in groups:
-        if group.scores and group.shown:
-            spaces.setdefault(group.space, []).append(group)
-        elif group.scores:
-            place = short(group.runs[0].folder)
+    spaces: dict[tuple, list[list[Run]]] = {}
+    for group in grouped(scored):
+        if group[0].entry.get("shown", True):
+            spaces.setdefault(_space(group[0]), []).append(group)
+        else:
+            place = short(group[0].folder)
             remarks.append(f"{place}: is not shown by its table (other runs start from it)")
     if not spaces:
         raise ConfigError("runs: none has been scored yet; " + "; ".join(remarks[:5]))
-    made = [_table(members, wanted, selection) for members in spaces.values()]
-    found = [table for table, _ in made if table.rows]
-    if not found:
+    every = [_table(groups, wanted, selection) for groups in spaces.values()]
+    held = [table for table in every if table.rows]
+    if not held:
         raise ConfigError(f"selection={selection}: no run has it")
-    _check_wanted(wanted, groups, [known for _, known in made])
-    empty = [remark for table, _ in made if not table.rows for remark in table.remarks]
-    return found, [*remarks, *empty]
+    _check_wanted(wanted, {name for table in held for row in table.rows for name in _names(row)})
+    empty = [remark for table in every if not table.rows for remark in table.remarks]
+    return held, [*remarks, *empty]
 
 
 def _table(
-    groups: Sequence[Group], wanted: Mapping[str, str | None], selection: str
-) -> tuple[Table, set[str]]:
-    """A table, and the names by which its rows can be wanted."""
+    groups: Sequence[Sequence[Run]], wanted: Mapping[str, str | None], selection: str
+) -> Table:
     remarks: list[str] = []
-    rows: list[Row] = []
-    members: list[Group] = []
-    for group, text in zip(groups, label(groups), strict=True):
-        runs, said = counted(group, selection)
-        remarks += said
+    rows: dict[str, Row] = {}
+    given: dict[str, dict[str, str]] = {}
+    for group, text in zip(groups, label([group[0] for group in groups]), strict=True):
+        runs, others = counted(group, selection)
+        remarks += others
         if runs:
-            rows.append(_row(group, text, runs, {row.name for row in rows}))
-            members.append(group)
-    names = {name for row, group in zip(rows, members) for name in _names(row, group)}
+            row = _row(text, runs, rows)
+            rows[row.name], given[row.name] = row, table_roles(runs[0])
     related: list[Row] = []
-    for backbone in dict.fromkeys(group.scores["backbone"] for group in members):
-        same = [p for p, group in enumerate(members) if group.scores["backbone"] == backbone]
-        mine, theirs = [rows[p] for p in same], [members[p] for p in same]
-        roles, said = _roles(mine, theirs, wanted, selection)
-        remarks += said
-        related += compare(mine, **roles, selection=selection)
-    if not any(group.name for group in members):
+    for backbone in dict.fromkeys(row.backbone for row in rows.values()):
+        same = [row for row in rows.values() if row.backbone == backbone]
+        roles, others = _roles(same, given, wanted, selection)
+        remarks += others
+        related += compare(same, **roles, selection=selection)
+    if not any(group[0].row for group in groups):
         related.sort(key=_rank)
-    made = run_table(related, _title(groups[0]), selection=selection, remarks=remarks)
-    return made, names
+    return run_table(related, _title(groups[0][0]), selection=selection, remarks=remarks)
 
 
-def _row(group: Group, text: str, runs: Sequence[Run], taken: set[str]) -> Row:
+def _row(text: str, runs: Sequence[Run], taken: Mapping[str, Row]) -> Row:
     open_ended = [run for run in runs if not run.finished]
     if open_ended:
         text = f"{text} (unfinished, {progress(open_ended[0])})"
-    scores = [run.scores for run in runs if run.scores is not None]
-    name = group.name if group.name and group.name not in taken else text
-    return Row(name, text, [run.folder for run in runs], scores)
+    name = runs[0].row
+    name = name if name and name not in taken else text
+    return Row(name, text, [run.folder for run in runs], [scores_of(run) for run in runs])
 
 
-def _names(row: Row, group: Group) -> set[str]:
-    return {row.name, row.label, group.method}
+def _names(row: Row) -> set[str]:
+    """By which a row can be wanted."""
+    return {row.name, row.label, row.runs[0]["method"]["name"]}
 
 
 def _roles(
     rows: Sequence[Row],
-    groups: Sequence[Group],
+    given: Mapping[str, Mapping[str, str]],
     wanted: Mapping[str, str | None],
     selection: str,
 ) -> tuple[dict[str, str], list[str]]:
     """Role to row. Of several candidates the one with the highest mIoU, and a remark."""
     roles, remarks = {}, []
     for role in ROLES:
-        pairs = list(zip(rows, groups, strict=True))
         if wanted.get(role):
-            able = [row for row, group in pairs if wanted[role] in _names(row, group)]
+            able = [row for row in rows if wanted[role] in _names(row)]
         else:
-            able = [row for row, group in pairs if group.roles.get(role) == row.name]
-            able = able or [row for row, group in pairs if group.method == METHODS[role]]
+            able = [row for row in rows if given[row.name].get(role) == row.name]
+            able = able or [row for row in rows if METHODS[role] == row.runs[0]["method"]["name"]]
         if not able:
             continue
         mious = [row.at(selection).miou.mean for row in able]
@@ -124,15 +119,12 @@ def _roles(
     return roles, remarks
 
 
-def _check_wanted(
-    wanted: Mapping[str, str | None], groups: Sequence[Group], known: Sequence[set[str]]
-) -> None:
-    every = sorted({name for names in known for name in names})
+def _check_wanted(wanted: Mapping[str, str | None], known: Collection[str]) -> None:
     for role, name in wanted.items():
-        if name and name not in every:
+        if name and name not in known:
             raise ConfigError(
-                f"{role}={name}: no row has this name; {suggest(name, every)}"
-                f"choose from {', '.join(every)}"
+                f"{role}={name}: no row has this name; {suggest(name, sorted(known))}"
+                f"choose from {', '.join(sorted(known))}"
             )
 
 
@@ -142,7 +134,13 @@ def _rank(row: Row) -> int:
     return order[row.role]
 
 
-def _title(group: Group) -> str:
-    source, target, split, classes = group.space
+def _space(run: Run) -> tuple[Any, ...]:
+    """What rows must share to stand in one table."""
+    scores = scores_of(run)
+    return (scores["source"], scores["target"], scores.get("split"), tuple(scores["classes"]))
+
+
+def _title(run: Run) -> str:
+    source, target, split, classes = _space(run)
     where = f"{target} ({split})" if split else target
     return f"{source} → {where}, {len(classes)} classes"
