@@ -34,11 +34,11 @@ def main() -> None:
     except KeyboardInterrupt:
         code = _stopped(stopping.Stopped(signal.SIGINT))
     except OSError as error:
-        told = files.explained(error)
-        if told is None:
+        in_words = files.explained(error)
+        if in_words is None:
             raise
-        _say(str(told))
-        code = told.exit_code
+        _say(str(in_words))
+        code = in_words.exit_code
     sys.exit(code)
 
 
@@ -60,9 +60,8 @@ def _stopped(stop: stopping.Stopped) -> int:
 
 
 def _main(arguments: list[str]) -> int:
-    from uda_seg.cli import (
-        help_text,  # its imports take a while, in which Ctrl-C is to be no traceback
-    )
+    # Imports take a while, in which Ctrl-C is to be no traceback.
+    from uda_seg.cli import help_text
 
     words = list(arguments)
     verb = "train"
@@ -84,7 +83,7 @@ def _main(arguments: list[str]) -> int:
         raise UserError(f"--config-dir {own_folder}: there is no such folder")
     multirun = options.multirun or any(s.lower() == "hydra.mode=multirun" for s in settings)
     if any(s.startswith("sweep=") and s != "sweep=null" for s in settings) and not options.cfg:
-        multirun = options.multirun = True  # whoever names a sweep wants to sweep
+        multirun = True  # whoever names a sweep wants to sweep
     checked = check(verb, settings, multirun, own_folder)
     from uda_seg.cli.launch import launch
 
