@@ -35,6 +35,12 @@ def test_every_row_runs_for_every_seed_and_says_what_it_starts_from(tmp_path: Pa
     )  # fmt: skip
 
 
+def test_steps_are_those_that_are_trained(tmp_path: Path) -> None:
+    shorter = jobs(TABLE, [0], ["trainer.steps=1", "trainer.workers=0"], tmp_path)
+    assert [job.steps for job in shorter] == [1, 1, 1]
+    assert [job.steps for job in jobs(TABLE, [0], [], tmp_path)] == [2, 3, 3]
+
+
 def test_a_row_after_nothing_is_refused(tmp_path: Path) -> None:
     rows = {"rows": {"next": TABLE["rows"]["next"]}}
     with pytest.raises(ConfigError, match="no row 'start'; there are next"):

@@ -169,6 +169,8 @@ def _job(
         raise ConfigError(f"rows.{row}.steps: is missing; write how many steps the row trains")
     overrides = [*spec["common"], *entry["overrides"], f"trainer.steps={steps}"]
     overrides += [*extra, f"seed={seed}"]
+    given = [word.partition("=")[2] for word in overrides if word.startswith("trainer.steps=")]
+    steps = int(given[-1]) if given[-1].isdecimal() else steps
     if start is not None:
         overrides.append(setting("initial", start))
     here = folder.absolute() / row / f"seed{seed}"
