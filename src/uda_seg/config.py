@@ -36,6 +36,9 @@ from omegaconf import DictConfig, OmegaConf
 
 from uda_seg.errors import ConfigError, suggest
 
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Ten times as fast in C, where it was built; a report reads the configs of many runs."""
+
 TRUSTED = ("uda_seg", "torch", "lightning")
 """A config may build things from these packages only: it may come from someone else's run."""
 TRUST_VARIABLE = "UDA_SEG_TRUST"
@@ -69,12 +72,20 @@ def own_folder() -> Path | None:
     return Path(own[0]).absolute() if own else None
 
 
+def read_yaml(path: Path) -> Any:
+    """
+    Raises:
+        OSError, ValueError, YAMLError: it cannot be read.
+    """
+    return yaml.load(path.read_text(encoding="utf-8"), LOADER)
+
+
 def shipped(group: str, name: str) -> dict[str, Any]:
     """A YAML file of ours as it is written, with those that it builds on; {} if there is none."""
     path = conf_folder() / group / f"{name}.yaml"
     if not path.is_file():
         return {}
-    node = yaml.safe_load(path.read_text(encoding="utf-8"))
+    node = read_yaml(path)
     bases = [entry.partition("@")[0] for entry in node.pop("defaults", ()) if entry != "_self_"]
     places = [(base.rpartition("/")[0].strip("/") or group, base) for base in bases]
     built_on = [shipped(place, base.rpartition("/")[2]) for place, base in places]
@@ -197,8 +208,7 @@ def plain(config: Any) -> Any:
 @lru_cache(maxsize=1)
 def shared_words() -> dict[str, Any]:
     """Of conf/rules.yaml: a word to what it says, by patterns of paths."""
-    text = (conf_folder() / "rules.yaml").read_text(encoding="utf-8")
-    return dict(yaml.safe_load(text))
+    return dict(read_yaml(conf_folder() / "rules.yaml"))
 
 
 def has_own_keys(path: str) -> bool:

@@ -1,12 +1,13 @@
 """Scores of invented runs, made by the module that real runs use."""
 
+import functools
 import json
 from pathlib import Path
 
 import numpy as np
 import yaml
 
-from uda_seg.config import conf_folder
+from uda_seg.config import conf_folder, read_yaml
 from uda_seg.evaluation import scores
 from uda_seg.images import pictures
 from uda_seg.report.rows import Row, compare
@@ -23,10 +24,11 @@ def matrix(share: float, absent: bool = False) -> list[list[int]]:
     return [[hit, 0, 0 if absent else 100 - hit], [100 - hit, hit, 0], last]
 
 
+@functools.cache
 def called(method: str) -> dict[str, str]:
     """What scores.json says of a shipped method; of others, and before labels, the name alone."""
     file = conf_folder() / "method" / f"{method}.yaml"
-    shipped = yaml.safe_load(file.read_text()) if file.is_file() else {}
+    shipped = read_yaml(file) if file.is_file() else {}
     return {"name": method} | {key: shipped[key] for key in ("label",) if key in shipped}
 
 

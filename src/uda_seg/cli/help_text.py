@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from uda_seg.config import conf_folder
+from uda_seg.config import conf_folder, read_yaml
 from uda_seg.errors import ConfigError, suggest
 
 EXAMPLES = """\
@@ -150,7 +150,7 @@ def _groups(verb: str, own: Sequence[Path]) -> str:
 def variants_of(file: Path) -> dict[str, tuple[str, ...]]:
     """The rows that `_variants_` of a method's YAML names, and the overrides that make them."""
     try:
-        node = yaml.safe_load(file.read_text(encoding="utf-8"))
+        node = read_yaml(file)
     except (yaml.YAMLError, ValueError):  # what is wrong with it is told when it is chosen
         return {}
     rows = node.get("_variants_", {}) if isinstance(node, dict) else {}

@@ -4,11 +4,9 @@ import re
 from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
-import yaml
-
 from uda_seg.cli.signatures import signature
 from uda_seg.cli.unknown_keys import key_in
-from uda_seg.config import arguments_of, conf_folder, refusal
+from uda_seg.config import arguments_of, conf_folder, read_yaml, refusal
 from uda_seg.errors import suggest
 from uda_seg.runs import older_names
 
@@ -84,7 +82,7 @@ def unknown_settings(tree: Mapping[str, Any]) -> Iterator[str]:
         node: Any = tree
         for part in path.split("."):
             node = node.get(part) if isinstance(node, Mapping) else None
-        known: Any = yaml.safe_load((conf_folder() / file).read_text(encoding="utf-8"))
+        known: Any = read_yaml(conf_folder() / file)
         for part in below:
             known = known[part]
         names = [name for name in known if not name.startswith("_") and name != "defaults"]

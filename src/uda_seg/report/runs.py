@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from uda_seg.config import read_yaml
 from uda_seg.errors import ConfigError, DataError
 from uda_seg.evaluation import scores
 from uda_seg.runs import older_names, run_folder
@@ -149,7 +150,7 @@ def spec_of(folder: Path) -> dict[str, Any] | None:
 @lru_cache(maxsize=64)
 def _spec(path: Path, changed: int) -> dict[str, Any]:
     """Of a file as it was when it changed last: all runs of a table ask for the same."""
-    config = yaml.safe_load(path.read_text(encoding="utf-8"))
+    config = read_yaml(path)
     if "comparison" in config:
         log.warning(
             "%s: is of an earlier version, whose tables were called comparison: its rows are named "

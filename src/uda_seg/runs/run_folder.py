@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from uda_seg import __version__
-from uda_seg.config import plain
+from uda_seg.config import plain, read_yaml
 from uda_seg.errors import ConfigError
 from uda_seg.runs import cluster, files, identity
 
@@ -23,9 +23,6 @@ PACKAGES = (
     "torch", "lightning", "timm", "hydra-core", "omegaconf", "torchmetrics", "albumentations",
     "numpy", "torchvision", "opencv-python-headless",
 )  # fmt: skip
-
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""Ten times as fast in C, where it was built; a report reads the configs of many runs."""
 
 
 def open_run(config: Mapping[str, Any], folder: Path, step: int | None = None) -> None:
@@ -177,8 +174,7 @@ def finished(folder: Path) -> bool:
 def stored_config(folder: Path) -> dict[str, Any] | None:
     """The config a run was started with, or None when the folder holds none that can be read."""
     try:
-        text = (folder / "config.yaml").read_text(encoding="utf-8")
-        config = yaml.load(text, LOADER)
+        config = read_yaml(folder / "config.yaml")
     except (OSError, ValueError, yaml.YAMLError):
         return None
     return config if isinstance(config, dict) else None

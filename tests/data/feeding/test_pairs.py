@@ -1,5 +1,6 @@
 """Any source goes with any target: their common classes, and the configs that compose."""
 
+import functools
 from itertools import zip_longest
 from pathlib import Path
 
@@ -19,6 +20,7 @@ def names(group: str) -> list[str]:
     return sorted(path.stem for path in (conf_folder() / group).glob("*.yaml"))
 
 
+@functools.cache
 def words(group: str, name: str) -> Words:
     """Without any file: the datasets' classes know their names."""
     return words_of(shipped(group, name))
