@@ -43,7 +43,7 @@ def scores_table(table: Table) -> Part:
     """What sums a row up stands before the classes, which may lie beyond a screen's edge."""
     words = (
         f"IoU of every class at each run's checkpoint “{SELECTIONS[table.selection]}”. "
-        "The darker, the higher. Bold: best without target labels."
+        "The stronger the color, the higher. Bold: best without target labels."
     )
     grid = table.grid(sorted(table.shown, key=lambda column: column.is_class))
     body = render("note.html", words=words) + to_html(grid, "IoU of every class and row")
