@@ -46,7 +46,7 @@ class Column:
         term: what the meaning is said of; the head where it is empty.
         is_best: given its numbers, the best; None where none is better.
         mark: behind the best, where bold letters will not do.
-        is_class: it is of one class alone.
+        rank: 0 stands first where there is no room for all, classes last.
         full: name of which the head is a short form.
         shade: whether a page shows how high numbers are.
         stays: whether it is shown though no row has anything in it.
@@ -63,7 +63,7 @@ class Column:
     term: str = ""
     is_best: Callable[[Sequence[float]], float] | None = None
     mark: str = ""
-    is_class: bool = False
+    rank: int = 0
     full: str = ""
     shade: bool = False
     stays: bool = False
@@ -94,7 +94,7 @@ MIOU = Column(
 )  # fmt: skip
 MEASURES = (
     Column(
-        "fwiou", "fwIoU", partial(Row.measure, key="fwiou"), is_best=max,
+        "fwiou", "fwIoU", partial(Row.measure, key="fwiou"), is_best=max, rank=1,
         meaning="mean of the classes' IoU, each weighted by its share of the labelled pixels",
     ),
 )  # fmt: skip
@@ -150,7 +150,7 @@ def class_column(name: str) -> Column:
     """IoU of a class."""
     return Column(
         name, SHORT.get(name, name), lambda row: row.iou.get(name), "number", full=name,
-        is_best=max, is_class=True, shade=True, stays=True,
+        is_best=max, rank=2, shade=True, stays=True,
     )  # fmt: skip
 
 
@@ -168,7 +168,7 @@ def protocol_columns(rows: Sequence[Row], classes: Sequence[str]) -> Iterator[Co
             term, meaning = MEANINGS.get(key, ("", ""))
             yield Column(
                 key, head, partial(Row.measure, key=key), meaning=meaning, term=term,
-                stays=True, is_shown=not is_plain(key, classes),
+                rank=1, stays=True, is_shown=not is_plain(key, classes),
             )  # fmt: skip
 
 

@@ -45,7 +45,7 @@ def scores_table(table: Table) -> Part:
         f"IoU of every class at each run's checkpoint “{SELECTIONS[table.selection]}”. "
         "The stronger the color, the higher. Bold: best without target labels."
     )
-    grid = table.grid(sorted(table.shown, key=lambda column: column.is_class))
+    grid = table.grid(sorted(table.shown, key=lambda column: column.rank))
     body = render("note.html", words=words) + to_html(grid, "IoU of every class and row")
     return Part("Per-class IoU", body)
 

@@ -222,7 +222,7 @@ class Table:
     def caveats(self) -> list[tuple[str, str]]:
         """Rows, and what to know of their mIoU; under one name what is true of all of them."""
         told = {self.label(row): "; ".join(row.caveats) for row in self.rows if row.caveats}
-        if len(set(told.values())) == 1 and len(told) == len(self.rows):
+        if len(set(told.values())) == 1 and len(told) == len(self.finished):
             return [("mIoU of every row", next(iter(told.values())))]
         return [(f"mIoU of {label}", words) for label, words in told.items()]
 

@@ -88,7 +88,7 @@ def fit(grid: Grid, columns: Sequence[Column], width: int) -> list[Grid]:
     """Grids that a terminal of this width shows whole.
 
     A table that is too wide is turned if it has more columns than rows and fits so. Else its
-    columns are dealt out to tables below each other, what sums rows up before single classes.
+    columns are dealt out to tables below each other, means and gains before single classes.
     """
     if _width(grid) <= width:
         return [grid]
@@ -96,7 +96,7 @@ def fit(grid: Grid, columns: Sequence[Column], width: int) -> list[Grid]:
     if len(grid.heads) > len(grid.rows) and _width(turned) <= width:
         return [turned]
     labels = [Cell(textwrap.fill(row[0].text, NARROW_LABEL)) for row in grid.rows]
-    order = sorted(range(1, len(grid.heads)), key=lambda place: columns[place - 1].is_class)
+    order = sorted(range(1, len(grid.heads)), key=lambda place: columns[place - 1].rank)
     grids: list[Grid] = []
     while order:
         taken = 1
