@@ -93,6 +93,27 @@ def shipped(group: str, name: str) -> dict[str, Any]:
     return merged
 
 
+_DATASET = "name like size train_split val_split leave_out augment protocols".split()
+READ_HERE = {
+    "source": _DATASET,
+    "target": _DATASET,
+    "backbone": ["name", "optimizer", "schedule", "depth_head"],
+    "backbone.optimizer": ["encoder_updates"],
+    "method": ["name", "label", "facts", "depth_head", "optimizers"],
+}
+"""Keys that this package reads itself, whether or not a constructor takes them."""
+
+
+def unread(node: Mapping[str, Any], path: str) -> list[str]:
+    """Keys of a node, which stands at `path`, that neither its target nor this package reads."""
+    signature = _signature(locate(node["_target_"]))
+    return [
+        key
+        for key in arguments_of(node)
+        if not _takes(signature, key) and key not in READ_HERE.get(path, ())
+    ]
+
+
 def build(node: Any, **extra: Any) -> Any:
     """The object that a node with `_target_` describes, and those nested in it.
 

@@ -157,9 +157,13 @@ def test_what_does_not_fit_is_said(trained, tmp_path, caplog):
         run(settings(trained), tmp_path / "scored")
 
 
-def test_a_run_of_another_version_is_told_from_a_broken_one(trained, tmp_path):
+def test_a_run_of_another_version_is_told_from_a_broken_one(trained, tmp_path, caplog):
     path = trained / "config.yaml"
     config = yaml.safe_load(path.read_text())
+    config["backbone"]["dilated"] = True
+    path.write_text(yaml.safe_dump(config))
+    run(settings(trained), tmp_path / "once")
+    assert "its run's backbone.dilated is not read" in caplog.text
     del config["backbone"]["depth_head"]
     path.write_text(yaml.safe_dump(config))
     with pytest.raises(WeightsError, match=r"not this version's .*depth_head.*train it again"):

@@ -6,7 +6,7 @@ from typing import Any
 
 from uda_seg.cli.signatures import signature
 from uda_seg.cli.unknown_keys import key_in
-from uda_seg.config import arguments_of, conf_folder, read_yaml, refusal
+from uda_seg.config import READ_HERE, arguments_of, conf_folder, read_yaml, refusal
 from uda_seg.errors import suggest
 from uda_seg.runs import older_names
 
@@ -17,16 +17,6 @@ FRAMES = {
     "target.augment": ("source/toytown.yaml", "augment"),
 }
 """Mappings that no constructor takes as they are, and where all of their keys stand."""
-
-_DATASET = "name like size train_split val_split leave_out augment protocols".split()
-READ_HERE = {
-    "source": _DATASET,
-    "target": _DATASET,
-    "backbone": ["name", "optimizer", "schedule", "depth_head"],
-    "backbone.optimizer": ["encoder_updates"],
-    "method": ["name", "label", "facts", "depth_head", "optimizers"],
-}
-"""Keys that this package reads itself, whether or not a constructor takes them."""
 
 
 def complaints(tree: Any, path: str = "") -> Iterator[str]:

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from uda_seg.config import build, has_own_keys, plain
+from uda_seg.config import build, has_own_keys, plain, unread
 from uda_seg.errors import ConfigError, WeightsError
 from uda_seg.runs import older_names, run_folder
 from uda_seg.runs.weights import network_state, read_checkpoint
@@ -72,6 +72,8 @@ def open_trained(path: str | Path, key: str = "checkpoint", device: str = "cpu")
             f"{checkpoint}: its run's backbone is not this version's ({error}); train it again, or "
             f"take the version that made it: {made}"
         ) from error
+    if odd := unread(backbone, "backbone"):  # an older version's, or a help for others beside it
+        log.warning("%s: its run's backbone.%s is not read", checkpoint, ", backbone.".join(odd))
     try:
         network.load_state_dict(network_state(stored))
     except RuntimeError as error:
