@@ -139,6 +139,15 @@ def test_a_table_gives_names_order_roles_and_what_is_shown(tmp_path):
     assert "the baseline is source only, the highest of several (warm up)" in table.remarks[0]
 
 
+def test_a_table_of_an_earlier_version_is_named_after_its_folders_and_says_so(tmp_path, caplog):
+    root = save_table(tmp_path / "compare")
+    config = root / ".hydra" / "config.yaml"
+    config.write_text(config.read_text().replace("table:", "comparison:"))
+    (table,), _ = tables_of(root)
+    assert "ours" in labels_of(table)
+    assert caplog.text.count("whose tables were called comparison") == 1
+
+
 def test_roles_follow_from_methods_or_from_what_is_asked_for(tmp_path):
     save_sweep(tmp_path / "sweep", (0.001, 0.002))
     save_whole_run(tmp_path / "o", "target_only", 0, 0.9)

@@ -142,8 +142,8 @@ def spec_of(folder: Path) -> dict[str, Any] | None:
     path = folder.parents[1] / ".hydra" / "config.yaml"
     try:
         spec = _spec(path, path.stat().st_mtime_ns)
-        return spec if folder.parent.name in spec["rows"] else None
-    except (OSError, ValueError, KeyError, TypeError, yaml.YAMLError):
+        return spec if folder.parent.name in spec.get("rows", {}) else None
+    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError):
         return None
 
 
@@ -156,7 +156,7 @@ def _spec(path: Path, changed: int) -> dict[str, Any]:
             "%s: is of an earlier version, whose tables were called comparison: its rows are named "
             "after their folders", path.parents[1],
         )  # fmt: skip
-    return config["table"]
+    return config.get("table") or {}
 
 
 def metrics(folder: Path) -> dict[str, list[tuple[float, float]]]:

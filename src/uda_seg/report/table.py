@@ -221,10 +221,10 @@ class Table:
 
     def caveats(self) -> list[tuple[str, str]]:
         """Rows, and what to know of their mIoU; under one name what is true of all of them."""
-        told = {self.label(row): "; ".join(row.caveats) for row in self.rows if row.caveats}
-        if len(set(told.values())) == 1 and len(told) == len(self.finished):
-            return [("mIoU of every row", next(iter(told.values())))]
-        return [(f"mIoU of {label}", words) for label, words in told.items()]
+        caveats = {self.label(row): "; ".join(row.caveats) for row in self.rows if row.caveats}
+        if len(set(caveats.values())) == 1 and len(caveats) == len(self.finished):
+            return [("mIoU of every row", next(iter(caveats.values())))]
+        return [(f"mIoU of {label}", words) for label, words in caveats.items()]
 
     def not_run(self) -> dict[str, list[str]]:
         """Why rows have not all of their runs, and which rows."""

@@ -73,14 +73,14 @@ def print_run(scores: Mapping[str, Any], console: Console | None = None) -> None
 
 def run_caveats(scores: Mapping[str, Any]) -> list[str]:
     """What to know of a run's mIoU, one line for selections of which the same is true."""
-    told: dict[str, list[str]] = {}
+    having: dict[str, list[str]] = {}
     for name, selection in scores["selections"].items():
         if selection["caveat"]:
-            told.setdefault(selection["caveat"], []).append(name)
+            having.setdefault(selection["caveat"], []).append(name)
     every = len(scores["selections"])
     return [
         f"mIoU: {words}" if len(names) == every else f"mIoU ({', '.join(names)}): {words}"
-        for words, names in told.items()
+        for words, names in having.items()
     ]
 
 
