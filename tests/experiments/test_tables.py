@@ -1,16 +1,19 @@
 """Shipped tables: every row a right command, every number accounted for; and a tiny one, run."""
 
+import functools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from conftest import compose
 from omegaconf import OmegaConf
 
+from uda_seg.cli import job_configs
+from uda_seg.cli.command_line import check
 from uda_seg.cli.job_configs import configs
-from uda_seg.config import conf_folder
+from uda_seg.config import conf_folder, read_yaml
 from uda_seg.errors import ConfigError
 from uda_seg.experiments.dry_run import cost_of, plan_lines, spoken
 from uda_seg.experiments.requirements import Need
@@ -26,11 +29,18 @@ ALL = [pytest.param(n, marks=[] if FAST.fullmatch(n) else pytest.mark.slow) for 
 
 def table_of(name: str) -> dict[str, Any]:
     """As it stands in its file and in those that it takes rows from."""
-    file = Path(conf_folder(), "table", f"{name}.yaml")
-    own = yaml.safe_load(file.read_text(encoding="utf-8"))
+    own = read_yaml(Path(conf_folder(), "table", f"{name}.yaml"))
     bases = [table_of(base) for base in own.pop("defaults", []) if base != "_self_"]
     table: Any = OmegaConf.to_container(OmegaConf.merge(*bases, own))
     return table
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _rows_that_tables_share_are_checked_once() -> Iterator[None]:
+    checked = functools.cache(lambda verb, given, own: check(verb, list(given), own_folder=own))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(job_configs, "check", lambda v, g, own_folder: checked(v, (*g,), own_folder))
+        yield
 
 
 @pytest.fixture(params=NAMES)
