@@ -37,7 +37,7 @@ BANNED = {
     "report": {"torch", "torchvision", "lightning", "timm"},
 }
 SEE_A_DICT_CONFIG = {"cli", "config"}
-LONGEST, LONGEST_COMMAND = 300, 130
+LONGEST, LONGEST_COMMAND = 300, 120
 EMPTY_NAMES = {"util", "utils", "helper", "helpers", "misc", "common", "tools"}
 
 

@@ -10,10 +10,10 @@ from uda_seg.config import own_folder
 from uda_seg.evaluation import scores
 from uda_seg.experiments.asked_for import asked_for
 from uda_seg.experiments.dry_run import plan_lines
-from uda_seg.experiments.job_progress import complaints, watch
-from uda_seg.experiments.requirements import Need, needs
+from uda_seg.experiments.job_progress import complaints
+from uda_seg.experiments.requirements import Need, lacking, needs, run_missing
 from uda_seg.experiments.rows import Job, check_replaced, jobs, wanted_rows
-from uda_seg.experiments.runner import RunError, Slot, slots
+from uda_seg.experiments.runner import RunError, slots
 from uda_seg.report.page import write_table_page
 from uda_seg.report.rows import Row
 from uda_seg.report.spec import table_of
@@ -47,39 +47,13 @@ def run(config: dict[str, Any], folder: Path, verb: str = "table") -> None:
         failed = {}
     else:
         check_replaced(wanted, folder)
-        failed = _run(spec["name"], wanted, missing, places)
+        failed = run_missing(spec["name"], wanted, missing, places)
     write(spec, rows_of(every, chosen, missing, failed), config["selection"], folder, verb)
     if failed:
         raise RunError(
             f"{len(failed)} of {len(wanted)} runs are missing; the same command tries them again\n"
             + complaints(wanted, failed)
         )
-
-
-def _run(
-    name: str,
-    wanted: Sequence[Job],
-    missing: Mapping[str, Sequence[Need]],
-    places: Sequence[Slot],
-) -> dict[Path, str]:
-    """Runs what is not done and can be run; folder to why of what failed or could not."""
-    pending = [job for job in wanted if not job.done]
-    failed = {
-        job.folder: f"not started: {lacking(missing[job.row])}"
-        for job in pending
-        if lacking(missing[job.row])
-    }
-    log.info(
-        "%s: %d runs, %d of them done, %d cannot be started here",
-        name, len(wanted), len(wanted) - len(pending), len(failed),
-    )  # fmt: skip
-    watch(wanted, places, failed)
-    return failed
-
-
-def lacking(needed: Sequence[Need]) -> str:
-    """What a run cannot do without, in one line."""
-    return "; ".join(need.words for need in needed if need.blocks)
 
 
 def rows_of(

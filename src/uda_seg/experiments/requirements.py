@@ -1,12 +1,19 @@
 """What jobs are made of, looked at before any begins: mistakes, missing data, time."""
 
 import importlib.util
-from collections.abc import Iterator, Mapping
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_class
+
+from uda_seg.experiments.job_progress import watch
+from uda_seg.experiments.rows import Job
+from uda_seg.experiments.runner import Slot
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -79,3 +86,29 @@ def _has_gpu() -> bool:
     import torch
 
     return torch.cuda.is_available()
+
+
+def lacking(needed: Sequence[Need]) -> str:
+    """What a run cannot do without, in one line."""
+    return "; ".join(need.words for need in needed if need.blocks)
+
+
+def run_missing(
+    name: str,
+    wanted: Sequence[Job],
+    missing: Mapping[str, Sequence[Need]],
+    places: Sequence[Slot],
+) -> dict[Path, str]:
+    """Runs what is not done and can be run; folder to why of what failed or could not."""
+    pending = [job for job in wanted if not job.done]
+    failed = {
+        job.folder: f"not started: {lacking(missing[job.row])}"
+        for job in pending
+        if lacking(missing[job.row])
+    }
+    log.info(
+        "%s: %d runs, %d of them done, %d cannot be started here",
+        name, len(wanted), len(wanted) - len(pending), len(failed),
+    )  # fmt: skip
+    watch(wanted, places, failed)
+    return failed
