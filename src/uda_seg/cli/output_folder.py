@@ -92,10 +92,9 @@ def of_sweep(checked: Checked) -> tuple[list[str], Path]:
     identity = sweep_folder.identity(run_of(config), list(checked.swept), sweeper)
     given, resume = _is_named(checked, key), config.get("resume")
     if not given and resume is not None:
-        folder = (
-            Path(resume) if resume != "auto" else sweep_folder.newest(folder, identity) or folder
-        )
-        given = bool(sweep_folder.read(folder))
+        begun = sweep_folder.newest(folder, identity) if resume == "auto" else Path(resume)
+        given = begun is not None and bool(sweep_folder.read(begun))
+        folder = begun or folder
     if not given and "${now:" in _written(config, "sweep"):
         folder = run_folder.reserve(folder)
     _check_sweep(folder, identity, resume)
