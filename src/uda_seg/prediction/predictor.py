@@ -138,7 +138,10 @@ def pixels_of(image: str | os.PathLike[str] | Image.Image | np.ndarray) -> np.nd
 
 
 def predictor_of(
-    trained: Trained, inference: Inference | None = None, size: Any = None, precision: str = ""
+    trained: Trained,
+    inference: Inference | None = None,
+    size: Any = None,
+    precision: str = "32-true",
 ) -> Predictor:
     """
     Args:
@@ -162,7 +165,7 @@ def predictor_of(
         and all(type(side) is int and side >= 1 for side in size)
     ):
         raise ConfigError(f"size={size}: must be height, width, like [512,1024], or own")
-    return Predictor(trained.network, trained.classes, inference, size, precision or "32-true")
+    return Predictor(trained.network, trained.classes, inference, size, precision)
 
 
 def normalised_entropy(logits: Tensor) -> Tensor:

@@ -11,7 +11,8 @@ from data.datasets.test_real import there
 from PIL import Image
 
 from uda_seg.data.cache.stores import Address
-from uda_seg.data.checking.examination import Finding
+from uda_seg.data.checking import statistics
+from uda_seg.data.checking.examination import NOTES, Finding
 from uda_seg.data.checking.statistics import (
     ClassStatistics,
     Records,
@@ -26,6 +27,7 @@ from uda_seg.errors import ConfigError, DataError
 
 SPACE = LabelSpace(("road", "sky", "bicyclist"))
 BOTH = {"image", "label"}
+FOUND = Finding(0, (4, 5), {3: 20})
 
 
 @pytest.fixture
@@ -170,6 +172,44 @@ def test_a_sample_found_broken_is_forgotten(camvid: Path, tmp_path: Path) -> Non
     assert records.known(1) == Finding(1, (4, 5), {3: 20})
     records.add(Finding(1, problem="bits rot, and leave the date as it is"))
     assert records.known(1) is None
+
+
+@pytest.mark.parametrize("method", ["save", "load", "remove"])
+def test_a_cache_that_fails_later_costs_its_counts_alone(
+    camvid: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch, method: str,
+) -> None:  # fmt: skip
+    """A prepared one may be read-only, and a disk may fill up."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise OSError(30, "Read-only file system")
+
+    class_pixels(CamVid(str(camvid), "val"), SPACE, tmp_path / "cache")  # the folder is there
+    if method == "save":
+        monkeypatch.setattr("os.replace", fails)
+    elif method == "load":
+        monkeypatch.setattr(np, "fromfile", lambda path, *_: fails() if ".bin" in path.name else 0)
+    else:
+        monkeypatch.setattr(Path, "unlink", fails)
+    records = Records(CamVid(str(camvid), "train"), BOTH, tmp_path / "cache")
+    for index in range(3):
+        assert records.known(index) is None
+        records.add(Finding(index, problem="broken") if method == "remove" else FOUND)
+    assert caplog.text.count("class statistics cannot be kept: cache_root=") == 1
+    assert "Read-only file system" in caplog.text
+
+
+def test_kept_notes_are_read_as_they_were_meant(
+    camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    dataset = CamVid(str(camvid), "train")
+    records = Records(dataset, BOTH, tmp_path / "cache")
+    records.known(0)
+    noted = Finding(0, (4, 5), {3: 20}, ("grey", "turned"))
+    records.add(noted)
+    assert Records(dataset, BOTH, tmp_path / "cache").known(0) == noted
+    monkeypatch.setattr(statistics, "NOTES", {"new": "", **NOTES})
+    assert Records(dataset, BOTH, tmp_path / "cache").known(0) is None
 
 
 def test_nothing_is_kept_inside_the_dataset(camvid: Path) -> None:

@@ -196,6 +196,18 @@ def test_virtual_kittis_wrong_encodings_are_named(
     assert all(re.search(complaint, message) for message in told)
 
 
+def test_a_changed_encoding_makes_another_sample(tmp_path: Path) -> None:
+    """What is kept of its labels hangs on that text as on the picture."""
+    write_virtual_kitti(tmp_path, "Sky 1 2 3\nVan:7 4 5 6\n")
+    write_virtual_kitti(tmp_path, "Sky 1 2 3\nVan:7 4 5 6\n", "0002")
+    before = [VirtualKITTI(str(tmp_path), "all").identity(index) for index in range(2)]
+    text = tmp_path / "scenegt" / "0001_clone_scenegt_rgb_encoding.txt"
+    text.write_text("Road 1 2 3\nVan:7 4 5 6\n")
+    after = [VirtualKITTI(str(tmp_path), "all").identity(index) for index in range(2)]
+    assert after[0] != before[0]
+    assert after[1] == before[1]
+
+
 def test_virtual_kittis_variations_are_splits(tmp_path: Path) -> None:
     for variation in ("clone", "fog", "15-deg-left"):
         write_virtual_kitti(tmp_path, "", variation=variation)

@@ -80,7 +80,7 @@ class Cached(DatasetWrapper):
         super().__init__(dataset)
         self.store, self.own_labels = store, own_labels
         self.size = (int(size[0]), int(size[1])) if size else None
-        self.code = _code(dataset)
+        self.code, self.settings = _code(dataset), _settings(dataset)
 
     def read(self, index: int, fields: Collection[str]) -> Sample:
         """As `Dataset.read`, but at `size`; files are opened only for what is not kept yet.
@@ -156,6 +156,7 @@ class Cached(DatasetWrapper):
         parts += [scaling.RESAMPLING if size else ""]
         drawn = self.dataset.recipe(index) is not None
         parts += [self.code if drawn or kind not in OF_THE_IMAGE else ""]
+        parts += [self.settings if not drawn and kind not in OF_THE_IMAGE else ""]
         digest = hashlib.sha256("\n".join(parts).encode()).digest()
         return Address(index, kind, f"{cls.__name__}/{kind}_{at}", digest)
 
@@ -240,6 +241,21 @@ def _code(dataset: Dataset) -> str:
     except OSError:  # a class typed into a console
         texts = []
     return hashlib.sha256("\n".join(texts).encode()).hexdigest()
+
+
+def _settings(dataset: Dataset) -> str:
+    """Plain values that a dataset was made with: its class may read labels by them."""
+    members = dataset.datasets.values() if isinstance(dataset, MergedDataset) else (dataset,)
+    return repr(
+        [
+            sorted(
+                (key, value)
+                for key, value in vars(one).items()
+                if isinstance(value, bool | int | float | str) and not key.startswith("_")
+            )
+            for one in members
+        ]
+    )
 
 
 def _memory(dataset: Dataset, size: list[int] | None) -> Memory:

@@ -74,7 +74,11 @@ class Store(ABC):
 
     @abstractmethod
     def remove(self, address: Address) -> None:
-        """Forgets an entry, if there is one."""
+        """Forgets an entry, if there is one.
+
+        Raises:
+            StoreError: it cannot be removed.
+        """
 
 
 class StoreError(DataError):
@@ -128,7 +132,12 @@ class Disk(Store):
         return self.path(address).is_file()
 
     def remove(self, address: Address) -> None:
-        self.path(address).unlink(missing_ok=True)
+        try:
+            self.path(address).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(
+                f"cache_root={self.root}: cannot be written ({error.strerror}); {_CURE}"
+            ) from error
 
     def clear(self, dataset: str, kind: str = "*") -> int:
         """Removes all entries of a dataset's class, of any size; returns their bytes."""

@@ -45,7 +45,13 @@ class Records:
     def known(self, index: int) -> Finding | None:
         """The finding of a sample that is on disk as it was then."""
         self.addresses[index] = address = self._address(index)
-        entry = None if address is None or self.kept is None else self.kept.load(address)
+        if address is None or self.kept is None:
+            return None
+        try:
+            entry = self.kept.load(address)
+        except DataError as error:
+            self._warn(error)
+            return None
         if entry is None:
             return None
         paths = (path_of(self.dataset, index, part) for part in self.fields)
@@ -78,7 +84,9 @@ class Records:
         except ConfigError as error:
             self._warn(error)
             return None
-        return self.kept.address(index, identity, "pixels", " ".join(sorted(self.fields)))
+        # Notes are kept as bits: with other notes an entry would say something else.
+        method = f"{sorted(self.fields)} {list(NOTES)}"
+        return self.kept.address(index, identity, "pixels", method)
 
     def _warn(self, error: Exception) -> None:
         if not self.broken:

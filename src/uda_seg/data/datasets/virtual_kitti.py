@@ -11,6 +11,7 @@ such as `Car:1 200 200 200`.
 Depth is 16-bit centimetres in both; the far plane, and so the sky, is at 655.35 m.
 """
 
+import hashlib
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -144,6 +145,7 @@ class VirtualKITTI(FileDataset):
         files = [Files(image, self.labels / png, depths / png) for image, png in zip(found, pngs)]
         super().__init__(root, files)
         self.tables: dict[Path, ColorTable] = {}
+        self._texts: dict[Path, str] = {}
 
     def missing(self, fields: Collection[str]) -> Iterator[str]:
         yield from super().missing(fields)
@@ -151,6 +153,16 @@ class VirtualKITTI(FileDataset):
             for folder in sorted({f.label.parent for f in self.files if f.label}):
                 if folder.is_dir() and not _encodings(folder):
                     yield _no_encoding(folder)
+
+    def identity(self, index: int) -> str:
+        """Of the text that says what colors mean, too."""
+        label = self.files[index].label
+        assert label is not None
+        if label.parent not in self._texts:
+            stats = [text.stat() for text in _encodings(label.parent)]
+            self._texts[label.parent] = f"{[(s.st_size, s.st_mtime_ns) for s in stats]}"
+        words = f"{super().identity(index)} {self._texts[label.parent]}"
+        return hashlib.sha256(words.encode()).hexdigest()
 
     def read_label(self, path: Path) -> np.ndarray:
         table = self.tables.get(path.parent)
