@@ -70,11 +70,15 @@ def complaints(line: str) -> list[str]:
     return []
 
 
-MISSING_HERE = "is not there|there is no such|are not there|no run|does not exist|is not installed"
+MISSING_HERE = "is not there|there is no such folder"
 """What a right command may be told where there are no runs and no datasets."""
 PAGES = [
     ROOT / "README.md",
-    *(pytest.param(page, marks=pytest.mark.slow) for page in sorted((ROOT / "docs").glob("*.md"))),
+    *(
+        pytest.param(page, marks=pytest.mark.slow)
+        for page in sorted((ROOT / "docs").glob("*.md"))
+        if commands(page)
+    ),
 ]
 
 
@@ -85,4 +89,4 @@ def test_the_commands_of_a_page_are_right(page: Path, monkeypatch: pytest.Monkey
         monkeypatch.setattr(sys, "argv", ["uda-seg", *shlex.split(line)])
         wrong = [one for one in complaints(line) if not re.search(MISSING_HERE, one)]
         assert wrong == [], line
-    assert page.name != "README.md" or len(commands(page)) > 15
+    assert len(commands(page)) > (15 if page.name == "README.md" else 0)
