@@ -54,7 +54,7 @@ def worker(overrides: list[str]) -> None:
         config: Any = OmegaConf.to_container(compose("train", overrides), resolve=True)
     torch.manual_seed(0)
     pair = setup.make_data_module(config, Path(tempfile.mkdtemp()))
-    method = setup.make_method(config, len(pair.space))
+    method = setup.make_method(config, list(pair.space.classes))
     module = setup.make_adaptation(config, method, list(pair.space.classes))
     optimizer = module.configure_optimizers()["optimizer"]
     pair.trainer = module.trainer = Alone()  # type: ignore[assignment]

@@ -83,7 +83,7 @@ def make_network(depth_head: bool) -> torch.nn.Module:
     from uda_seg.networks.tiny import TinyNetwork
 
     torch.manual_seed(0)
-    return TinyNetwork(
+    network = TinyNetwork(
         classes=CLASSES,
         width=8,
         auxiliary=True,
@@ -93,6 +93,8 @@ def make_network(depth_head: bool) -> torch.nn.Module:
         head_factor=1.0,
         depth_head=depth_head,
     )
+    network.class_names = ["road", "car", "sky", "person"]
+    return network
 
 
 def make_batch(size: int = 2, seed: int = 0, height: int = HEIGHT, width: int = WIDTH) -> Batch:

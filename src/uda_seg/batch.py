@@ -102,3 +102,29 @@ class TargetPass:
         shared = values.to(self.device)
         dist.broadcast(shared, 0)
         return shared.cpu()
+
+
+def random_numbers(images: int, count: int, device: torch.device | str = "cpu") -> Tensor:
+    """Uniform in [0, 1), for each image of this process: (images, count).
+
+    The first process draws them for all, so that two processes of half a batch see what one of the
+    whole batch sees.
+    """
+    if not dist.is_initialized():
+        return torch.rand(images, count).to(device)
+    numbers = _first_process(torch.rand(images * dist.get_world_size(), count))
+    return numbers[images * dist.get_rank() :][:images].to(device)
+
+
+def random_step_numbers(count: int) -> Tensor:
+    """Uniform in [0, 1), the same for all images of all processes: (count,)."""
+    numbers = torch.rand(count)
+    return _first_process(numbers) if dist.is_initialized() else numbers
+
+
+def _first_process(numbers: Tensor) -> Tensor:
+    """The first process's; NCCL only knows tensors on its GPU."""
+    on_gpu = dist.get_backend() == "nccl"
+    shared = numbers.cuda() if on_gpu else numbers
+    dist.broadcast(shared, 0)
+    return shared.cpu()

@@ -21,16 +21,29 @@ def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
     return loss / (label != IGNORE).sum().clamp(min=1)
 
 
-def feature_distance(features: Tensor, guide: Tensor) -> Tensor:
+def weighted_cross_entropy(logits: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Mean over all pixels; those of IGNORE are zeros in it.
+
+    Args:
+        logits: (B, C, H, W).
+        label: (B, H, W), a class or IGNORE.
+        weight: (B, H, W), of each pixel; None: 1.
+    """
+    loss = F.cross_entropy(logits, label, ignore_index=IGNORE, reduction="none")
+    return (loss if weight is None else loss * weight).mean()
+
+
+def feature_distance(features: Tensor, guide: Tensor, mask: Tensor | None = None) -> Tensor:
     """Euclidean distance at each position, averaged over positions (ROAD's distillation).
 
     Args:
         features: (B, D, h, w).
         guide: (B, D, h, w), where they should be.
+        mask: (B, h, w) bool, the positions that count; None: all. 0 when none does.
     """
     # The gradient of a square root at 0 is infinite, and a student begins as its teacher.
-    squares = (features - guide).float().square().sum(1)
-    return (squares + 1e-12).sqrt().mean()
+    distances = ((features - guide).float().square().sum(1) + 1e-12).sqrt()
+    return distances.mean() if mask is None else (distances * mask).sum() / mask.sum().clamp(min=1)
 
 
 def masked_l1(prediction: Tensor, truth: Tensor, known: Tensor) -> Tensor:

@@ -120,7 +120,7 @@ RESNET = [
 def test_the_switch_repeats_the_encoder_and_not_the_heads(setting: str) -> None:
     switch = f"backbone.optimizer.encoder_updates={setting}"
     config: Any = compose("train", [*RESNET, switch])
-    method = make_method(config, classes=4)
+    method = make_method(config, list("abcd"))
     module = make_adaptation(config, method, list("abcd"))
     joint = module.configure_optimizers()["optimizer"]
     network: Any = method.network.double()

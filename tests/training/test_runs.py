@@ -223,7 +223,7 @@ def test_scores_say_what_was_run(camvid: Path, tmp_path: Path) -> None:
 def test_a_run_starts_from_another_runs_network(camvid: Path, tmp_path: Path) -> None:
     first = run(tmp_path / "first", overrides(camvid, "trainer.steps=2"))
     config = compose("train", overrides(camvid, f"initial={tmp_path / 'first'}"))
-    method = make_method(config, 11)
+    method = make_method(config, first["hyper_parameters"]["classes"])
     start(method.network, config, first["hyper_parameters"]["classes"])
     for name, weight in method.network.state_dict().items():
         assert torch.equal(weight, first["state_dict"][f"method.network.{name}"]), name

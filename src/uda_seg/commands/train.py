@@ -48,8 +48,8 @@ def run(config: dict[str, Any], folder: Path) -> float | None:
     built = config
     if stored is not None and "pretrained" in config["backbone"]:  # all are in the checkpoint
         built = config | {"backbone": config["backbone"] | {"pretrained": "none"}}
-    method = make_method(built, len(data.space))
     classes = list(data.space.classes)
+    method = make_method(built, classes)
     started_from = config["initial"] if stored else start(method.network, config, classes)
     module = make_adaptation(config, method, classes, data.pictures.others)
     if stored is not None:

@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from uda_seg.batch import Batch, Source, Target, TargetPass
+from uda_seg.components.pseudo_labels import PseudoLabels
 from uda_seg.networks.base import SegmentationNetwork
 
 Losses = dict[str, Tensor]
@@ -74,6 +75,10 @@ class Method(nn.Module, ABC):
         `round` is its number. What it decides belongs into the method's extra state.
         """
         return
+
+    def pseudo_label(self, target: Target) -> PseudoLabels | None:
+        """What it would learn of these target images; None if it makes no pseudo-labels."""
+        return None
 
     def discriminator_accuracy(self) -> dict[str, Tensor]:
         """How often each of its discriminators was right in the latest step, in [0, 1], by name."""

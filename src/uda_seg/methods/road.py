@@ -75,7 +75,7 @@ class ROAD(Method):
     def _distillation(self, domain: str, images: Source | Target, features: Tensor) -> Losses:
         if self.teacher is None or domain != self.distil_on:
             return {}
-        guide = self.teacher(images.image).features
+        guide = self.teacher(images.image)
         return {"distillation": feature_distance(features, guide)}
 
     def _spatial(

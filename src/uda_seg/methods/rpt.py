@@ -164,9 +164,7 @@ class RPT(AdaptSegNet):
         if self.order is not None:
             found["order"] = self.order.probabilities_of(classes, segments)
         if self.teacher is not None and self.cluster_of is None:
-            features = superpixels.mean_features(
-                self.teacher(images.image).features, segments, most
-            )
+            features = superpixels.mean_features(self.teacher(images.image), segments, most)
             found["features"] = clusters.compact(features.flatten(0, 1), seed=0).half().cpu()
             found["features"] = found["features"].view(len(segments), most, -1)
         return found

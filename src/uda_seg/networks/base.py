@@ -35,6 +35,8 @@ class SegmentationNetwork(nn.Module):
                 "and every std above 0"
             )
         self.classes, self.head_factor = classes, head_factor
+        self.class_names: list[str] = []
+        """Of the experiment, once it is known."""
         self.batch_norm = "train"
         self.encoder_updates: int | str = 1
         """How often a step updates the encoder's weights: once, or as "authors" do it."""
@@ -51,6 +53,15 @@ class SegmentationNetwork(nn.Module):
     @abstractmethod
     def predict(self, image: Tensor) -> Prediction:
         """`image`: (B, 3, H, W), normalised."""
+
+    def encode(self, image: Tensor, domain: str = "source") -> Tensor:
+        """`Prediction.features` alone: (B, D, h, w) of (B, 3, H, W) RGB in [0, 1]."""
+        with norms.statistics(self, self.batch_norm, domain):
+            return self.deepest((image - self.mean) / self.std)
+
+    def deepest(self, image: Tensor) -> Tensor:
+        """The features of `image`, (B, 3, H, W), normalised; overridden where heads cost much."""
+        return self.predict(image).features
 
     @abstractmethod
     def heads(self) -> list[nn.Module]:

@@ -123,6 +123,9 @@ class DeepLab(SegmentationNetwork):
             depth = self._resize(self.depth_head(stages[-1]), image).sigmoid()
         return Prediction(self._resize(logits, image), stages[-1], auxiliary, depth)
 
+    def deepest(self, image: Tensor) -> Tensor:
+        return self.encoder(self._arrange(image))[-1]
+
     def heads(self) -> list[nn.Module]:
         candidates = (self.head, self.auxiliary_head, self.depth_head, self.skip_head)
         return [head for head in candidates if head is not None]

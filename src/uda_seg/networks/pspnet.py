@@ -103,6 +103,9 @@ class PSPNet(SegmentationNetwork):
             depth=resize(depth(pyramid)).sigmoid() if depth is not None else None,
         )
 
+    def deepest(self, image: Tensor) -> Tensor:
+        return self.encoder(image)[-1]
+
     def heads(self) -> list[nn.Module]:
         candidates = (self.pyramid, self.head, self.auxiliary_head, self.depth_head)
         return [head for head in candidates if head is not None]

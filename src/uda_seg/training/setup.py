@@ -38,8 +38,10 @@ def make_data_module(config: dict[str, Any], folder: Path) -> DomainDataModule:
     )
 
 
-def make_method(config: dict[str, Any], classes: int) -> Method:
-    return build(config["method"], network=build(config["backbone"], classes=classes))
+def make_method(config: dict[str, Any], classes: Sequence[str]) -> Method:
+    network = build(config["backbone"], classes=len(classes))
+    network.class_names = list(classes)
+    return build(config["method"], network=network)
 
 
 def make_adaptation(
