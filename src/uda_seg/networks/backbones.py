@@ -23,9 +23,12 @@ class TimmEncoder(nn.Module):
     """
 
     def __init__(self, name: str, output_stride: int, last_stage: int) -> None:
+        options = {"output_stride": output_stride, "drop_rate": 0.0, "drop_path_rate": 0.0}
+        self._build(name, last_stage, options)
+
+    def _build(self, name: str, last_stage: int, options: dict[str, Any]) -> None:
         super().__init__()
         self.name = name
-        options = {"output_stride": output_stride, "drop_rate": 0.0, "drop_path_rate": 0.0}
         try:
             stages = len(timm.create_model(name, features_only=True).feature_info)
             keep = tuple(range(stages + last_stage + 1)) if last_stage < 0 else ()
@@ -34,9 +37,10 @@ class TimmEncoder(nn.Module):
             self.body = timm.create_model(name, features_only=True, out_indices=keep, **options)
         except (RuntimeError, TypeError, NotImplementedError, AssertionError) as error:
             similar = timm.list_models(f"*{name.split('.')[0].split('_')[0]}*")[:8]
+            given = "".join(f", {key}={value}" for key, value in options.items() if value)
             raise ConfigError(
-                f"backbone.encoder.name={name} with output_stride={output_stride}: timm cannot "
-                f"build it ({error}). Similar names: {', '.join(similar) or 'none'}"
+                f"backbone.encoder.name={name}{given}: timm cannot build it ({error}). "
+                f"Similar names: {', '.join(similar) or 'none'}"
             ) from error
         _drop_unused_blocks(self.body)
         speed_up(self.body)
@@ -83,6 +87,16 @@ def _drop_unused_blocks(body: Any) -> None:
     if all(name.startswith("blocks.") for name in names):
         deepest = max(int(name.split(".")[1]) for name in names)
         del body.blocks[deepest + 1 :]
+
+
+class PyramidEncoder(TimmEncoder):
+    """Any timm network with `features_only`, at its own strides (PVT-v2, ConvNeXt, ResNet, …).
+
+    `drop_path_rate`: of stochastic depth in the last block; it rises linearly from 0 in the first.
+    """
+
+    def __init__(self, name: str, drop_path_rate: float, last_stage: int) -> None:
+        self._build(name, last_stage, {"drop_path_rate": drop_path_rate} if drop_path_rate else {})
 
 
 class ResNetEncoder(TimmEncoder):

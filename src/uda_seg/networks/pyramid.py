@@ -1,0 +1,91 @@
+"""A pyramid: an encoder at its native strides, and a head that reads all of its stages."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from uda_seg.errors import ConfigError
+from uda_seg.networks.base import SegmentationNetwork
+from uda_seg.networks.cpu_layers import speed_up
+from uda_seg.networks.fusion import FusionHead
+from uda_seg.networks.prediction import Prediction
+from uda_seg.networks.resizing import resize
+
+
+class Pyramid(SegmentationNetwork):
+    """
+    Args:
+        classes: of the experiment.
+        encoder: one of `backbones`, or a module of your own that has what its docstring says.
+        head: makes `FusionHead`, from the stages' channels and a number of classes.
+        finest_stride: stages that are finer are not read.
+        pretrained: see `load_pretrained`.
+        auxiliary: a linear head on the stage before the last, for methods that adapt two levels.
+        channels_last: memory layout, for speed alone.
+        frozen_stages: encoder stages, from the shallowest, that never learn.
+        depth_head: a second classifier on what the head fused, of one channel.
+    """
+
+    def __init__(
+        self,
+        classes: int,
+        encoder: Any,
+        head: Callable[..., FusionHead],
+        finest_stride: int,
+        pretrained: str,
+        mean: Sequence[float],
+        std: Sequence[float],
+        auxiliary: bool,
+        batch_norm: str,
+        head_factor: float,
+        channels_last: bool,
+        frozen_stages: int,
+        depth_head: bool,
+    ) -> None:
+        super().__init__(classes, mean, std, head_factor)
+        strides, channels = list(encoder.reductions), list(encoder.channels)
+        self.read = [i for i, stride in enumerate(strides) if stride >= finest_stride]
+        if len(self.read) < 2:
+            raise ConfigError(
+                f"backbone.finest_stride={finest_stride}: leaves {len(self.read)} of this "
+                f"encoder's stages, of strides {strides}; two are needed"
+            )
+        self.encoder, self.feature_channels = encoder, channels[-1]
+        self.head = head([channels[stage] for stage in self.read], classes)
+        self.auxiliary_head = _classifier(channels[-2], classes) if auxiliary else None
+        self.depth_head = _classifier(self.head.width, 1) if depth_head else None
+        speed_up(self.head)
+        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
+        self.to(memory_format=self.memory_format)
+        self.load_report = encoder.load(pretrained)
+        self.set_batch_norm(batch_norm)
+        encoder.freeze(frozen_stages)
+
+    def predict(self, image: Tensor) -> Prediction:
+        size = (image.shape[-2], image.shape[-1])
+        stages = self.encoder(image.contiguous(memory_format=self.memory_format))
+        fused = self.head.fused([stages[i] for i in self.read])
+        logits = resize(self.head.classify(fused), size, align_corners=False)
+        auxiliary, learns = None, torch.is_grad_enabled()
+        if (head := self.auxiliary_head) is not None:
+
+            def auxiliary() -> Tensor:
+                with torch.set_grad_enabled(learns):
+                    return resize(head(stages[-2]), size, align_corners=False)
+
+        depth = None
+        if self.depth_head is not None:
+            depth = resize(self.depth_head(fused), size, align_corners=False).sigmoid()
+        return Prediction(logits, stages[-1], auxiliary, depth)
+
+    def heads(self) -> list[nn.Module]:
+        candidates = (self.head, self.auxiliary_head, self.depth_head)
+        return [head for head in candidates if head is not None]
+
+
+def _classifier(channels: int, classes: int) -> nn.Conv2d:
+    classifier = nn.Conv2d(channels, classes, 1)
+    nn.init.normal_(classifier.weight, 0.0, 0.01)
+    return classifier
