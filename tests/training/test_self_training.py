@@ -1,0 +1,75 @@
+"""Whole runs with a moving teacher: resumed ones equal straight ones, two processes equal one."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from conftest import write_camvid
+from test_runs import SMALL, KilledAt, KilledError, run, same
+
+METHODS = ["dacs", "daformer"]
+CELLS = {"daformer": ["method.lambda_feature_distance=null"]}
+"""Its mean is over the cells of things of each process, as cross-entropy's over labelled pixels."""
+COMMON = [o for o in SMALL if "discriminator" not in o]
+SURE = "method.threshold=0.1"  # of 11 classes: some pixels of an untrained network are
+
+
+def words(camvid: Path, method: str, *more: str) -> list[str]:
+    roots = [f"source.root={camvid}", f"target.root={camvid}"]
+    return [*COMMON, *roots, f"method={method}", SURE, *more]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_killed_run_goes_on_bit_for_bit(method: str, camvid: Path, tmp_path: Path) -> None:
+    """The teacher, its buffers and its counter too; panels, which the teacher draws, as well."""
+    steps = ["trainer.steps=7", "trainer.validate_every=4", "trainer.checkpoint_every=3"]
+    steps += ["trainer.panels=1", "source.augment.flip=true"]
+    straight = run(tmp_path / "straight", words(camvid, method, *steps))
+    folder = tmp_path / "killed"
+    with pytest.raises(KilledError), KilledAt(5):
+        run(folder, words(camvid, method, *steps))
+    resumed = run(folder, words(camvid, method, *steps, f"resume={folder}"))
+    assert straight["global_step"] == resumed["global_step"] == 7
+    for part in ("state_dict", "optimizer_states", "lr_schedulers"):
+        same(straight[part], resumed[part], part)
+    assert int(straight["state_dict"]["method.teacher.moves"]) == 7
+
+
+def test_a_teacher_of_a_run_that_starts_elsewhere_starts_there(
+    camvid: Path, tmp_path: Path
+) -> None:
+    run(tmp_path / "first", words(camvid, "dacs", "trainer.steps=2"))
+    options = ["trainer.steps=1", "backbone.optimizer.lr=0", f"initial={tmp_path / 'first'}"]
+    second = run(tmp_path / "second", words(camvid, "dacs_daformer", *options))["state_dict"]
+    first = torch.load(tmp_path / "first" / "checkpoints" / "last.ckpt", weights_only=True)
+    for name, value in second.items():
+        if name.startswith("method.teacher.network.") and "weight" in name:
+            theirs = first["state_dict"][name.replace("teacher.network", "network")]
+            assert torch.equal(value, theirs), name
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("method", METHODS)
+def test_two_processes_equal_one(method: str, camvid: Path, tmp_path: Path) -> None:
+    """On gloo: drawn classes, coins and strengths, the weight of labels, the classes of a batch."""
+    write_camvid(camvid, void=False)
+    common = ["backbone.batch_norm=frozen", "trainer.steps=4", "trainer.validate_every=4"]
+    common += ["+backbone.optimizer.eps=1e-4", *CELLS.get(method, [])]
+    one = run(tmp_path / "one", words(camvid, method, *common, "trainer.batch_size=4"))
+    folder = tmp_path / "two"
+    command = [sys.executable, "-m", "uda_seg", *words(camvid, method, *common)]
+    command.remove("trainer=cpu")
+    command += ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
+    environment: Any = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*command, f"hydra.run.dir={folder}"],
+        env=environment, capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    two = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    for name, tensor in one["state_dict"].items():
+        torch.testing.assert_close(tensor, two["state_dict"][name], rtol=1e-4, atol=1e-6, msg=name)
