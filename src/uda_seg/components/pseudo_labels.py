@@ -11,9 +11,11 @@ from torch import Tensor
 @dataclass
 class PseudoLabels:
     label: Tensor
-    """(B, H, W) long."""
+    """(B, H, W) long; IGNORE where there is none."""
     weight: Tensor
     """(B, H, W) float in [0, 1]: of each pixel's loss."""
+    confident: Tensor | None = None
+    """(B, H, W) bool: where their maker is sure, and trusted; None: wherever there is a label."""
 
 
 def pseudo_labels(logits: Tensor, threshold: float, trust: Tensor | None = None) -> PseudoLabels:
@@ -26,9 +28,11 @@ def pseudo_labels(logits: Tensor, threshold: float, trust: Tensor | None = None)
             trusted still counts in the share.
     """
     confidence, label = logits.softmax(1).max(1)
-    share = confident_share(confidence, threshold)
-    weight = torch.ones_like(confidence) * share
-    return PseudoLabels(label, weight if trust is None else weight * trust)
+    confident = confidence >= threshold
+    weight = torch.ones_like(confidence) * confident_share(confidence, threshold)
+    if trust is None:
+        return PseudoLabels(label, weight, confident)
+    return PseudoLabels(label, weight * trust, confident & trust)
 
 
 def confident_share(confidence: Tensor, threshold: float) -> Tensor:

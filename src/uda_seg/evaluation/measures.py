@@ -70,7 +70,7 @@ def iou(confusion: np.ndarray) -> np.ndarray:
     """(C,) IoU of every class in percent, NaN where it is neither labelled nor predicted."""
     counts = checked(confusion)
     right = np.diag(counts)
-    return _percent(right, counts.sum(0) + counts.sum(1) - right)
+    return percent(right, counts.sum(0) + counts.sum(1) - right)
 
 
 def miou(confusion: np.ndarray) -> float:
@@ -88,13 +88,13 @@ def fwiou(confusion: np.ndarray) -> float:
 def accuracy(confusion: np.ndarray) -> float:
     """Share of labelled pixels that are right, in percent; NaN without any."""
     counts = checked(confusion)
-    return float(_percent(np.diag(counts).sum(), counts.sum()))
+    return float(percent(np.diag(counts).sum(), counts.sum()))
 
 
 def mean_accuracy(confusion: np.ndarray) -> float:
     """Mean over labelled classes of the share of their pixels that are right, in percent."""
     counts = checked(confusion)
-    return mean(_percent(np.diag(counts), counts.sum(1)))
+    return mean(percent(np.diag(counts), counts.sum(1)))
 
 
 def caveat(confusion: np.ndarray, classes: Sequence[str]) -> str | None:
@@ -157,7 +157,7 @@ def _averaged(
     rows = rows * np.array([[name in counted] for name in labels])
     table = members @ rows
     right = (table * answers).sum(1)
-    return _percent(right, table.sum(1) + answers @ rows.sum(0) - right)
+    return percent(right, table.sum(1) + answers @ rows.sum(0) - right)
 
 
 def possible(
@@ -230,6 +230,7 @@ def checked(confusion: np.ndarray) -> np.ndarray:
     return counts.astype(np.int64)
 
 
-def _percent(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+def percent(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
+    """Elementwise; NaN where the whole is nothing."""
     unknown = np.full(np.shape(whole), np.nan)
     return 100 * np.divide(part, whole, out=unknown, where=np.asarray(whole) > 0)

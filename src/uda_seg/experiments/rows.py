@@ -17,7 +17,7 @@ from uda_seg.runs.quoting import setting
 PLACES = (
     "data_root=", "source.root=", "target.root=", "cache=", "cache_root=",
     "trainer.workers=", "trainer.threads=", "trainer.progress=", "trainer.log_every=",
-    "trainer.checkpoint_every=", "trainer.panels=", "logger=", "outputs=",
+    "trainer.checkpoint_every=", "trainer.panels=", "trainer.pseudo_labels=", "logger=", "outputs=",
 )  # fmt: skip
 """Overrides that say where a run finds its data and how fast, not what it computes: a finished run
 stays finished when they change."""

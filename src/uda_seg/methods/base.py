@@ -77,7 +77,12 @@ class Method(nn.Module, ABC):
         return
 
     def pseudo_label(self, target: Target) -> PseudoLabels | None:
-        """What it would learn of these target images; None if it makes no pseudo-labels."""
+        """What it would train on as labels of these images, if it came to them now; None for a
+        method that makes no labels, or does not yet.
+
+        Called in training mode without gradients, by who compares them with true labels that no
+        method sees. It may move buffers, which are put back, and must change nothing else.
+        """
         return None
 
     def discriminator_accuracy(self) -> dict[str, Tensor]:

@@ -14,7 +14,8 @@ PLACES = (*NOT_THE_EXPERIMENT, "data_root", "cache", "cache_root", "logger", "on
 """Top keys that may be different each time a run is started: a node has paths of its own."""
 
 HARDWARE = (
-    "accelerator devices strategy num_nodes workers threads progress log_every panels".split()
+    "accelerator devices strategy num_nodes workers threads progress log_every panels "
+    "pseudo_labels".split()
 )
 """Keys of `trainer` that a run may change when it is continued."""
 

@@ -35,6 +35,7 @@ def make_data_module(config: dict[str, Any], folder: Path) -> DomainDataModule:
         config["cache"],
         config["cache_root"],
         build(config["superpixels"]) if "target.superpixels" in needs else None,
+        config["trainer"]["pseudo_labels"],
     )
 
 
@@ -77,7 +78,8 @@ def make_adaptation(
 def facts(config: dict[str, Any], module: Adaptation, started_from: str | None) -> dict[str, Any]:
     """What `scores.json` says about a run, apart from its scores."""
     settings = config["trainer"]
-    network = module.method.network
+    network, looked_at = module.method.network, settings["pseudo_labels"]
+    opened = f"of {looked_at} target training images, to compare pseudo-labels with; not trained on"
     return {
         "run_name": config["run_name"],
         "method": method_facts(config["method"]),
@@ -101,4 +103,4 @@ def facts(config: dict[str, Any], module: Adaptation, started_from: str | None) 
         "config_hash": run_folder.config_hash(config),
         "git_commit": run_folder.git_commit(),
         "versions": run_folder.versions(),
-    }
+    } | ({"labels_opened": opened} if looked_at else {})

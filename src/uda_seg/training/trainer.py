@@ -20,6 +20,7 @@ from uda_seg.training.checkpoints import Checkpoints
 from uda_seg.training.finite import FiniteLosses
 from uda_seg.training.panels import Panels
 from uda_seg.training.progress import ProgressLine
+from uda_seg.training.pseudo_label_accuracy import PseudoLabelAccuracy
 from uda_seg.training.scoreboard import Scoreboard
 from uda_seg.training.stop import Stop
 
@@ -57,8 +58,10 @@ def make_trainer(
         for node in (config["logger"] or {}).values()
     ]
     chosen = [logger for logger in chosen if logger is not None]
+    piece = settings["batch_size"] // settings["accumulate"]
     callbacks = [
         scoreboard,
+        PseudoLabelAccuracy(folder, settings["pseudo_labels"], piece),
         FiniteLosses(settings["log_every"]),
         checkpoints,
         ProgressLine(folder, show=settings["progress"], every=settings["log_every"]),

@@ -1,7 +1,7 @@
 """Source and target together: the batches a run trains on and the images it is scored on."""
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from uda_seg.data.feeding.evaluation_set import (
     collate_evaluation,
     within,
 )
+from uda_seg.data.feeding.labelled_target import labelled_batches, with_labels
 from uda_seg.data.feeding.sampling import EveryNth, StepSampler
 from uda_seg.data.feeding.streams import (
     Loader,
@@ -77,6 +78,7 @@ class DomainDataModule(LightningDataModule):
         cache: "none", "disk" or "ram": where decoded, resized samples are kept.
         cache_root: folder of "disk", and of superpixels.
         superpixels: how an image is divided, for methods that need it.
+        observed: target training images whose labels are opened beside training; 0: none.
 
     Raises:
         ConfigError: the two do not go together, or lack what the method needs.
@@ -98,6 +100,7 @@ class DomainDataModule(LightningDataModule):
         cache: str,
         cache_root: str,
         superpixels: SLIC | None = None,
+        observed: int = 0,
     ) -> None:
         super().__init__()
         self.cache, self.cache_root, self.superpixels = cache, cache_root, superpixels
@@ -116,7 +119,10 @@ class DomainDataModule(LightningDataModule):
         _check_needs(needs, source_set)
         self.source = self._domain(source, source_set, "source", {"image", "label"}, needs, seed)
         self.target = self._domain(target, target_set, "target", {"image"}, needs, seed)
-        for side, domain in ((supervised_by, self.source), ("target", self.target)):
+        self.observed, looked_at = observed, self.target
+        if observed:
+            looked_at = self.labelled_target = with_labels(self.target, target, observed)
+        for side, domain in ((supervised_by, self.source), ("target", looked_at)):
             first_look(domain.dataset, domain.fields, domain.encode, bad_images, side)
         self._open_validation()
         scored = self.pictures.dataset
@@ -220,6 +226,15 @@ class DomainDataModule(LightningDataModule):
             num_workers=self.workers,
         )
         return TargetPass(loader, len(self.target.dataset), device)
+
+    def labelled_batches(self, size: int) -> Iterator[tuple[Target, Tensor]]:
+        """This process's share of the target training images whose labels are opened: batches on
+        the CPU, with labels (B, H, W).
+        """
+        trainer = self.trainer
+        assert trainer is not None
+        share = trainer.global_rank, trainer.world_size
+        return labelled_batches(self.labelled_target, self.observed, size, *share)
 
     def on_after_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
         """Images travel as bytes and become floats on the device."""

@@ -1,0 +1,165 @@
+"""The diagnosis of pseudo-labels: what it counts, that it changes nothing, and how it goes on."""
+
+import csv
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from training.test_runs import SMALL, KilledAt, KilledError, run, same
+
+from uda_seg.batch import Target
+from uda_seg.components.pseudo_labels import PseudoLabels
+from uda_seg.data.datasets.base import FileDataset
+from uda_seg.errors import ConfigError
+from uda_seg.methods.source_only import SourceOnly
+from uda_seg.networks.modes import as_in_training
+from uda_seg.training.pseudo_label_accuracy import ALL, table
+
+BARE = [word for word in SMALL if "discriminator" not in word] + ["method=adaptive_bn"]
+STEPS = ["trainer.steps=6", "trainer.validate_every=2", "trainer.checkpoint_every=3"]
+
+
+def words(camvid: Path, *more: str) -> list[str]:
+    return [*BARE, f"source.root={camvid}", f"target.root={camvid}", *STEPS, *more]
+
+
+def makes(self: SourceOnly, target: Target) -> PseudoLabels:
+    """Stands for a teacher: batch statistics, which move, and random numbers; the left half is
+    sure.
+    """
+    assert self.training
+    assert not torch.is_grad_enabled()
+    logits = self.network(target.image, "target").logits
+    logits = logits + torch.rand_like(logits)
+    confident = torch.zeros_like(logits[:, 0], dtype=torch.bool)
+    confident[..., : logits.shape[-1] // 2] = True
+    return PseudoLabels(logits.argmax(1), torch.full_like(logits[:, 0], 0.25), confident)
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    with (folder / "pseudo_labels.csv").open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_counts_become_shares_and_what_cannot_be_known_is_empty() -> None:
+    sure = np.array([[6, 2, 0, 2], [1, 0, 0, 3], [0, 0, 0, 0], [0, 0, 0, 0]])
+    student = np.array([[10, 0, 0, 0], [2, 2, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0]])
+    road, car, sky, every = table([sure, sure, student], 0.25, ["road", "car", "sky"])
+    assert road == {
+        "class": "road", "pixels": 10, "labelled": 7, "right": 6, "precision": 85.71,
+        "recall": 60.0, "pseudo_iou": 54.55, "student_iou": 83.33, "weight": 0.25,
+    }  # fmt: skip
+    assert (car["labelled"], car["precision"], car["recall"], car["pseudo_iou"]) == (2, 0, 0, 0)
+    assert [sky[name] for name in ("precision", "recall", "student_iou")] == [None] * 3
+    assert (every["class"], every["pixels"], every["labelled"]) == (ALL, 14, 9)
+    assert (every["precision"], every["recall"]) == (66.67, 42.86)
+    assert every["student_iou"] == pytest.approx((83.333 + 50) / 2, abs=0.01)
+
+
+def test_a_look_leaves_modes_buffers_and_random_numbers_as_they_were(network: Any) -> None:
+    network.eval()
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    numbers = torch.random.get_rng_state()
+    with as_in_training(network):
+        network(torch.rand(2, 3, 32, 64), "target")
+        moved = network.state_dict()
+        assert any(not torch.equal(before[name], moved[name]) for name in before)
+    same(before, network.state_dict())
+    assert torch.equal(numbers, torch.random.get_rng_state())
+    assert not any(part.training for part in network.modules())
+
+
+def test_looking_changes_no_bit_of_a_run(
+    camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights, statistics, optimizers, samples, scores; and what is in the file adds up."""
+    monkeypatch.setattr(SourceOnly, "pseudo_label", makes)
+    plain = run(tmp_path / "plain", words(camvid))
+    looking = run(tmp_path / "looking", words(camvid, "trainer.pseudo_labels=3"))
+    for part in ("state_dict", "optimizer_states", "lr_schedulers"):
+        same(plain[part], looking[part], part)
+    assert not (tmp_path / "plain" / "pseudo_labels.csv").exists()
+    names = ("plain", "looking")
+    scores = [json.loads((tmp_path / name / "scores.json").read_text()) for name in names]
+    words_of_labels = scores[1].pop("labels_opened")
+    assert words_of_labels.startswith("of 3 target training images")
+    for key in scores[0].keys() - {"config_hash", "training_seconds", "images_per_second"}:
+        same(scores[0][key], scores[1][key], key)
+
+    rows = rows_of(tmp_path / "looking")
+    classes = scores[0]["classes"]
+    assert [row["step"] for row in rows] == [s for s in "246" for _ in range(len(classes) + 1)]
+    assert [row["class"] for row in rows[: len(classes) + 1]] == [*classes, ALL]
+    labelled = {int(row["labelled"]) for row in rows if row["class"] == ALL}
+    pixels = {int(row["pixels"]) for row in rows if row["class"] == ALL}
+    assert len(pixels) == 1  # the same crops every time
+    assert max(labelled) < 0.7 * pixels.pop()  # the left half
+    assert {row["weight"] for row in rows} == {"0.25"}
+    for row in rows:
+        assert int(row["right"]) <= min(int(row["labelled"]), int(row["pixels"]))
+
+
+def test_a_killed_run_has_every_row_once(
+    camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SourceOnly, "pseudo_label", makes)
+    looking = words(camvid, "trainer.pseudo_labels=2")
+    run(tmp_path / "straight", looking)
+    folder = tmp_path / "killed"
+    with pytest.raises(KilledError), KilledAt(5):
+        run(folder, looking)
+    assert rows_of(folder)[-1]["step"] == "4"  # further than the checkpoint, which is of step 3
+    run(folder, [*looking, f"resume={folder}"])
+    assert rows_of(folder) == rows_of(tmp_path / "straight")
+
+
+def test_another_run_in_the_folder_does_not_keep_an_earlier_ones_rows(
+    camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "pseudo_labels.csv").write_text("step,class\n")
+    run(tmp_path / "run", words(camvid, "trainer.pseudo_labels=2"))  # makes no pseudo-labels
+    assert not (tmp_path / "run" / "pseudo_labels.csv").exists()
+
+
+def test_the_method_never_sees_the_labels(
+    camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are opened when a run is scored, and reach no batch that is trained on."""
+    target = tmp_path / "target"
+    target.mkdir()
+    for folder in ("train", "val", "trainannot", "valannot"):
+        (target / folder).symlink_to(camvid / folder)
+    seen: list[Target] = []
+    opened: list[str] = []
+    read_label = FileDataset.read_label
+
+    def look(self: SourceOnly, target: Target) -> PseudoLabels:
+        seen.append(target)
+        return makes(self, target)
+
+    def read(dataset: FileDataset, path: Path) -> np.ndarray:
+        opened.append(str(path))
+        return read_label(dataset, path)
+
+    monkeypatch.setattr(SourceOnly, "pseudo_label", look)
+    monkeypatch.setattr(FileDataset, "read_label", read)
+    more = [f"target.root={target}", "trainer.pseudo_labels=2", "trainer.steps=2"]
+    run(tmp_path / "run", [*words(camvid), *more])
+    assert any("target/trainannot" in path for path in opened)
+    (one,) = seen
+    given = {name for name, value in vars(one).items() if value is not None}
+    assert given == {"image", "window"}
+    assert one.image.shape == (2, 3, 32, 64)
+    assert one.image.max() <= 1
+
+
+def test_without_labels_there_is_nothing_to_compare_with(camvid: Path, tmp_path: Path) -> None:
+    others = [word for word in words(camvid) if not word.startswith("target")]
+    pictures = [*others, "target=images", f"target.root={camvid / 'train'}"]
+    expected = r"trainer.pseudo_labels=2: target=images has no labels at split all .* or trainer"
+    with pytest.raises(ConfigError, match=expected):
+        run(tmp_path / "run", [*pictures, "trainer.pseudo_labels=2"])
