@@ -1,7 +1,7 @@
 """Runs as one HTML file: no server, no script, nothing from outside, pictures inside.
 
 Reads `scores.json` (through `Row.runs`) and, of the run folders, `pictures/NNN_*.png`,
-`metrics.csv` and the command; a part whose files are not there is left out.
+`metrics.csv`, `pseudo_labels.csv` and the command; a part whose files are not there is left out.
 """
 
 from collections.abc import Iterator, Sequence
@@ -16,6 +16,7 @@ from uda_seg.report.confusions import confusions
 from uda_seg.report.figures import Series
 from uda_seg.report.gallery import gallery
 from uda_seg.report.parameters import PublishedCurve, parameter_curves
+from uda_seg.report.pseudo_labels import pseudo_label_curves
 from uda_seg.report.rendering import Part, render
 from uda_seg.report.rows import Row
 from uda_seg.report.table import Table, run_table
@@ -156,6 +157,7 @@ def _parts(
         curves.miou_curves(rows, looks),
         curves.loss_curves(logged, looks),
         curves.label_free_curves(rows, logged, looks),
+        pseudo_label_curves(rows, looks),
         _bars(rows, looks) if scored else None,
         confusions(_worth_a_matrix(rows), selection),
         summary.selections(every) if scored else None,
