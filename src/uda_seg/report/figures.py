@@ -111,14 +111,14 @@ def draw_strips(strips: Mapping[str, Sequence[Curve]], plot: Plot) -> str:
         plot: of the whole; needs a `y_range`, its `y_label` is not used.
     """
     xs = [x for curves in strips.values() for curve in curves for run in curve.runs for x, _ in run]
-    x_ticks = ticks(min(xs, default=0.0), max(xs, default=1.0), plot.size[0] // 140)
+    x_ticks = ticks(min(xs, default=0.0), max(xs, default=1.0), plot.size[0] // 75)
     names = {tick: f"{tick:g}" for tick in x_ticks}
-    wide, tall = plot.size[0] - 76, (plot.size[1] - 60) / len(strips)
+    wide, tall = plot.size[0] - 76, (plot.size[1] - 55) / len(strips)
     assert plot.y_range is not None
     y_ticks, parts = ticks(*plot.y_range, 3), []
     for place, (label, curves) in enumerate(strips.items()):
         ends = (x_ticks[0], x_ticks[-1]), (y_ticks[0], y_ticks[-1])
-        frame = Frame(56, 14 + tall * place, wide, tall - 14, *ends)
+        frame = Frame(56, 14 + (tall + 5) * place, wide, tall - 15, *ends)
         parts.append(upright(frame, y_ticks, label))
         parts += [part for curve in curves for part in _curve(frame, curve, plot, names)]
     return svg(*plot.size, plot.title, [*parts, level(frame, names, plot.x_label)])

@@ -1,14 +1,14 @@
 """How good pseudo-labels were while training, class by class, by labels that no method saw."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from uda_seg.errors import DataError
 from uda_seg.images.pictures import color_of
+from uda_seg.report.class_chart import percent
 from uda_seg.report.curves import SMALL, Points, thin
 from uda_seg.report.figures import Curve, Plot, Series, draw_curves, draw_strips
 from uda_seg.report.rendering import Part, render
@@ -17,14 +17,15 @@ from uda_seg.report.rows import Row
 ALL = "all"
 """In the file, all classes together."""
 POINTS = 40
-STRIPS = (310, 250)
+STRIPS = (310, 280)
 """Pixels of a class's figure."""
 OVERALL = {
-    "pseudo_iou": "mIoU of all pseudo-labels, percent",
-    "student_iou": "mIoU of the network on the same images, percent",
-    "precision": "precision of confident pseudo-labels, all classes, percent",
-    "weight": "mean weight of a pseudo-label in the loss",
+    "pseudo_iou": ("mIoU of all pseudo-labels, percent", "student_iou"),
+    "student_iou": ("mIoU of the network on the same images, percent", "pseudo_iou"),
+    "precision": ("precision of confident pseudo-labels, all classes, percent",),
+    "weight": ("mean weight of a pseudo-label in the loss",),
 }
+"""What is drawn of all classes together: its title, and a column that has the same range of y."""
 WORDS = (
     "Pseudo-labels of target training images against their true labels, which were opened to draw "
     "this alone: no method sees them, and whoever chooses settings by this figure has used target "
@@ -51,9 +52,15 @@ def pseudo_label_curves(rows: Sequence[Row], looks: Sequence[Series]) -> Part | 
     classes = [name for name in kept[0][1][0] if name != ALL]
 
     def curves(name: str, column: str) -> list[Curve]:
-        return [Curve(look, [run[name].get(column, []) for run in runs]) for _, runs, look in kept]
+        return [
+            Curve(look, [thin(run.get(name, {}).get(column, []), POINTS) for run in runs])
+            for _, runs, look in kept
+        ]
 
-    overall = [(title, _figure(curves(ALL, column), title)) for column, title in OVERALL.items()]
+    overall = [
+        (title, _figure([curves(ALL, column) for column in (name, *beside)], title))
+        for name, (title, *beside) in OVERALL.items()
+    ]
     panels = []
     for name in classes:
         strips = {f"{column}, %": curves(name, column) for column in ("precision", "recall")}
@@ -87,8 +94,11 @@ def read(folder: Path) -> Found:
     return found
 
 
-def _figure(curves: Sequence[Curve], title: str) -> str:
-    return draw_curves(curves, Plot("training step", "", f"{title}, by step", SMALL))
+def _figure(columns: Sequence[Sequence[Curve]], title: str) -> str:
+    """Of the first column; the range of y is that of all."""
+    ys = [y for curves in columns for curve in curves for run in curve.runs for _, y in run]
+    plot = Plot("training step", "", f"{title}, by step", SMALL, (min(ys), max(ys)) if ys else None)
+    return draw_curves(columns[0], plot)
 
 
 def _numbers(runs: Sequence[Found], classes: Sequence[str]) -> list[list[str]]:
@@ -101,7 +111,7 @@ def _numbers(runs: Sequence[Found], classes: Sequence[str]) -> list[list[str]]:
     return [
         [
             name,
-            *(f"{100 * mean(name, c, -1) / mean(ALL, c, -1):.2g}" for c in ("pixels", "labelled")),
+            *(_share(mean(name, c, -1), mean(ALL, c, -1)) for c in ("pixels", "labelled")),
             *(_text(mean(name, c, place)) for c in ("precision", "recall") for place in (0, -1)),
             *(_text(mean(name, column, -1)) for column in ("pseudo_iou", "student_iou")),
         ]
@@ -111,3 +121,7 @@ def _numbers(runs: Sequence[Found], classes: Sequence[str]) -> list[list[str]]:
 
 def _text(value: float) -> str:
     return "–" if np.isnan(value) else f"{value:.1f}"
+
+
+def _share(part: float, whole: float) -> str:
+    return percent(part / whole) if whole > 0 else "–"
