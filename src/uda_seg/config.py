@@ -5,6 +5,7 @@ Keys that begin with `_` speak to this package and never reach a constructor:
     _target_       the dotted path of a class or function
     _partial_      true: build a `functools.partial` of it
     _variants_     {name: overrides} of a method: rows of its paper, for --help and the tests
+    _alone_        true: no other method is built on this one
     _choices_      {key: [values]}, the only values of a sibling key; null among them allows null
     _minimum_      {key: number}, the least value of a sibling key (of each element of a list)
     _maximum_, _above_, _below_    the same for the largest value, and for bounds that are left out
@@ -46,7 +47,7 @@ TRUST_VARIABLE = "UDA_SEG_TRUST"
 
 CHECKS = (
     "_choices_", "_minimum_", "_maximum_", "_above_", "_below_", "_length_", "_increasing_",
-    "_like_", "_optional_", "_listable_", "_variants_",
+    "_like_", "_optional_", "_listable_", "_variants_", "_alone_",
 )  # fmt: skip
 """Words that no run reads: they are for the check of a command line, and for --help."""
 
@@ -86,7 +87,9 @@ def shipped(group: str, name: str) -> dict[str, Any]:
     if not path.is_file():
         return {}
     node = read_yaml(path)
-    bases = [entry.partition("@")[0] for entry in node.pop("defaults", ()) if entry != "_self_"]
+    # Other entries are choices, which a command line makes.
+    entries = [entry for entry in node.pop("defaults", ()) if isinstance(entry, str)]
+    bases = [entry.partition("@")[0] for entry in entries if entry != "_self_"]
     places = [(base.rpartition("/")[0].strip("/") or group, base) for base in bases]
     built_on = [shipped(place, base.rpartition("/")[2]) for place, base in places]
     merged: Any = OmegaConf.to_container(OmegaConf.merge(*built_on, node))
@@ -172,6 +175,20 @@ def _built(node: Any) -> Any:
     if isinstance(node, list):
         return [_built(child) for child in node]
     return node
+
+
+def needed_by(method: Mapping[str, Any]) -> frozenset[str]:
+    """Optional fields of the batch that a `method:` reads, or the one that it is built on."""
+    method_class: Any = locate(method["_target_"])
+    base = method.get("base")
+    needs: frozenset[str] = method_class.needed(method)
+    return needs | needed_by(base) if isinstance(base, Mapping) else needs
+
+
+def optimizers_of(method: Mapping[str, Any]) -> dict[str, Any]:
+    """By player, as they are written, of a `method:` and of the one that it is built on."""
+    base = optimizers_of(method["base"]) if "base" in method else {}
+    return {**base, **method["optimizers"]}
 
 
 def arguments_of(node: Mapping[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import torch
 from conftest import CLASSES, compose, make_batch, make_network
 
 from uda_seg.cli import help_text
-from uda_seg.config import build, conf_folder
+from uda_seg.config import build, conf_folder, optimizers_of, shipped
 from uda_seg.errors import ConfigError
 from uda_seg.methods.base import Method
 
@@ -18,10 +18,22 @@ NAMES = [path.stem for path in FILES]
 TINY = ("backbone=tiny", "source=camvid", "target=camvid")
 ROWS = {path.stem: help_text.variants_of(path) for path in FILES}
 """By file: the rows of its paper, and what they set."""
-VARIANTS = [(name, ()) for name in NAMES] + [
-    (name, overrides) for name, rows in ROWS.items() for overrides in rows.values()
+BASES = [
+    name
+    for name in NAMES
+    if not shipped("method", name).get("_alone_") and not name.endswith("_tuned")
 ]
-IDS = NAMES + [f"{name}-{row}" for name, rows in ROWS.items() for row in rows]
+"""What MIC is put on; those with other numbers alone are left out."""
+VARIANTS = [
+    *((name, ()) for name in NAMES),
+    *((name, overrides) for name, rows in ROWS.items() for overrides in rows.values()),
+    *(("mic", (f"method@method.base={name}",)) for name in BASES),
+]
+IDS = [
+    *NAMES,
+    *(f"{name}-{row}" for name, rows in ROWS.items() for row in rows),
+    *(f"mic on {name}" for name in BASES),
+]
 
 
 @pytest.fixture
@@ -74,13 +86,13 @@ def test_every_loss_has_a_weight_and_every_weight_a_loss(variant: Any, network: 
 @pytest.mark.parametrize("variant", VARIANTS, ids=IDS)
 def test_every_player_has_an_optimizer(variant: Any, network: Any) -> None:
     players = set(make(variant, network).players())
-    assert players <= {"network", *method_config(*variant)["optimizers"]}
+    assert players <= {"network", *optimizers_of(method_config(*variant))}
 
 
 @pytest.mark.parametrize("target", {method_config(name)["_target_"] for name in NAMES})
 def test_every_optimizer_has_a_player_in_some_file(target: str, network: Any) -> None:
     names = [name for name in NAMES if method_config(name)["_target_"] == target]
-    offered = {player for name in names for player in method_config(name)["optimizers"]}
+    offered = {player for name in names for player in optimizers_of(method_config(name))}
     assert offered <= {p for name in names for p in make((name, ()), network).players()}
 
 

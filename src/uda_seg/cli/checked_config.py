@@ -107,7 +107,11 @@ class Composition:
         lines = [*(f"{g}={show(c)}" for g, c in groups.items()), *of_lists]
         base = compose(self.verb, lines, self.own_folder)
         known = base.hydra.runtime.choices
-        own = [f"+{g}={show(c)}" for g, c in chosen.items() if "@" in g and g not in known]
+        own = [
+            f"{'' if group in known else '+'}{group}={show(choice)}"
+            for group, choice in chosen.items()
+            if "@" in group and choice != known.get(group)
+        ]
         if own:
             base = compose(self.verb, [*lines, *own], self.own_folder)
         written, tree = run_of(config), run_of(base)
@@ -183,8 +187,11 @@ class Composition:
 
     def _cannot_set(self, key: str, value: Any) -> Iterator[str]:
         before = at(self.tree, key)
+        chosen_by = [c for c in self.base.hydra.runtime.choices if c.endswith(f"@{key}")]
         if not exists(self.tree, key):
             yield unknown_key(key, self.tree, self.verb)
+        elif chosen_by and isinstance(value, str):
+            yield f"{key}={value}: is a choice, {chosen_by[0]}={value}"
         elif isinstance(value, dict) and isinstance(before, dict):
             for name, child in value.items() if before else ():  # {} is there to be filled
                 yield from self._cannot_set(f"{key}.{name}", child)

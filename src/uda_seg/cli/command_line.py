@@ -69,25 +69,22 @@ def check(
     compositions = [line.composition(groups) for groups in line.combinations()]
     first, devices = compositions[0], max(one.devices for one in compositions)
     everything = [*line.groups, *line.followed, *line.values]
+    several = [o for o in everything if o.is_sweep_override()]
     mistakes = [*line.mistakes, *(m for one in compositions for m in one.mistakes)]
     if multirun and not mistakes:
-        several = [override for override in everything if override.is_sweep_override()]
         hydra, resume = first.config.hydra, first.resolved.get("resume")
         mistakes += sweeper_complaints(hydra, several, resume)
     if mistakes:
         raise together(mistakes)
-    swept = {
-        o.key_or_group: str(o.input_line).partition("=")[2]
-        for o in everything
-        if o.is_sweep_override()
-    }
+    swept = {place_of(o): str(o.input_line).partition("=")[2] for o in several}
     lines = _lines([*line.groups, *line.followed, *first.values, *line.hydra])
     lines += launcher_for(first.config.hydra, devices) if multirun else []
+    differing = {o.key_or_group for o in several}  # Hydra names jobs by this part of a place alone
     return Checked(
         first.config,
         [one.resolved for one in compositions],
         lines,
-        [o.key_or_group for o in everything if o.key_or_group not in swept],
+        [o.key_or_group for o in everything if o.key_or_group not in differing],
         swept,
         own_folder,
     )
@@ -138,7 +135,7 @@ class CommandLine:
             config = compose(self.verb, lines, self.own_folder)
         except yaml_errors.RAISED:
             return  # it is told when all is composed
-        given = {o.key_or_group for o in [*self.groups, *self.values]} | self.unknown
+        given = {place_of(o) for o in [*self.groups, *self.values]} | self.unknown
         for key, values in (config.hydra.sweeper.get("params") or {}).items():
             if key not in given:
                 self.read(f"{key}={values}")
@@ -210,14 +207,21 @@ class CommandLine:
         self.followed += parser.parse_overrides(values)
 
     def _read_member(self, override: Override) -> None:
-        """`+source@source.datasets.a=a`: that grammar, as a run's overrides.txt has it."""
-        group, given = override.key_or_group, override.input_line
+        """`method@method.base=dacs`, what a method is built on; `+source@source.datasets.a=a`: the
+        grammar of a list, as a run's overrides.txt has it.
+        """
+        group, given, place = override.key_or_group, override.input_line, place_of(override)
         known = [name for name in self.choices.get(group, []) if name != dataset_lists.NAME]
-        if group not in dataset_lists.groups() or not override.is_add():
-            self.mistakes.append(f"{given}: no choice can be put elsewhere; a list: source=[a,b]")
-        elif override.value() not in known:
-            hint = f"{suggest(show(override.value()), known)}choose from {', '.join(known)}"
-            self.mistakes.append(f"{given}: unknown, {hint}")
+        of_a_list = group in dataset_lists.groups()
+        wrong = [v for v in map(show, values_of(override, known)) if v not in known]
+        if override.type is not (OverrideType.ADD if of_a_list else OverrideType.CHANGE):
+            hint = "a list: source=[a,b]" if of_a_list else f"drop the +: {str(given).lstrip('+')}"
+            self.mistakes.append(f"{given}: no choice can be put elsewhere; {hint}")
+        elif not of_a_list and any(place == place_of(o) for o in self.groups):
+            self.mistakes.append(f"{given}: {place} is given twice")
+        elif wrong:
+            hint = f"{suggest(wrong[0], known)}choose from {', '.join(known)}"
+            self.mistakes.append(f"{place}={wrong[0]}: unknown, {hint}")
             self.unknown.add(group)
         else:
             self.groups.append(override)
@@ -226,10 +230,10 @@ class CommandLine:
         """The groups' choices, with what follows; value overrides can be judged one by one."""
         each = []
         for override in [*self.groups, *self.followed]:
-            key, lines = override.key_or_group, _lines([override])
+            lines = _lines([override])
             if override.is_sweep_override():
-                values = values_of(override, self.choices.get(key, []))
-                lines = [f"{key}={show(value)}" for value in values]
+                values = values_of(override, self.choices.get(override.key_or_group, []))
+                lines = [f"{place_of(override)}={show(value)}" for value in values]
             each.append(lines)
         return itertools.islice(map(list, itertools.product(*each)), MOST_COMBINATIONS)
 
@@ -237,6 +241,12 @@ class CommandLine:
         composition = Composition(self.verb, self.multirun, self.own_folder, self.unknown)
         composition.check(groups, _lines(self.hydra), self.values)
         return composition
+
+
+def place_of(override: Override) -> str:
+    """What it sets: a key, a group, or `group@key` for a group's choice that lies at that key."""
+    package = "" if override.package is None else f"@{override.package}"
+    return f"{override.key_or_group}{package}"
 
 
 def _lines(overrides: list[Override]) -> list[str]:

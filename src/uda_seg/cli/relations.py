@@ -23,6 +23,7 @@ def complaints(verb: str, config: Mapping[str, Any], tried: Tried) -> Iterator[s
     yield from _run_name(config)
     yield from _inference(config.get("inference"))
     yield from _schedule(config)
+    yield from _base(config.get("method"))
     yield from _facts(config.get("method"))
     yield from _label_space(config.get("label_space"))
     if verb.startswith("data_prepare") and not (config.get("source") or config.get("target")):
@@ -42,6 +43,15 @@ def _facts(method: Any) -> Iterator[str]:
         if not exists(method, str(key)):
             hint = suggest(str(key), [name for name in method if not name.startswith("_")])
             yield f"method.facts: {key} is no key of method={method['name']}; {hint}".rstrip("; ")
+    if isinstance(method, Mapping) and "base" in method:
+        yield from _facts(method["base"])
+
+
+def _base(method: Any) -> Iterator[str]:
+    base = method.get("base") if isinstance(method, Mapping) else None
+    if isinstance(base, Mapping) and base.get("_alone_"):
+        words = base.get("label") or base["name"]
+        yield f"method@method.base: no method is built on {words}; choose another"
 
 
 def _run_name(config: Mapping[str, Any]) -> Iterator[str]:

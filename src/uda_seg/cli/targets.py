@@ -17,6 +17,10 @@ FRAMES = {
     "target.augment": ("source/toytown.yaml", "augment"),
 }
 """Mappings that no constructor takes as they are, and where all of their keys stand."""
+NESTED = r"\.datasets\.\w+$|(\.base)+$"
+"""Ends of paths whose mappings are of the kind that stands above: datasets of a list, and what a
+method is built on.
+"""
 
 
 def complaints(tree: Any, path: str = "") -> Iterator[str]:
@@ -49,7 +53,7 @@ def _of_node(node: Mapping[str, Any], path: str) -> Iterator[str]:
         return
     if taken is None or taken.open:
         return
-    read = {*taken.names, *READ_HERE.get(re.sub(r"\.datasets\.\w+$", "", path), ())}
+    read = {*taken.names, *READ_HERE.get(re.sub(NESTED, "", path), ())}
     read |= _referred_to(node)
     for key in arguments_of(node):
         if key not in read:

@@ -24,21 +24,31 @@ def unknown_key(key: str, tree: Mapping[str, Any], verb: str) -> str:
         return f"{key}: unknown key, {where} holds a single value ({show(node)})"
     siblings = [str(name) for name in node if not str(name).startswith("_")]
     near = difflib.get_close_matches(parts[depth], siblings, n=1, cutoff=0.6)
+    below = [path for path in leaves(node) if f".{path}".endswith("." + ".".join(parts[depth:]))]
     meant: str | None
-    if near:
+    if below:
+        meant = ".".join([*parts[:depth], min(below, key=len)])
+    elif near:
         meant = ".".join([*parts[:depth], near[0], *parts[depth + 1 :]])
     else:
-        meant = _elsewhere(parts[-1], tree)
+        meant = _elsewhere(parts, tree)
     hint = f"did you mean {meant}? " if meant else ""
     place = f"keys of {where}" if where else f"keys of {verb}"
     return f"{key}: unknown key, {hint}{place}: {', '.join(siblings) or 'none'}"
 
 
-def _elsewhere(name: str, tree: Mapping[str, Any]) -> str | None:
-    """The path of a key of (nearly) that name anywhere in the tree, the shortest one."""
-    paths = sorted(leaves(tree), key=lambda path: (path.count("."), path))
+def _elsewhere(parts: list[str], tree: Mapping[str, Any]) -> str | None:
+    """The path of a key of (nearly) that name anywhere in the tree: the one that is most like the
+    path that was given, or the shortest.
+    """
+
+    def unlike(path: str) -> tuple[int, int, str]:
+        others = path.split(".")
+        return -sum(part in others for part in parts), len(others), path
+
+    paths = sorted(leaves(tree), key=unlike)
     names = [path.rpartition(".")[2] for path in paths]
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.8)
+    near = difflib.get_close_matches(parts[-1], names, n=1, cutoff=0.8)
     return paths[names.index(near[0])] if near else None
 
 

@@ -56,11 +56,15 @@ def selection_of(checkpoint: Path) -> str:
 
 
 def method_facts(method: Mapping[str, Any]) -> dict[str, Any]:
-    """A `method:` config's name and label, and the keys that it lists as its `facts`."""
+    """A `method:` config's name and label, and the keys that it lists as its `facts`; then those
+    of the method that it is built on, as `base.name` and so on.
+    """
     facts = {
         key: functools.reduce(lambda node, name: node[name], key.split("."), method)
         for key in method.get("facts", ())
     }
+    base = method_facts(method["base"]) if "base" in method else {}
+    facts |= {f"base.{key}": value for key, value in base.items()}
     return {"name": method["name"], "label": method_label(method), **facts}
 
 

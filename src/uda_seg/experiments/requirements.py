@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hydra.utils import get_class
-
+from uda_seg.config import needed_by
 from uda_seg.experiments.job_progress import watch
 from uda_seg.experiments.rows import Job
 from uda_seg.experiments.runner import Slot
@@ -45,9 +44,8 @@ def needs(config: Mapping[str, Any]) -> Iterator[Need]:
 
 def _superpixels(config: Mapping[str, Any]) -> Iterator[Need]:
     """Made once, before the first run, where images lie in files."""
-    method_class: Any = get_class(config["method"]["_target_"])
     target = config["target"]
-    if "target.superpixels" in method_class.needed(config["method"]) and "root" in target:
+    if "target.superpixels" in needed_by(config["method"]) and "root" in target:
         command = f"python -m uda_seg data prepare superpixels target={target['name']}"
         yield Need(f"superpixels of {target['name']}, made once: {command}", blocks=False)
 

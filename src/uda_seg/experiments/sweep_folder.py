@@ -43,12 +43,13 @@ def identity(config: Mapping[str, Any], swept: Sequence[str], sweeper: str) -> s
 
     Args:
         config: of one job, its interpolations as they are written: others may refer to swept keys.
-        swept: keys, dotted; a group's choice takes all keys below it along.
+        swept: keys, dotted; a group's choice takes all keys below it along. `group@key` is a choice
+            that lies at that key.
         sweeper: grid or search.
     """
     kept = json.loads(json.dumps(experiment(config), default=str))
     for key in swept:
-        node, (*path, last) = kept, key.split(".")
+        node, (*path, last) = kept, key.rpartition("@")[2].split(".")
         for part in path:
             node = node.get(part, {}) if isinstance(node, dict) else {}
         if isinstance(node, dict):

@@ -100,7 +100,9 @@ class Card:
 
     def _values(self) -> dict[str, Any]:
         run, method = self.run, self.run["method"]
-        weights = {k: v for k, v in (method.get("weights") or {}).items() if v is not None}
+        base = method.get("base") or {}
+        every = {**(base.get("weights") or {}), **(method.get("weights") or {})}
+        weights = {k: v for k, v in every.items() if v is not None}
         facts = {k: v for k, v in method_facts(method).items() if k not in ("name", "label")}
         first_weights = terms.of_first_weights(run["backbone"])
         datasets = {

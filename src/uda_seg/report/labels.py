@@ -54,7 +54,7 @@ def told(overrides: Mapping[str, str]) -> dict[str, str]:
     return {
         key: value
         for key, value in overrides.items()
-        if key not in UNTOLD and not key.startswith(("hydra", "logger"))
+        if key.partition("@")[0] not in UNTOLD and not key.startswith(("hydra", "logger"))
     }
 
 

@@ -54,7 +54,7 @@ def experiment(config: Mapping[str, Any]) -> dict[str, Any]:
     """A config without what is no part of the experiment: places, loggers, hardware, intervals."""
     kept = {key: _cleaned(child) for key, child in config.items() if key not in PLACES}
     if isinstance(kept.get("method"), dict):
-        kept["method"] = {k: v for k, v in kept["method"].items() if k not in WORDS}
+        kept["method"] = _without_words(kept["method"])
     trainer = kept.get("trainer")
     if isinstance(trainer, dict):
         kept["trainer"] = {
@@ -62,6 +62,13 @@ def experiment(config: Mapping[str, Any]) -> dict[str, Any]:
         }
     if isinstance(kept.get("initial"), str):
         kept["initial"] = _name_of_run(kept["initial"])
+    return kept
+
+
+def _without_words(method: Mapping[str, Any]) -> dict[str, Any]:
+    kept = {k: v for k, v in method.items() if k not in WORDS}
+    if isinstance(kept.get("base"), dict):
+        kept["base"] = _without_words(kept["base"])
     return kept
 
 
@@ -149,10 +156,16 @@ def _allowed(was: Mapping[str, Any], now: Mapping[str, Any]) -> set[str]:
     if _batch(was) is not None and _batch(was) == _batch(now):
         allowed |= {"trainer.batch_size", "trainer.accumulate"}
     total = (was.get("backbone") or {}).get("schedule", {}).get("total")
-    rounds = (was.get("method") or {}).get("rounds")
-    if total and not rounds:  # the rate does not depend on where the run ends
+    if total and not _has_rounds(was.get("method")):  # no rate depends on where the run ends
         allowed.add("trainer.steps")
     return allowed
+
+
+def _has_rounds(method: Any) -> bool:
+    """Whether a method, or the one that it is built on, lays rounds over the whole run."""
+    return isinstance(method, Mapping) and bool(
+        method.get("rounds") or _has_rounds(method.get("base"))
+    )
 
 
 def _batch(config: Mapping[str, Any]) -> tuple[int, int] | None:

@@ -100,6 +100,8 @@ def _whole_text(error: BaseException) -> str:
 
 def _of_hydra(text: str, folders: list[Path]) -> str:
     """Hydra names configs (`source/mine`), a reader wants files; and what there is to choose."""
+    if place := re.search(r"Could not override '([\w/]+)@([\w.]+)'", text):
+        return _without_place(place[1], place[2], folders)
     where = re.search(r"^In '([\w/]+)': |defaults list in '([\w/]+)'", text)
     name = (where[1] or where[2]) if where else ""
     file = next((f for f in (folder / f"{name}.yaml" for folder in folders) if f.is_file()), None)
@@ -119,6 +121,16 @@ def _of_hydra(text: str, folders: list[Path]) -> str:
         text = "a list stands where a mapping belongs, or the other way round"
         text = f"In '{name}': {text}" if where else text
     return text if file is None else f"{file}: {text[where.end() :] if where else text}"
+
+
+def _without_place(group: str, key: str, folders: Iterable[Path]) -> str:
+    """A choice of a group was given for a key where what is chosen has none."""
+    owner, _, name = key.rpartition(".")
+    entry = f"/{group}@{name}:"
+    files = sorted(file for folder in folders for file in (folder / owner).glob("*.yaml"))
+    able = [file.stem for file in files if entry in file.read_text(encoding="utf-8")]
+    cure = f"; add {owner}={able[0]}" if owner and able else ""
+    return f"{group}@{key}: what is chosen has no {group} at {key}{cure}"
 
 
 def _with_entry(folders: Iterable[Path], group: str, choice: str) -> Iterator[Path]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from hydra.utils import get_class
 
-from uda_seg.config import build
+from uda_seg.config import build, needed_by, optimizers_of
 from uda_seg.data.datasets.bad_images import BadImages
 from uda_seg.data.feeding.data_module import DomainDataModule
 from uda_seg.errors import ConfigError
@@ -20,7 +20,7 @@ from uda_seg.training.optimization import polynomial
 
 def make_data_module(config: dict[str, Any], folder: Path) -> DomainDataModule:
     method_class: type[Method] = get_class(config["method"]["_target_"])
-    needs = method_class.needed(config["method"])
+    needs = needed_by(config["method"])
     return DomainDataModule(
         config["source"],
         config["target"],
@@ -51,7 +51,7 @@ def make_adaptation(
     backbone, settings = config["backbone"], config["trainer"]
     factories = {"network": build(backbone["optimizer"])}
     method.network.encoder_updates = backbone["optimizer"].get("encoder_updates", 1)
-    factories |= {k: build(o) for k, o in config["method"]["optimizers"].items()}
+    factories |= {k: build(o) for k, o in optimizers_of(config["method"]).items()}
     total = backbone["schedule"]["total"] or settings["steps"]
     if total < settings["steps"]:
         raise ConfigError(
