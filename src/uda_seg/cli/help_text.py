@@ -14,6 +14,7 @@ from uda_seg.errors import ConfigError, suggest
 EXAMPLES = """\
   python -m uda_seg                                              adaptseg on drawn streets
   python -m uda_seg method=source_only trainer=gpu seed=1        change groups and keys
+  python -m uda_seg method=mic method@method.base=adaptseg       MIC on top of another method
   python -m uda_seg source=gta5 target=cityscapes target.root=/data/cityscapes
   python -m uda_seg source=[gta5,synthia] target=idd_lite        several datasets as one
   python -m uda_seg data check source=gta5 target=cityscapes     every mistake in the files
