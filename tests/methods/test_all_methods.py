@@ -8,10 +8,12 @@ import pytest
 import torch
 from conftest import CLASSES, compose, make_batch, make_network
 
+from uda_seg.batch import IGNORE
 from uda_seg.cli import help_text
 from uda_seg.config import build, conf_folder, optimizers_of, shipped
 from uda_seg.errors import ConfigError
 from uda_seg.methods.base import Method
+from uda_seg.networks.modes import as_in_training
 
 FILES = sorted(Path(conf_folder(), "method").glob("*.yaml"))
 NAMES = [path.stem for path in FILES]
@@ -123,6 +125,22 @@ def test_pictures_are_maps_and_images_between_zero_and_one(variant: Any, network
     assert all(picture.shape == batch.source.image.shape for picture in made.values())
     for name, picture in {**maps, **made}.items():
         assert 0 <= float(picture.min()) <= float(picture.max()) <= 1, name
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_pseudo_labels_are_classes_and_leave_nothing_behind(name: str, network: Any) -> None:
+    """What `trainer.pseudo_labels` looks at, which must not change the run."""
+    method, batch = make((name, ()), network), make_batch()
+    before = {k: v.clone() for k, v in method.state_dict().items() if isinstance(v, torch.Tensor)}
+    with as_in_training(method):
+        pseudo = method.pseudo_label(batch.target)
+    assert all(torch.equal(value, method.state_dict()[key]) for key, value in before.items())
+    if pseudo is None:
+        return
+    assert pseudo.label.shape == pseudo.weight.shape == batch.source.label.shape
+    assert set(pseudo.label.unique().tolist()) <= {*range(CLASSES), IGNORE}
+    assert 0 <= float(pseudo.weight.min()) <= float(pseudo.weight.max()) <= 1
+    assert pseudo.confident is None or pseudo.confident.dtype == torch.bool
 
 
 @pytest.mark.parametrize("name", NAMES)

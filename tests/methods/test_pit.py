@@ -193,6 +193,17 @@ def test_absent_classes_have_no_label_and_all_others_may_grow(network: Any) -> N
     assert nothing.eq(IGNORE).all()
 
 
+def test_pseudo_labels_are_those_of_the_grown_regions(network: Any) -> None:
+    target = make_batch().target
+    pseudo, grown = pit(network).pseudo_label(target), pit(network).color_pictures(target)["grown"]
+    assert pseudo is not None
+    times = target.image.shape[-1] // grown.shape[-1]
+    wide = grown.repeat_interleave(times, 1).repeat_interleave(times, 2)
+    assert torch.equal(pseudo.label, wide)
+    assert torch.equal(pseudo.weight > 0, wide != IGNORE)
+    assert pit(network, ("expansion",)).pseudo_label(target) is None
+
+
 def test_without_labels_or_belief_the_transfer_is_silent(network: Any) -> None:
     batch = make_batch()
     batch.source.label.fill_(IGNORE)

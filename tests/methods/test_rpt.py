@@ -157,6 +157,19 @@ def test_pseudo_labels_follow_crop_and_flip(network: Any) -> None:
     assert full.unique().numel() > 1
 
 
+def test_pseudo_labels_are_what_a_superpixel_is_pulled_to(network: Any) -> None:
+    target = Target(torch.zeros(0), None, segments(1), torch.tensor([1]))
+    assert rpt(network).pseudo_label(target) is None  # before the first round
+    method = begun(rpt(network, "method.patch_share=0.9", "method.cluster_share=0"))
+    pseudo, labels = method.pseudo_label(target), method.labels(target)
+    assert pseudo is not None
+    own = labels["patch"] != IGNORE
+    assert torch.equal(pseudo.label[own], labels["patch"][own])
+    assert torch.equal(pseudo.label[~own], labels["cluster"][~own])
+    assert (~own & (pseudo.label != IGNORE)).any()
+    assert torch.equal(pseudo.weight > 0, pseudo.label != IGNORE)
+
+
 def by_hand(logits: Tensor, label: Tensor, push: bool) -> float:
     probabilities, total = logits.softmax(1), 0.0
     for b in range(label.shape[0]):

@@ -72,25 +72,29 @@ def test_a_look_leaves_modes_buffers_and_random_numbers_as_they_were(network: An
     assert not any(part.training for part in network.modules())
 
 
+def twice(folder: Path, arguments: list[str]) -> list[dict[str, Any]]:
+    """The scores of a run and of the same run that looks, which were the same bit for bit."""
+    plain = run(folder / "plain", arguments)
+    looking = run(folder / "looking", [*arguments, "trainer.pseudo_labels=3"])
+    for part in ("state_dict", "optimizer_states", "lr_schedulers"):
+        same(plain[part], looking[part], part)
+    assert not (folder / "plain" / "pseudo_labels.csv").exists()
+    names = ("plain", "looking")
+    scores = [json.loads((folder / name / "scores.json").read_text()) for name in names]
+    for key in scores[0].keys() - {"training_seconds", "images_per_second", "config_hash"}:
+        same(scores[0][key], scores[1][key], key)
+    return scores
+
+
 def test_looking_changes_no_bit_of_a_run(
     camvid: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Weights, statistics, optimizers, samples, scores; and what is in the file adds up."""
     monkeypatch.setattr(SourceOnly, "pseudo_label", makes)
-    plain = run(tmp_path / "plain", words(camvid))
-    looking = run(tmp_path / "looking", words(camvid, "trainer.pseudo_labels=3"))
-    for part in ("state_dict", "optimizer_states", "lr_schedulers"):
-        same(plain[part], looking[part], part)
-    assert not (tmp_path / "plain" / "pseudo_labels.csv").exists()
-    names = ("plain", "looking")
-    scores = [json.loads((tmp_path / name / "scores.json").read_text()) for name in names]
-    words_of_labels = scores[1].pop("labels_opened")
-    assert words_of_labels.startswith("of 3 target training images")
-    for key in scores[0].keys() - {"config_hash", "training_seconds", "images_per_second"}:
-        same(scores[0][key], scores[1][key], key)
-
-    rows = rows_of(tmp_path / "looking")
-    classes = scores[0]["classes"]
+    plain, looking = twice(tmp_path, words(camvid))
+    assert looking["labels_opened"].startswith("of 3 target training images")
+    assert looking.keys() - plain.keys() == {"labels_opened"}
+    rows, classes = rows_of(tmp_path / "looking"), plain["classes"]
     assert [row["step"] for row in rows] == [s for s in "246" for _ in range(len(classes) + 1)]
     assert [row["class"] for row in rows[: len(classes) + 1]] == [*classes, ALL]
     labelled = {int(row["labelled"]) for row in rows if row["class"] == ALL}
@@ -100,6 +104,16 @@ def test_looking_changes_no_bit_of_a_run(
     assert {row["weight"] for row in rows} == {"0.25"}
     for row in rows:
         assert int(row["right"]) <= min(int(row["labelled"]), int(row["pixels"]))
+
+
+def test_nor_does_it_with_a_teacher_whose_batch_statistics_move(
+    camvid: Path, tmp_path: Path
+) -> None:
+    others = [word for word in words(camvid) if not word.startswith("method=")]
+    twice(tmp_path, [*others, "method=dacs", "method.threshold=0"])
+    rows = rows_of(tmp_path / "looking")
+    assert {row["weight"] for row in rows} == {"1.0"}
+    assert {row["step"] for row in rows} == set("246")
 
 
 def test_a_killed_run_has_every_row_once(

@@ -31,6 +31,7 @@ Reported results look as if built on an adversary or on self-training: `adversar
 from collections.abc import Callable, Iterator, Mapping
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uda_seg.batch import IGNORE, Batch, Target
@@ -45,6 +46,7 @@ from uda_seg.components.presence import (
     somewhere,
     true_presence,
 )
+from uda_seg.components.pseudo_labels import PseudoLabels
 from uda_seg.losses import (
     cross_entropy,
     masked_binary_cross_entropy,
@@ -120,6 +122,15 @@ class PIT(Method):
             with torch.no_grad():
                 views = source.logits.softmax(1), target.logits.softmax(1)
             yield {"discriminator_main": self.adversary.discriminator_loss(*views)}
+
+    @torch.no_grad()
+    def pseudo_label(self, target: Target) -> PseudoLabels | None:
+        """Of the grown regions."""
+        if "expansion" not in self.weights:
+            return None
+        grown, _ = self._look(self.network(target.image, "target"))
+        label = F.interpolate(grown[:, None].float(), target.image.shape[-2:])[:, 0].long()
+        return PseudoLabels(label, (label != IGNORE).float())
 
     def _weighted(self, **losses: Tensor) -> Losses:
         """Those that this variant has."""

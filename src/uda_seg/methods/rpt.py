@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from uda_seg.batch import IGNORE, Batch, Target, TargetPass
 from uda_seg.components import clusters, superpixels
+from uda_seg.components.pseudo_labels import PseudoLabels
 from uda_seg.components.teacher import FrozenTeacher
 from uda_seg.components.vertical_order import VerticalOrder
 from uda_seg.losses import partial_cross_entropy, unlikelihood
@@ -126,6 +127,15 @@ class RPT(AdaptSegNet):
             )
             for name, table in self.pseudo_labels.items()
         }
+
+    def pseudo_label(self, target: Target) -> PseudoLabels | None:
+        """What superpixels are pulled to: their own dominant class, else their cluster's."""
+        labels = self.labels(target)
+        pulled = [labels[name] for name in ("patch", "cluster") if name in labels]
+        if not pulled:
+            return None
+        label = pulled[0].where(pulled[0] != IGNORE, pulled[-1])
+        return PseudoLabels(label, (label != IGNORE).float())
 
     def start_round(self, target_images: TargetPass) -> None:
         """The network as it is now decides about every superpixel of the target's images."""
