@@ -2,6 +2,9 @@
 
 import csv
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -177,3 +180,25 @@ def test_without_labels_there_is_nothing_to_compare_with(camvid: Path, tmp_path:
     expected = r"trainer.pseudo_labels=2: target=images has no labels at split all .* or trainer"
     with pytest.raises(ConfigError, match=expected):
         run(tmp_path / "run", [*pictures, "trainer.pseudo_labels=2"])
+
+
+@pytest.mark.slow
+def test_two_processes_look_at_what_one_looks_at(camvid: Path, tmp_path: Path) -> None:
+    """Batch norm is frozen: its statistics depend on how a batch is cut."""
+    others = [word for word in words(camvid) if not word.startswith("method=")]
+    common = [*others, "method=dacs", "method.threshold=0.2", "backbone.batch_norm=frozen"]
+    common += ["trainer.pseudo_labels=3", "trainer.steps=2"]
+    run(tmp_path / "one", [*common, "trainer.batch_size=4"])
+    folder = tmp_path / "two"
+    command = [sys.executable, "-m", "uda_seg", *common, "trainer.devices=2"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    command += [f"hydra.run.dir={folder}"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    ours, theirs = rows_of(tmp_path / "one"), rows_of(folder)
+    assert len(ours) == len(theirs) > 1
+    for one, two in zip(ours, theirs, strict=True):
+        assert one["class"] == two["class"]
+        assert one["pixels"] == two["pixels"]
+        assert abs(int(one["labelled"]) - int(two["labelled"])) <= 0.01 * int(ours[-1]["pixels"])
+        assert float(one["weight"]) == pytest.approx(float(two["weight"]), abs=0.005)
