@@ -1,11 +1,10 @@
 """The figure of pseudo-labels: from a run's file to panels and numbers."""
 
-import csv
 import re
 from pathlib import Path
 
 import pytest
-from report.report_examples import CLASSES, ROLES, make_rows
+from report.report_examples import CLASSES, PSEUDO_LABELS, ROLES, make_rows, save_pseudo_labels
 from report.test_page import Checker
 
 from uda_seg.errors import DataError
@@ -14,21 +13,6 @@ from uda_seg.report.page import write_page
 from uda_seg.report.pseudo_labels import HEADS, pseudo_label_curves, read
 from uda_seg.report.rows import Row, compare
 from uda_seg.report.table import run_table
-from uda_seg.training.pseudo_label_accuracy import ALL, COLUMNS
-
-
-def save(folder: Path, gain: float = 0.0, steps: tuple[int, ...] = (10, 20, 30)) -> None:
-    """Cars are given to nobody before step 30."""
-    with (folder / "pseudo_labels.csv").open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(COLUMNS)
-        for step in steps:
-            for place, name in enumerate([*CLASSES, ALL]):
-                given = name != "car" or step == 30
-                precision = 40 + 10 * place + gain + step if given else ""
-                counts = [600, 300, 240] if name == ALL else [200, 100, 80]
-                row = [step, name, *counts, precision, 20 + gain, 50 + gain, 45, 0.25]
-                writer.writerow(row)
 
 
 @pytest.fixture
@@ -37,7 +21,7 @@ def rows(tmp_path: Path) -> list[Row]:
     rows = make_rows(tmp_path, seeds=(0, 1))
     for row in rows[1:3]:
         for seed, folder in enumerate(row.folders):
-            save(Path(folder), gain=2 * seed)
+            save_pseudo_labels(Path(folder), gain=2 * seed)
     return rows
 
 
@@ -74,8 +58,8 @@ def test_numbers_are_means_over_seeds_and_unknown_ones_say_so(rows: list[Row]) -
 
 def test_a_run_in_which_nothing_was_ever_sure(tmp_path: Path) -> None:
     (row, *_) = make_rows(tmp_path, seeds=(0,))
-    lines = [f"10,{name},100,0,0,,0.0,10.0,11.0,0.0" for name in [*CLASSES, ALL]]
-    text = "\n".join([",".join(COLUMNS), *lines])
+    lines = [f"10,{name},100,0,0,,0.0,10.0,11.0,0.0" for name in [*CLASSES, "all"]]
+    text = "\n".join([PSEUDO_LABELS.replace(" ", ","), *lines])
     (Path(row.folders[0]) / "pseudo_labels.csv").write_text(text)
     part = pseudo_label_curves([row], series_of(["one"], [None]))
     assert part is not None

@@ -14,6 +14,7 @@ from report.browser import tab
 from report.report_examples import (
     CLASSES,
     matrix,
+    save_pseudo_labels,
     save_sweep,
     save_table,
     save_whole_run,
@@ -153,6 +154,7 @@ def test_the_page_in_a_browser(tmp_path):
     save_table(tmp_path / "compare")
     save_sweep(tmp_path / "sweep", (0.0005, 0.001, 0.004))
     save_whole_run(tmp_path / "else", "pit", 0, 0.5, target="kitti")
+    save_pseudo_labels(tmp_path / "else")
     page_of(tmp_path, f"runs=[{tmp_path}/compare,{tmp_path}/sweep,{tmp_path}/else]")
     path = Path(shutil.move(tmp_path / "out" / "page.html", tmp_path / "page.html"))
     with tab(tmp_path / "profile") as page:

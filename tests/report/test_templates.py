@@ -7,7 +7,7 @@ import jinja2
 import numpy as np
 import pytest
 from markupsafe import Markup
-from report.report_examples import make_rows, save_run
+from report.report_examples import make_rows, save_pseudo_labels, save_run
 from report.test_page import Checker
 from retrieval.test_retrieval_report import ROWS, result
 
@@ -56,6 +56,7 @@ def test_a_page_of_hostile_names(tmp_path):
             run["target"] = run["backbone"] = HOSTILE
             for chosen in run["selections"].values():
                 chosen["iou"] = {HOSTILE: chosen["iou"].pop("road")} | chosen["iou"]
+        save_pseudo_labels(Path(row.folders[0]), classes=[HOSTILE, "traffic light", "car"])
     table = run_table(compare(rows, "source_only"))
     write_page(tmp_path / "page.html", HOSTILE, HOSTILE, [table], command=HOSTILE)
     page, checker = checked(tmp_path / "page.html")

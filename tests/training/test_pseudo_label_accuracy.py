@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from report.report_examples import PSEUDO_LABELS
 from training.test_runs import SMALL, KilledAt, KilledError, run, same
 
 from uda_seg.batch import Target
@@ -98,6 +99,7 @@ def test_looking_changes_no_bit_of_a_run(
     assert looking["labels_opened"].startswith("of 3 target training images")
     assert looking.keys() - plain.keys() == {"labels_opened"}
     rows, classes = rows_of(tmp_path / "looking"), plain["classes"]
+    assert list(rows[0]) == PSEUDO_LABELS.split()  # as the report's tests have it
     assert [row["step"] for row in rows] == [s for s in "246" for _ in range(len(classes) + 1)]
     assert [row["class"] for row in rows[: len(classes) + 1]] == [*classes, ALL]
     labelled = {int(row["labelled"]) for row in rows if row["class"] == ALL}
