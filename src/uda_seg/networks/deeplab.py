@@ -18,10 +18,14 @@ class SummedPyramid(nn.Module):
     `aspp`: `full4` sums all `dilations`. `paper2` sums the first two: the authors' multi-level
     and VGG code returns from inside its loop, so their published numbers come from dilations 6
     and 12 (wasidennis/AdaptSegNet, issues 20 and 60); ADVENT and FDA repaired it.
+    `channels`: of the features; or of several stages, the deepest of which is read.
     """
 
-    def __init__(self, channels: int, classes: int, aspp: str, dilations: Sequence[int]) -> None:
+    def __init__(
+        self, channels: int | Sequence[int], classes: int, aspp: str, dilations: Sequence[int]
+    ) -> None:
         super().__init__()
+        channels = channels if isinstance(channels, int) else channels[-1]
         if aspp not in ("paper2", "full4"):
             raise ConfigError(f"aspp={aspp!r}: choose paper2 or full4")
         used = list(dilations)[:2] if aspp == "paper2" else list(dilations)
@@ -32,7 +36,8 @@ class SummedPyramid(nn.Module):
         for branch in self.branches:
             nn.init.normal_(branch.get_parameter("weight"), 0.0, 0.01)
 
-    def forward(self, features: Tensor) -> Tensor:
+    def forward(self, features: Tensor | Sequence[Tensor]) -> Tensor:
+        features = features if isinstance(features, Tensor) else features[-1]
         first, *others = self.branches
         logits = first(features)
         for branch in others:
@@ -99,6 +104,7 @@ class DeepLab(SegmentationNetwork):
         self.skip_head = nn.Conv2d(channels[self.skip_stage], classes, 1) if skip else None
         if self.skip_head is not None:
             nn.init.normal_(self.skip_head.weight, 0.0, 0.01)
+        self.stage_channels, self.score_stride = channels, 4 if skip else reductions[-1]
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.to(memory_format=self.memory_format)
         self.load_report = encoder.load(pretrained)
@@ -106,11 +112,8 @@ class DeepLab(SegmentationNetwork):
         encoder.freeze(frozen_stages)
 
     def predict(self, image: Tensor) -> Prediction:
-        stages = self.encoder(self._arrange(image))
-        logits = self.head(stages[-1])
-        if self.skip_head is not None:
-            fine = self.skip_head(stages[self.skip_stage])
-            logits = self._resize(logits, fine) + fine
+        stages = self.stages(image)
+        logits = self.scores(stages)
         auxiliary, learns = None, torch.is_grad_enabled()
         if (head := self.auxiliary_head) is not None:
 
@@ -124,7 +127,20 @@ class DeepLab(SegmentationNetwork):
         return Prediction(self._resize(logits, image), stages[-1], auxiliary, depth)
 
     def deepest(self, image: Tensor) -> Tensor:
-        return self.encoder(self._arrange(image))[-1]
+        return self.stages(image)[-1]
+
+    def stages(self, image: Tensor) -> list[Tensor]:
+        """Of `image`, (B, 3, H, W), normalised."""
+        stages: list[Tensor] = self.encoder(self._arrange(image))
+        return stages
+
+    def scores(self, stages: Sequence[Tensor]) -> Tensor:
+        """Logits (B, C, h, w), `score_stride` times smaller than the image."""
+        logits: Tensor = self.head(stages[-1])
+        if self.skip_head is not None:
+            fine = self.skip_head(stages[self.skip_stage])
+            logits = self._resize(logits, fine) + fine
+        return logits
 
     def heads(self) -> list[nn.Module]:
         candidates = (self.head, self.auxiliary_head, self.depth_head, self.skip_head)

@@ -11,6 +11,20 @@ from uda_seg.errors import ConfigError
 
 
 @dataclass
+class Detail:
+    """What a network of two resolutions says of a part of the image alone."""
+
+    logits: Tensor
+    """(B, C, h, w) at the part's size."""
+    rows: slice
+    columns: slice
+
+    def of(self, maps: Tensor) -> Tensor:
+        """That part of maps of the image's size, (…, H, W) to (…, h, w)."""
+        return maps[..., self.rows, self.columns]
+
+
+@dataclass
 class Prediction:
     """All but the features have 32 bits at least, in mixed precision too: bfloat16 rounds 0.999 to
     1, and what losses make of 1 - p then is nothing, or everything.
@@ -25,17 +39,19 @@ class Prediction:
     depth: Tensor | None = None
     """(B, 1, H, W) in [0, 1], inverse depth, when the network has a depth head. Bounded: what a
     discriminator sees must not run away."""
+    detail: Detail | None = None
+    """In training mode, of a network that looks at a random part of the image more closely."""
 
     def __post_init__(self) -> None:
-        self.logits = _exact(self.logits)
+        self.logits = exact(self.logits)
         if self.depth is not None:
-            self.depth = _exact(self.depth)
+            self.depth = exact(self.depth)
 
     @cached_property
     def auxiliary_logits(self) -> Tensor | None:
         """(B, C, H, W) from an earlier stage, when the network has an auxiliary head."""
         maps = self.auxiliary() if callable(self.auxiliary) else self.auxiliary
-        return None if maps is None else _exact(maps)
+        return None if maps is None else exact(maps)
 
     def required(self, name: str, instead: str) -> Tensor:
         """`auxiliary_logits` or `depth`, for a method that cannot do without.
@@ -56,5 +72,6 @@ class Prediction:
         return maps
 
 
-def _exact(maps: Tensor) -> Tensor:
+def exact(maps: Tensor) -> Tensor:
+    """In 32 bits at least."""
     return maps.float() if maps.dtype in (torch.bfloat16, torch.float16) else maps

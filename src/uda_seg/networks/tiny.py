@@ -25,6 +25,7 @@ class TinyNetwork(SegmentationNetwork):
     ) -> None:
         super().__init__(classes, mean, std, head_factor)
         self.feature_channels = width
+        self.stage_channels, self.score_stride = [width, width], 4
         self.early = nn.Sequential(*_layer(3, width, stride=2))
         self.late = nn.Sequential(*_layer(width, width, stride=2), *_layer(width, width, stride=1))
         self.head = nn.Conv2d(width, classes, 1)
@@ -36,15 +37,22 @@ class TinyNetwork(SegmentationNetwork):
         def resize(maps: Tensor) -> Tensor:
             return F.interpolate(maps, image.shape[-2:], mode="bilinear", align_corners=False)
 
-        early = self.early(image)
-        features = self.late(early)
+        early, features = stages = self.stages(image)
         auxiliary, depth = self.auxiliary_head, self.depth_head
         return Prediction(
-            logits=resize(self.head(features)),
+            logits=resize(self.scores(stages)),
             features=features,
             auxiliary=resize(auxiliary(early)) if auxiliary is not None else None,
             depth=resize(depth(features)).sigmoid() if depth is not None else None,
         )
+
+    def stages(self, image: Tensor) -> list[Tensor]:
+        early = self.early(image)
+        return [early, self.late(early)]
+
+    def scores(self, stages: Sequence[Tensor]) -> Tensor:
+        logits: Tensor = self.head(stages[-1])
+        return logits
 
     def heads(self) -> list[nn.Module]:
         candidates = (self.head, self.auxiliary_head, self.depth_head)
