@@ -17,7 +17,7 @@ from uda_seg.networks.modes import as_in_training
 
 FILES = sorted(Path(conf_folder(), "method").glob("*.yaml"))
 NAMES = [path.stem for path in FILES]
-TINY = ("backbone=tiny", "source=camvid", "target=camvid")
+TINY = ("source=camvid", "target=camvid")
 ROWS = {path.stem: help_text.variants_of(path) for path in FILES}
 """By file: the rows of its paper, and what they set."""
 BASES = [
@@ -45,9 +45,13 @@ def network() -> torch.nn.Module:
 
 
 @functools.cache
+def config_of(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
+    backbone = "hrda_tiny" if any("hrda" in word for word in (name, *overrides)) else "tiny"
+    return compose("train", [f"method={name}", f"backbone={backbone}", *TINY, *overrides])
+
+
 def method_config(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
-    config = compose("train", [f"method={name}", *TINY, *overrides])
-    return narrow(config["method"])
+    return narrow(config_of(name, overrides)["method"])
 
 
 def narrow(node: Any) -> Any:
@@ -59,7 +63,12 @@ def narrow(node: Any) -> Any:
 
 
 def make(variant: tuple[str, tuple[str, ...]], network: torch.nn.Module) -> Method:
+    """With a network of two resolutions in place of the given one, where it needs that."""
     torch.manual_seed(1)
+    if "host" in (backbone := config_of(*variant)["backbone"]):
+        names = network.class_names
+        network = build(backbone, classes=len(names))
+        network.class_names = names
     return build(method_config(*variant), network=network)
 
 

@@ -8,12 +8,13 @@ leaks half a cell beyond a random window, where there is no detail.
 import math
 from collections.abc import Callable, Sequence
 from fractions import Fraction
-from typing import Any
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from uda_seg.batch import random_step_numbers
 from uda_seg.errors import ConfigError
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.cpu_layers import speed_up
@@ -62,7 +63,7 @@ class HRDANetwork(SegmentationNetwork):
         super().__init__(classes, mean, std, head_factor)
         shared = {"mean": mean, "std": std, "batch_norm": batch_norm, "head_factor": head_factor}
         shared |= {} if pretrained is None else {"pretrained": pretrained}
-        self.host: Any = host(classes=classes, **shared)
+        self.host = cast(Any, host(classes=classes, **shared))
         if missing := [name for name in HOSTS if not hasattr(self.host, name)]:
             raise ConfigError(
                 f"backbone.host: {type(self.host).__name__} has no {', '.join(missing)}, so it "
@@ -113,14 +114,16 @@ class HRDANetwork(SegmentationNetwork):
         if self.training:
             rows, columns = self._random_window(image)
             window = image[..., rows, columns]
-            scores = self._scores(window)
+            scores = self._whole(self._scores(window), window)
             detail = Detail(resize(scores, _size(window), align_corners=False), rows, columns)
             corner = (rows.start // self.stride, columns.start // self.stride)
         else:
             scores = self._slide(image)
         fused = fuse(context, self._attention(stages, context), scores, corner)
         logits = resize(fused, _size(image), align_corners=False)
-        return Prediction(_cut(logits, 0, 0, height, width), stages[-1], detail=detail)
+        if not self.training:
+            logits = _cut(logits, 0, 0, height, width)
+        return Prediction(logits, stages[-1], detail=detail)
 
     def _filled(self, image: Tensor) -> Tensor:
         """The image, its borders repeated to the right and below up to whole windows.
@@ -145,15 +148,31 @@ class HRDANetwork(SegmentationNetwork):
         """(B, 3, H, W) to (B, C, H / stride, W / stride)."""
         return exact(self.host.scores(self.host.stages(image)))
 
+    def _whole(self, scores: Tensor, window: Tensor) -> Tensor:
+        """The logits of a window, if they are of whole cells.
+
+        Raises:
+            ConfigError: the host rounds otherwise.
+        """
+        if _size(scores) != (window.shape[-2] // self.stride, window.shape[-1] // self.stride):
+            raise ConfigError(
+                f"backbone.host: gives {scores.shape[-2]}x{scores.shape[-1]} logits for a window "
+                f"of {window.shape[-2]}x{window.shape[-1]}, which is not its stride of "
+                f"{self.stride}; a ResNet needs backbone.host.encoder.ceil_mode=false"
+            )
+        return scores
+
     def _attention(self, stages: Sequence[Tensor], like: Tensor) -> Tensor:
         if self.attention is None:
             return torch.full_like(like, float(self.fixed_attention or 0))
         return exact(self.attention(stages)).sigmoid()
 
     def _random_window(self, image: Tensor) -> tuple[slice, slice]:
+        """The same for all images of a step."""
+        numbers = random_step_numbers(2).tolist()
         rows, columns = (
-            slice(offset := random_offset(side - length, self.offset_multiple), offset + length)
-            for side, length in zip(_size(image), self._window(image))
+            slice(first := offset(side - length, self.offset_multiple, number), first + length)
+            for side, length, number in zip(_size(image), self._window(image), numbers)
         )
         return rows, columns
 
@@ -172,10 +191,10 @@ class HRDANetwork(SegmentationNetwork):
         windows = [_cut(image, top, left, height, width) for top, left in places]
         scores = self._scores(torch.cat(windows)).unflatten(0, (len(places), image.shape[0]))
         once = torch.ones_like(scores[0, :1, :1])
-        total, times = 0, 0
+        total, times = scores.new_zeros(()), scores.new_zeros(())
         for part, (top, left) in zip(scores, places):
-            rest = [image.shape[-1] - width - left, image.shape[-2] - height - top]
-            margins = [side // self.stride for side in (left, rest[0], top, rest[1])]
+            below, right = image.shape[-2] - height - top, image.shape[-1] - width - left
+            margins = [side // self.stride for side in (left, right, top, below)]
             total = total + F.pad(part, margins)
             times = times + F.pad(once, margins)
         return total / times
@@ -219,11 +238,13 @@ def sliding(window: float, stride: float) -> tuple[Fraction, list[Fraction]]:
     return side, [min(i * step, 1 - side) for i in range(math.ceil((1 - side) / step) + 1)]
 
 
-def random_offset(margin: int, multiple: int) -> int:
-    """A multiple from 0 on. The largest that would fit never occurs: the authors' bound is
-    exclusive, and 1 is added to the margin before it is divided.
+def offset(margin: int, multiple: int, number: float) -> int:
+    """The multiple from 0 on that a random number in [0, 1) stands for.
+
+    The largest that would fit within the margin never occurs: the authors divide margin + 1 and
+    take that as an exclusive bound.
     """
-    return multiple * int(torch.randint(max((margin + 1) // multiple, 1), ()))
+    return multiple * int(number * max((margin + 1) // multiple, 1))
 
 
 def _halved(image: Tensor) -> Tensor:

@@ -24,8 +24,9 @@ def portable(network: SegmentationNetwork) -> SegmentationNetwork:
     for name in ONLY_FOR_TRAINING:
         if getattr(twin, name, None) is not None:
             setattr(twin, name, None)
-    if hasattr(twin, "memory_format"):
-        setattr(twin, "memory_format", torch.contiguous_format)  # noqa: B010  (not all have it)
+    for part in twin.modules():
+        if hasattr(part, "memory_format"):
+            setattr(part, "memory_format", torch.contiguous_format)  # noqa: B010  (few have it)
     twin.to(memory_format=torch.contiguous_format)
     undo(twin)  # exporters know the plain layers
     for layer in twin.modules():
