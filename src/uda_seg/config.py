@@ -107,6 +107,12 @@ READ_HERE = {
 """Keys that this package reads itself, whether or not a constructor takes them."""
 
 
+def encoder_name(backbone: Mapping[str, Any]) -> str:
+    """What timm calls the encoder of a `backbone:` config; the backbone's own name without one."""
+    node = backbone.get("host", backbone)  # HRDA's network is one around another
+    return str(node.get("encoder", backbone)["name"])
+
+
 def unread(node: Mapping[str, Any], path: str) -> list[str]:
     """Keys of a node, which stands at `path`, that neither its target nor this package reads."""
     signature = _signature(locate(node["_target_"]))

@@ -35,10 +35,12 @@ def test_a_cell_is_of_the_class_that_fills_three_quarters_of_it() -> None:
     assert bool(cell_labels(everywhere, 3, (1, 2), 0.75)[1].all())
 
 
-def distance(features: torch.Tensor, guide: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
-    """methods_modern 6: classes 1 (car) and 3 (person) are things; stride 4."""
+def distance(
+    features: torch.Tensor, guide: torch.Tensor, label: torch.Tensor, stride: int = 4
+) -> torch.Tensor:
+    """methods_modern 6: classes 1 (car) and 3 (person) are things."""
     one_hot = F.one_hot(torch.where(label == IGNORE, 4, label), 5).permute(0, 3, 1, 2).float()
-    shares, winner = F.avg_pool2d(one_hot, 4).max(1)
+    shares, winner = F.avg_pool2d(one_hot, stride).max(1)
     things = ((winner == 1) | (winner == 3)) & (shares >= 0.75)
     assert bool(things.any())
     return (features - guide).norm(dim=1)[things].mean()

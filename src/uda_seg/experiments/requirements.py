@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uda_seg.config import needed_by
+from uda_seg.config import encoder_name, needed_by
 from uda_seg.experiments.job_progress import watch
 from uda_seg.experiments.rows import Job
 from uda_seg.experiments.runner import Slot
@@ -58,7 +58,7 @@ def _weights(backbone: Mapping[str, Any]) -> Iterator[Need]:
     origin = backbone.get("pretrained")
     if origin in (None, "none"):
         return
-    name = backbone["encoder"]["name"]
+    name = encoder_name(backbone)
     if origin == "hub":
         if not _in_hub_cache(name):
             words = f"weights of {name}: not in the hub's cache, fetched when the run begins"

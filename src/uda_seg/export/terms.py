@@ -7,7 +7,7 @@ without the text at hand. Nothing in here is legal advice.
 from collections.abc import Mapping
 from typing import Any
 
-from uda_seg.config import locate
+from uda_seg.config import encoder_name, locate
 from uda_seg.data.datasets.base import Dataset
 from uda_seg.errors import ConfigError
 
@@ -35,7 +35,7 @@ def of_dataset(domain: Mapping[str, Any]) -> dict[str, str]:
 
 def of_first_weights(backbone: Mapping[str, Any]) -> str:
     """Where an encoder's weights came from before training, and their terms."""
-    origin, name = backbone.get("pretrained", "none"), backbone.get("encoder", {}).get("name", "")
+    origin, name = backbone.get("pretrained", "none"), encoder_name(backbone)
     if origin == "none":
         return "none: it started at random"
     if origin == "package" and name.startswith("tf_efficientnet_lite0"):

@@ -53,7 +53,9 @@ class Pyramid(SegmentationNetwork):
                 f"encoder's stages, of strides {strides}; two are needed"
             )
         self.encoder, self.feature_channels = encoder, channels[-1]
-        self.head = head([channels[stage] for stage in self.read], classes)
+        self.stage_channels = [channels[stage] for stage in self.read]
+        self.score_stride = strides[self.read[0]]
+        self.head = head(self.stage_channels, classes)
         self.auxiliary_head = _classifier(channels[-2], classes) if auxiliary else None
         self.depth_head = _classifier(self.head.width, 1) if depth_head else None
         speed_up(self.head)
@@ -65,8 +67,8 @@ class Pyramid(SegmentationNetwork):
 
     def predict(self, image: Tensor) -> Prediction:
         size = (image.shape[-2], image.shape[-1])
-        stages = self.encoder(image.contiguous(memory_format=self.memory_format))
-        fused = self.head.fused([stages[i] for i in self.read])
+        stages = self.stages(image)
+        fused = self.head.fused(stages)
         logits = resize(self.head.classify(fused), size, align_corners=False)
         auxiliary, learns = None, torch.is_grad_enabled()
         if (head := self.auxiliary_head) is not None:
@@ -79,6 +81,19 @@ class Pyramid(SegmentationNetwork):
         if self.depth_head is not None:
             depth = resize(self.depth_head(fused), size, align_corners=False).sigmoid()
         return Prediction(logits, stages[-1], auxiliary, depth)
+
+    def stages(self, image: Tensor) -> list[Tensor]:
+        """Of `image`, (B, 3, H, W), normalised: those that the head reads."""
+        stages = self.encoder(image.contiguous(memory_format=self.memory_format))
+        return [stages[i] for i in self.read]
+
+    def scores(self, stages: Sequence[Tensor]) -> Tensor:
+        """Logits (B, C, h, w), `score_stride` times smaller than the image."""
+        logits: Tensor = self.head(stages)
+        return logits
+
+    def deepest(self, image: Tensor) -> Tensor:
+        return self.stages(image)[-1]
 
     def heads(self) -> list[nn.Module]:
         candidates = (self.head, self.auxiliary_head, self.depth_head)
