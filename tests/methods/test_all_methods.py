@@ -47,7 +47,8 @@ def network() -> torch.nn.Module:
 @functools.cache
 def config_of(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
     backbone = "hrda_tiny" if any("hrda" in word for word in (name, *overrides)) else "tiny"
-    return compose("train", [f"method={name}", f"backbone={backbone}", *TINY, *overrides])
+    others = [word for word in overrides if not word.startswith("backbone=")]
+    return compose("train", [f"method={name}", f"backbone={backbone}", *TINY, *others])
 
 
 def method_config(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
