@@ -5,22 +5,26 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from report.report_examples import PSEUDO_LABELS
+from torch import nn
 from training.test_runs import SMALL, KilledAt, KilledError, run, same
 
-from uda_seg.batch import Target
+from uda_seg.batch import IGNORE, Target
 from uda_seg.components.pseudo_labels import PseudoLabels
 from uda_seg.data.datasets.base import FileDataset
 from uda_seg.errors import ConfigError
 from uda_seg.methods.source_only import SourceOnly
 from uda_seg.networks.modes import as_in_training
-from uda_seg.training.pseudo_label_accuracy import ALL, table
+from uda_seg.training.metrics_file import MetricsFile
+from uda_seg.training.pseudo_label_accuracy import ALL, PseudoLabelAccuracy, table
 
 BARE = [word for word in SMALL if "discriminator" not in word] + ["method=adaptive_bn"]
 STEPS = ["trainer.steps=6", "trainer.validate_every=2", "trainer.checkpoint_every=3"]
@@ -61,6 +65,60 @@ def test_counts_become_shares_and_what_cannot_be_known_is_empty() -> None:
     assert (every["class"], every["pixels"], every["labelled"]) == (ALL, 14, 9)
     assert (every["precision"], every["recall"]) == (66.67, 42.86)
     assert every["student_iou"] == pytest.approx((83.333 + 50) / 2, abs=0.01)
+
+
+class AllRoad(nn.Module):
+    """Takes two images for road, and is sure of their upper half."""
+
+    def pseudo_label(self, target: Target) -> PseudoLabels:
+        label = torch.zeros(2, 4, 4, dtype=torch.long)
+        confident = torch.zeros(2, 4, 4, dtype=torch.bool)
+        confident[:, :2] = True
+        return PseudoLabels(label, torch.full((2, 4, 4), 0.5), confident)
+
+
+class Right(nn.Module):
+    """Knows that white is road and black a car."""
+
+    classes, device = ["road", "car"], torch.device("cpu")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.method = AllRoad()
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return torch.stack([image[:, 0], 1 - image[:, 0]], 1)
+
+
+def test_what_is_seen_goes_into_the_file_and_to_loggers_that_draw(tmp_path: Path) -> None:
+    label = torch.tensor([0, 0, 1, IGNORE]).expand(2, 4, 4)  # by column
+    image = (label == 0).float()[:, None].expand(2, 3, 4, 4)
+    sent: list[tuple[int, dict[str, float]]] = []
+    drawing = SimpleNamespace(log_metrics=lambda values, step: sent.append((step, values)))
+    trainer: Any = SimpleNamespace(
+        global_step=7,
+        is_global_zero=True,
+        loggers=[drawing, MetricsFile(tmp_path)],
+        datamodule=SimpleNamespace(labelled_batches=lambda size: [(Target(image), label)] * size),
+        precision_plugin=SimpleNamespace(val_step_context=nullcontext),
+    )
+    callback = PseudoLabelAccuracy(tmp_path, 4, batch_size=2)
+    for _ in range(2):  # once a step
+        callback.on_validation_epoch_end(trainer, Right())
+    road, car, every = rows_of(tmp_path)
+    expected = {"step": "7", "pixels": "32", "labelled": "24", "right": "16", "weight": "0.5"}
+    assert {name: road[name] for name in expected} == expected
+    assert (road["precision"], road["recall"]) == ("66.67", "50.0")
+    assert (road["pseudo_iou"], road["student_iou"]) == ("66.67", "100.0")
+    assert [car[name] for name in ("pixels", "labelled", "precision")] == ["16", "0", ""]
+    assert (every["pixels"], every["recall"], every["pseudo_iou"]) == ("48", "33.33", "33.33")
+    ((step, values),) = sent
+    assert step == 7
+    assert values["pseudo_labels/precision/road"] == 66.67
+    assert values["pseudo_labels/student_iou/all"] == 100
+    assert values["pseudo_labels/weight"] == 0.5
+    assert "pseudo_labels/precision/car" not in values
+    assert not (tmp_path / "metrics.csv").exists()
 
 
 def test_a_look_leaves_modes_buffers_and_random_numbers_as_they_were(network: Any) -> None:
