@@ -162,6 +162,17 @@ def test_experiments_may_set_only_what_exists(tmp_path: Path) -> None:
     assert (config.seed, config.trainer.steps) == (3, 4)
 
 
+def test_an_experiment_may_name_the_classes_of_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "experiment" / "mine.yaml").write_text(
+        "# @package _global_\n"
+        "defaults: [override /source: folder]\n"
+        "source: {root: ., classes: {0: road, 7: car}}\n"
+    )
+    config = check("train", [*SMALL[1:], "experiment=mine"], own_folder=tmp_path).config
+    assert config.source.classes == {0: "road", 7: "car"}
+
+
 @pytest.fixture
 def finished_run() -> Path:
     """The folder of a run, as far as a later command reads it."""

@@ -121,6 +121,8 @@ class Composition:
             if key.startswith("experiment."):
                 self.mistakes.append(f"{name}: needs `# @package _global_` in its first line")
                 break
+            if own_keys.mapping_of(tree, key):
+                continue  # such as a folder's classes
             if not exists(tree, key):
                 self.mistakes.append(f"{name}: {unknown_key(key, tree, self.verb)}")
             elif at(written, key) != at(tree, key):
