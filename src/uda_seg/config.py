@@ -102,7 +102,7 @@ READ_HERE = {
     "target": _DATASET,
     "backbone": ["name", "optimizer", "schedule", "depth_head"],
     "backbone.optimizer": ["encoder_updates"],
-    "method": ["name", "label", "facts", "depth_head", "optimizers"],
+    "method": ["name", "label", "facts", "depth_head", "rare_classes", "optimizers"],
 }
 """Keys that this package reads itself, whether or not a constructor takes them."""
 

@@ -20,7 +20,8 @@ SURE = "method.threshold=0.1"  # of 11 classes: some pixels of an untrained netw
 
 def words(camvid: Path, method: str, *more: str) -> list[str]:
     roots = [f"source.root={camvid}", f"target.root={camvid}"]
-    return [*COMMON, *roots, f"method={method}", SURE, *more]
+    few = ["method.rare_classes.pixels=20"] if method == "daformer" else []
+    return [*COMMON, *roots, f"method={method}", SURE, *few, *more]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -36,6 +36,7 @@ def make_data_module(config: dict[str, Any], folder: Path) -> DomainDataModule:
         config["cache_root"],
         build(config["superpixels"]) if "target.superpixels" in needs else None,
         config["trainer"]["pseudo_labels"],
+        config["rare_classes"],
     )
 
 

@@ -1,7 +1,7 @@
 """Source and target together: the batches a run trains on and the images it is scored on."""
 
 import logging
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from uda_seg.data.cache.superpixel_check import check_prepared
 from uda_seg.data.checking.class_overlap import slips, space_of
 from uda_seg.data.checking.first_look import first_look
 from uda_seg.data.checking.shared_images import shared_images
+from uda_seg.data.checking.statistics import ClassStatistics, class_pixels
 from uda_seg.data.datasets.bad_images import BadImages
 from uda_seg.data.datasets.base import Dataset
 from uda_seg.data.datasets.few_samples import evenly_spaced
@@ -30,6 +31,7 @@ from uda_seg.data.feeding.evaluation_set import (
     within,
 )
 from uda_seg.data.feeding.labelled_target import labelled_batches, with_labels
+from uda_seg.data.feeding.rare_classes import RareClasses
 from uda_seg.data.feeding.sampling import EveryNth, StepSampler
 from uda_seg.data.feeding.streams import (
     Loader,
@@ -41,6 +43,7 @@ from uda_seg.data.feeding.streams import (
 )
 from uda_seg.data.feeding.worker_room import workers_with_room
 from uda_seg.errors import ConfigError, DataError
+from uda_seg.runs.bars import Bars
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +82,8 @@ class DomainDataModule(LightningDataModule):
         cache_root: folder of "disk", and of superpixels.
         superpixels: how an image is divided, for methods that need it.
         observed: target training images whose labels are opened beside training; 0: none.
+        rare_classes: settings of `RareClasses`, by which labelled samples are drawn; None: all in
+            turn.
 
     Raises:
         ConfigError: the two do not go together, or lack what the method needs.
@@ -101,6 +106,7 @@ class DomainDataModule(LightningDataModule):
         cache_root: str,
         superpixels: SLIC | None = None,
         observed: int = 0,
+        rare_classes: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         self.cache, self.cache_root, self.superpixels = cache, cache_root, superpixels
@@ -119,6 +125,8 @@ class DomainDataModule(LightningDataModule):
         _check_needs(needs, source_set)
         self.source = self._domain(source, source_set, "source", {"image", "label"}, needs, seed)
         self.target = self._domain(target, target_set, "target", {"image"}, needs, seed)
+        if rare_classes is not None:
+            self.source.rare_classes = RareClasses(self._statistics(source_set), rare_classes)
         self.observed, looked_at = observed, self.target
         if observed:
             looked_at = self.labelled_target = with_labels(self.target, target, observed)
@@ -155,6 +163,12 @@ class DomainDataModule(LightningDataModule):
             seed,
             self.bad_images,
         )
+
+    def _statistics(self, labelled: Dataset) -> ClassStatistics:
+        # What is not kept yet is read by a loader, which draws a number: weights would differ.
+        with torch.random.fork_rng(devices=[]), Bars("bar", "count", "left") as bars:
+            told = bars.counter("pixels of each class, counted once", len(labelled))
+            return class_pixels(labelled, self.space, self.cache_root, self.workers, told)
 
     def _open_validation(self) -> None:
         """Samples to be scored are never skipped: the score would be another one."""

@@ -25,6 +25,11 @@ def generator(seed: int, stream: str, position: int) -> np.random.Generator:
     return np.random.default_rng((seed, STREAMS[stream], 1, position))
 
 
+def chooser(seed: int, stream: str, position: int) -> np.random.Generator:
+    """Random numbers that decide which sample stands at a place, where no permutation does."""
+    return np.random.default_rng((seed, STREAMS[stream], 2, position))
+
+
 @lru_cache(maxsize=8)
 def _permutation(seed: int, stream: str, epoch: int, length: int) -> np.ndarray:
     return np.random.default_rng((seed, STREAMS[stream], 0, epoch)).permutation(length)

@@ -16,7 +16,8 @@ from uda_seg.data.datasets.bad_images import BadImages
 from uda_seg.data.datasets.base import Dataset
 from uda_seg.data.datasets.labels import LabelMapper
 from uda_seg.data.feeding import transforms
-from uda_seg.data.feeding.sampling import generator, sample_index
+from uda_seg.data.feeding.rare_classes import Choice, RareClasses
+from uda_seg.data.feeding.sampling import chooser, generator, sample_index
 from uda_seg.errors import ConfigError, DataError
 from uda_seg.runs.stopping import in_worker
 
@@ -36,7 +37,12 @@ class TrainingStream:
         stream: "source" or "target", which keeps their random numbers apart.
         seed: of order and augmentation.
         bad_images: what happens when a sample cannot be read.
+
+    Attributes:
+        rare_classes: draws samples by their classes; None: all of them in turn.
     """
+
+    rare_classes: RareClasses | None = None
 
     def __init__(
         self,
@@ -59,9 +65,9 @@ class TrainingStream:
             DataError: it cannot be read, and is not to be skipped.
         """
         for place in range(position, position + MOST_IN_A_ROW):
-            index = sample_index(place, len(self.dataset), self.seed, self.stream)
+            choice, index = self._choose(place)
             try:
-                return self.sample(index, position)
+                return self.sample(index, position, choice)
             except DataError as error:
                 self.bad_images.met(error, self.stream, self.dataset.name(index))
         raise DataError(
@@ -69,8 +75,20 @@ class TrainingStream:
             f"look at them with: python -m uda_seg data check {self.stream}=…"
         )
 
-    def sample(self, index: int, position: int) -> dict[str, Tensor]:
-        """A sample of the dataset, with the random numbers of a place of the stream."""
+    def _choose(self, place: int) -> tuple[Choice | None, int]:
+        if self.rare_classes is None:
+            return None, sample_index(place, len(self.dataset), self.seed, self.stream)
+        choice = self.rare_classes.draw(chooser(self.seed, self.stream, place))
+        return choice, choice.index
+
+    def sample(self, index: int, position: int, choice: Choice | None = None) -> dict[str, Tensor]:
+        """A sample of the dataset, with the random numbers of a place of the stream.
+
+        Args:
+            index: of the sample.
+            position: the place.
+            choice: for which class it was drawn, which its crop then should hold.
+        """
         sample = self.dataset.read(index, self.fields)
         masks = {}
         if "label" in self.fields:
@@ -82,7 +100,13 @@ class TrainingStream:
         if "superpixels" in self.fields:
             assert sample.superpixels is not None
             masks["superpixels"] = sample.superpixels
-        item = self.transform(sample.image, generator(self.seed, self.stream, position), **masks)
+        numbers = generator(self.seed, self.stream, position)
+        item = self.transform(sample.image, numbers, **masks)
+        if choice is not None:
+            for _ in range(choice.tries):
+                if choice.is_met(item["label"]):
+                    break
+                item = self.transform(sample.image, numbers, **masks)
         tensors = {name: to_tensor(array) for name, array in item.items()}
         return tensors | ({"index": torch.tensor(index)} if "index" in self.fields else {})
 

@@ -28,6 +28,10 @@ OUTSIDE = {"depth": 0, "superpixels": NO_SUPERPIXEL}
 """What masks hold in padding; a label holds IGNORE."""
 
 
+REDRAWN = 10
+"""Crops after the first, at most (mmseg's `cat_max_ratio`, as DAFormer's authors use it)."""
+
+
 class Transform:
     """Resize, random scale, crop, flip and color, in this order; remembers the crop's window.
 
@@ -37,6 +41,8 @@ class Transform:
         crop: (height, width) of a random crop, or None; smaller images are padded (IGNORE).
         flip: mirror every other sample.
         color: strength of random brightness, contrast and saturation changes; 0 for none.
+        largest_class: a crop is drawn again, up to 10 times, until it shows two classes and none
+            covers that share of what counts; None: the first one stays.
     """
 
     def __init__(
@@ -46,8 +52,9 @@ class Transform:
         crop: list[int] | None,
         flip: bool,
         color: float,
+        largest_class: float | None = None,
     ) -> None:
-        self.size, self.scale = size, scale
+        self.size, self.scale, self.largest_class = size, scale, largest_class
         steps: list[Any] = []
         if crop:
             steps.append(
@@ -91,9 +98,12 @@ class Transform:
         named = {"mask" if name == "label" else name: mask for name, mask in masks.items()}
         image = _interleave(image)
         # The full image's corners travel along: where they end up tells where the crop lies.
-        out = self.compose(
-            image=image, keypoints=np.array([(0, 0), (width, height)], np.float32), **named
-        )
+        corners = np.array([(0, 0), (width, height)], np.float32)
+        out = self.compose(image=image, keypoints=corners, **named)
+        for _ in range(REDRAWN):
+            if self.largest_class is None or _varied(out.get("mask"), self.largest_class):
+                break
+            out = self.compose(image=image, keypoints=corners, **named)
         result = {name: out["mask" if name == "label" else name] for name in masks}
         result["window"] = _window(out["keypoints"], *out["image"].shape[:2])
         inside = _inside(result["window"], *out["image"].shape[:2])
@@ -122,6 +132,14 @@ def resize(size: Size) -> Callable[..., Item]:
 
 def from_config(size: list[int] | None, augment: Mapping[str, Any]) -> Transform:
     return Transform(size=size, **augment)
+
+
+def _varied(label: np.ndarray | None, largest: float) -> bool:
+    """Whether a crop's label, if it has one, shows two classes, none of which covers that share."""
+    if label is None:
+        return True
+    counts = np.bincount(label[label != IGNORE].ravel(), minlength=2)
+    return bool((counts > 0).sum() >= 2 and counts.max() < largest * counts.sum())
 
 
 def _window(corners: np.ndarray, height: int, width: int) -> np.ndarray:
