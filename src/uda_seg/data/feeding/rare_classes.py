@@ -91,8 +91,8 @@ def _check(settings: Mapping[str, Any]) -> None:
             )
     for key in KEYS:
         value = settings.get(key)
-        numeric = isinstance(value, int | float) and not isinstance(value, bool)
-        if not numeric or value < 0 or (key == "temperature" and value == 0):
+        number = float(value) if isinstance(value, int | float) else -1.0
+        if number < 0 or (key == "temperature" and number == 0):
             raise ConfigError(
                 f"rare_classes.{key}={value}: must be a number, "
                 f"{'above' if key == 'temperature' else 'at least'} 0; it needs all of {shape}"
