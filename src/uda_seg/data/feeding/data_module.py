@@ -17,7 +17,6 @@ from uda_seg.data.cache.superpixel_check import check_prepared
 from uda_seg.data.checking.class_overlap import slips, space_of
 from uda_seg.data.checking.first_look import first_look
 from uda_seg.data.checking.shared_images import shared_images
-from uda_seg.data.checking.statistics import ClassStatistics, class_pixels
 from uda_seg.data.datasets.bad_images import BadImages
 from uda_seg.data.datasets.base import Dataset
 from uda_seg.data.datasets.few_samples import evenly_spaced
@@ -31,7 +30,7 @@ from uda_seg.data.feeding.evaluation_set import (
     within,
 )
 from uda_seg.data.feeding.labelled_target import labelled_batches, with_labels
-from uda_seg.data.feeding.rare_classes import RareClasses
+from uda_seg.data.feeding.rare_classes import RareClasses, statistics
 from uda_seg.data.feeding.sampling import EveryNth, StepSampler
 from uda_seg.data.feeding.streams import (
     Loader,
@@ -43,7 +42,6 @@ from uda_seg.data.feeding.streams import (
 )
 from uda_seg.data.feeding.worker_room import workers_with_room
 from uda_seg.errors import ConfigError, DataError
-from uda_seg.runs.bars import Bars
 
 log = logging.getLogger(__name__)
 
@@ -126,7 +124,8 @@ class DomainDataModule(LightningDataModule):
         self.source = self._domain(source, source_set, "source", {"image", "label"}, needs, seed)
         self.target = self._domain(target, target_set, "target", {"image"}, needs, seed)
         if rare_classes is not None:
-            self.source.rare_classes = RareClasses(self._statistics(source_set), rare_classes)
+            counted = statistics(source_set, self.space, self.cache_root, workers)
+            self.source.rare_classes = RareClasses(counted, rare_classes)
         self.observed, looked_at = observed, self.target
         if observed:
             looked_at = self.labelled_target = with_labels(self.target, target, observed)
@@ -163,12 +162,6 @@ class DomainDataModule(LightningDataModule):
             seed,
             self.bad_images,
         )
-
-    def _statistics(self, labelled: Dataset) -> ClassStatistics:
-        # What is not kept yet is read by a loader, which draws a number: weights would differ.
-        with torch.random.fork_rng(devices=[]), Bars("bar", "count", "left") as bars:
-            told = bars.counter("pixels of each class, counted once", len(labelled))
-            return class_pixels(labelled, self.space, self.cache_root, self.workers, told)
 
     def _open_validation(self) -> None:
         """Samples to be scored are never skipped: the score would be another one."""

@@ -10,10 +10,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from uda_seg.config import arguments_of
-from uda_seg.data.checking.statistics import ClassStatistics
+from uda_seg.data.checking.statistics import ClassStatistics, class_pixels
+from uda_seg.data.datasets.base import Dataset
+from uda_seg.data.datasets.labels import LabelSpace
 from uda_seg.errors import ConfigError, suggest
+from uda_seg.runs.bars import Bars
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +84,16 @@ class RareClasses:
         label = int(numbers.choice(len(self.chances), p=self.chances))
         index = int(numbers.choice(self.holders[label]))
         return Choice(index, label, self.floor, self.is_share, self.tries)
+
+
+def statistics(
+    labelled: Dataset, space: LabelSpace, cache_root: str, workers: int
+) -> ClassStatistics:
+    """Pixels of each class in each image; only what is not kept from an earlier look is read."""
+    # A loader reads it, which draws a random number: a network made after it would be another one.
+    with torch.random.fork_rng(devices=[]), Bars("bar", "count", "left") as bars:
+        told = bars.counter("pixels of each class, counted once", len(labelled))
+        return class_pixels(labelled, space, cache_root, workers, told)
 
 
 def _check(settings: Mapping[str, Any]) -> None:
