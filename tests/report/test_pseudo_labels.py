@@ -32,10 +32,10 @@ def test_a_panel_for_every_class_with_a_line_for_every_row_that_has_some(rows: l
     body = str(part.body)
     assert body.count('role="img"') == 4 + len(CLASSES)
     for name in CLASSES:
-        assert f"Precision and recall of pseudo-labels, {name}, by step" in body
+        assert f"Precision, recall and IoU of pseudo-labels, {name}, by step" in body
     road = next(svg for svg in body.split("<svg") if "pseudo-labels, road" in svg)
-    assert road.count("<polyline") == 2 * 2  # precision and recall of two rows
-    assert road.count("<polygon") == 2 * 2  # from seed to seed
+    assert road.count("<polyline") == 3 * 2  # three strips, two rows
+    assert road.count("<polygon") == 3 * 2  # from seed to seed
     for row, look in zip(rows, looks, strict=True):
         assert (f"stroke:{look.color}" in road) == (row in rows[1:3])
 

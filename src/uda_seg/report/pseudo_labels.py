@@ -17,7 +17,7 @@ from uda_seg.report.rows import Row
 ALL = "all"
 """In the file, all classes together."""
 POINTS = 40
-STRIPS = (310, 280)
+STRIPS = (310, 380)
 """Pixels of a class's figure."""
 OVERALL = {
     "pseudo_iou": ("mIoU of all pseudo-labels, percent", "student_iou"),
@@ -26,17 +26,19 @@ OVERALL = {
     "weight": ("mean weight of a pseudo-label in the loss",),
 }
 """What is drawn of all classes together: its title, and a column that has the same range of y."""
+BY_CLASS = {"precision": "precision, %", "recall": "recall, %", "pseudo_iou": "IoU of all, %"}
+"""What is drawn of each class, one below the other."""
 WORDS = (
     "Pseudo-labels of target training images against their true labels, which were opened to draw "
     "this alone: no method sees them, and whoever chooses settings by this figure has used target "
     "labels. Precision: of the pixels confidently given a class, those that are of it. Recall: of "
-    "the class's pixels, those confidently given it. Other mIoU than on validation images: these "
-    "are crops, as training sees them. The mean over seeds; the band is from the lowest to the "
-    "highest."
+    "the class's pixels, those confidently given it. IoU: of all pseudo-labels, however sure. mIoU "
+    "is not that on validation images: these are crops, as training sees them. The mean over "
+    "seeds; the band is from the lowest to the highest."
 )
 HEADS = (
     "class", "share of pixels", "of those confidently labelled", "precision at first", "at last",
-    "recall at first", "at last", "IoU of pseudo-labels", "of the network",
+    "recall at first", "at last", "IoU of all pseudo-labels", "of the network",
 )  # fmt: skip
 
 Found = dict[str, dict[str, Points]]
@@ -63,8 +65,8 @@ def pseudo_label_curves(rows: Sequence[Row], looks: Sequence[Series]) -> Part | 
     ]
     panels = []
     for name in classes:
-        strips = {f"{column}, %": curves(name, column) for column in ("precision", "recall")}
-        title = f"Precision and recall of pseudo-labels, {name}, by step"
+        strips = {words: curves(name, column) for column, words in BY_CLASS.items()}
+        title = f"Precision, recall and IoU of pseudo-labels, {name}, by step"
         plot = Plot("training step", "", title, STRIPS, (0, 100), dots=False)
         panels.append((name, color_of(name), draw_strips(strips, plot)))
     tables = [(row.label, _numbers(runs, classes)) for row, runs, _ in kept]
