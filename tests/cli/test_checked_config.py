@@ -105,6 +105,19 @@ def test_a_job_of_a_sweep_gets_what_it_would_get_alone(call: Outcome) -> None:  
         assert config == alone
 
 
+def test_a_swept_base_of_a_method_is_what_it_would_be_alone(call: Outcome) -> None:  # noqa: F811
+    seen = []
+    Path("data/camvid").mkdir(parents=True)
+    words = [*SMALL[:3], "method=mic", "method.ratio=0.5"]
+    call(lambda *job: seen.append(job), *words, "method@method.base=road,dacs", "-m")
+    assert [folder.name for _, folder in seen] == [
+        f"{n}_method=mic,method@method.base={base}" for n, base in enumerate(("road", "dacs"))
+    ]
+    for (config, _), base in zip(seen, ("road", "dacs"), strict=True):
+        assert config == check("train", [*words, f"method@method.base={base}"]).plain[0]
+        assert config["method"]["name"] == f"mic_{base}"
+
+
 @pytest.mark.parametrize(
     ("situation", "words", "environment"),
     [

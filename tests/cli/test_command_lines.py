@@ -40,6 +40,8 @@ OWN = {
     "source/defaults": "defaults: folder\nname: a\n",
     "experiment/gpux": "# @package _global_\ndefaults:\n  - override /trainer: gpux\n",
     "experiment/bare": "trainer:\n  steps: 3\n",
+    "experiment/on_road": "# @package _global_\ndefaults:\n  - override /method: mic\n"
+    "  - override /method@method.base: road\nmethod: {base: {lambda_dist: 0.5}}\n",
     "trainer/mine": "defaults: [auto]\nstep: 5\n",
 }
 

@@ -71,6 +71,21 @@ def test_a_table_a_csv_and_a_curve_are_left_at_the_end(sweep, capsys) -> None:
 
 
 @pytest.mark.slow
+def test_methods_that_another_is_built_on_are_swept_by_name(sweep, training, capsys) -> None:
+    words = ["method=mic", "method@method.base=adaptseg,road", "-m"]
+    assert sweep(*words) == 0
+    (folder,) = sweeps()
+    assert [row["method@method.base"] for row in rows(folder)] == ["adaptseg", "road"]
+    assert "MIC" not in capsys.readouterr().err
+    training.begun.clear()
+    assert sweep(*words, "resume=auto") == 0
+    assert not training.begun, "both were finished before"
+    assert sweeps() == [folder]
+    assert sweep("method=mic", "method@method.base=adaptseg,pit", "-m", "resume=auto") == 0
+    assert len(training.begun) == 1, "one more of the same sweep"
+    assert sweeps() == [folder]
+
+
 def test_two_numbers_give_two_figures_and_names_give_none(sweep) -> None:
     assert sweep("-m", f"{KEY}=0.1,0.2", "backbone.optimizer.lr=0.1,0.2") == 0
     (folder,) = sweeps()

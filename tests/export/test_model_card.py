@@ -62,6 +62,15 @@ def test_a_card_without_scores_claims_none(card):
     assert ModelCard(text).data.eval_results is None
 
 
+def test_losses_of_both_methods_are_told_where_one_is_built_on_the_other(card):
+    base = {"name": "pit", "weights": {"pooling_target": 0.1, "expansion": None}}
+    card.run["method"] = {"name": "mic_pit", "facts": [], "weights": {"masked": 1.0}, "base": base}
+    text = card.text()
+    assert "pooling_target 0.1" in text
+    assert "masked 1" in text
+    assert "base.name pit" in text
+
+
 def test_names_break_neither_tables_nor_metadata(card):
     card.run["source"]["name"] = card.run["method"]["name"] = card.run["run_name"] = HOSTILE
     text = card.text()

@@ -119,3 +119,20 @@ rows:
     (curve,) = read_published(str(path))
     assert (curve.key, curve.points) == (KEY, {0.001: 41.0, 0.004: 40.0})
     assert "recalled" in curve.origin
+
+
+def test_a_published_curve_of_a_method_on_another_names_both(tmp_path):
+    path = tmp_path / "table.yaml"
+    rows = [
+        f"  {base}_{ratio}: {{overrides: [method=mic, method@method.base={base}, "
+        f"method.ratio=0.{ratio}], published: {{origin: recalled, certainty: low, miou_19: 5}}}}"
+        for base in ("dacs", "road")
+        for ratio in (5, 7)
+    ]
+    head = "title: Masks\nclasses: cityscapes_19\ncolumns: [miou_19]\nrows:\n"
+    path.write_text(head + "\n".join(rows) + "\n")
+    curves = read_published(str(path))
+    assert [one.label for one in curves] == [
+        "published (Masks), mic, base dacs",
+        "published (Masks), mic, base road",
+    ]

@@ -93,6 +93,20 @@ def test_a_longer_run_is_the_same_where_the_schedule_does_not_ask_for_its_length
     assert [one.key for one in differences(*rounds)] == ["trainer.steps"]
 
 
+def test_what_a_method_is_built_on_counts_but_for_its_words() -> None:
+    config = plain(compose("train", [*BASE, "method=mic", "method@method.base=rpt_plain"]))
+    other = changed(config, method__base__label="another", method__base__facts=[])
+    assert same_experiment(config, other)
+    other = changed(config, method__base__patch_share=0.5)
+    assert [one.key for one in differences(config, other)] == ["method.base.patch_share"]
+    before = changed(config, backbone__schedule__total=1000)  # rounds lie over the whole run
+    after = changed(before, trainer__steps=800)
+    assert [one.key for one in differences(before, after)] == ["trainer.steps"]
+    named = plain(compose("train", [*BASE, "method=mic", "method@method.base=dacs"]))
+    (told_of,) = [one for one in differences(config, named) if one.key == "method"]
+    assert str(told_of) == "method: was mic_rpt_plain, is mic_dacs"
+
+
 def test_a_key_that_a_version_lacks_has_its_default(config) -> None:
     old = changed(config)
     del old["backbone"]["head_factor"], old["on_bad_image"]

@@ -50,8 +50,7 @@ def _facts(method: Any) -> Iterator[str]:
 def _base(method: Any) -> Iterator[str]:
     base = method.get("base") if isinstance(method, Mapping) else None
     if isinstance(base, Mapping) and base.get("_alone_"):
-        words = base.get("label") or base["name"]
-        yield f"method@method.base: no method is built on {words}; choose another"
+        yield f"method@method.base: no method is built on {base['name']}; choose another"
 
 
 def _run_name(config: Mapping[str, Any]) -> Iterator[str]:

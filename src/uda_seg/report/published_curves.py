@@ -87,7 +87,8 @@ def _of_table(table: Mapping[str, Any]) -> list[PublishedCurve]:
 def _words(key: str, value: str) -> str:
     """An override as a reader would say it; a method by its label."""
     if key == "method":
-        return method_label({"name": value, **shipped("method", value)})
+        label = method_label({"name": value, **shipped("method", value)})
+        return value if "${" in label else label  # it names what the method is built on, too
     return f"{key.rpartition('.')[2]} {value}"
 
 
