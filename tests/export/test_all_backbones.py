@@ -8,7 +8,7 @@ from networks.thin_resnet import THIN_AND_SHALLOW
 from uda_seg.config import build, conf_folder
 from uda_seg.export import agreement, deployed, formats
 
-SIZES = [[64, 96], [51, 43]]
+SIZES = [[64, 96], [83, 71]]
 BACKBONES = sorted(path.stem for path in (conf_folder() / "backbone").glob("*.yaml"))
 
 

@@ -9,7 +9,6 @@ from uda_seg.config import locate
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation import scores
 from uda_seg.export import checked_files
-from uda_seg.export.deployed import SMALLEST
 from uda_seg.export.formats import make_formats
 from uda_seg.export.model_card import Card
 from uda_seg.networks.base import SegmentationNetwork
@@ -29,10 +28,11 @@ def run(config: dict[str, Any], folder: Path) -> None:
     complete = evaluation_config(config)
     output = Path(complete["output"]).expanduser()
     check_empty(output, "output")
-    check_sizes(complete["sizes"])
+    check_sizes(complete["sizes"], SegmentationNetwork.smallest_side)
     formats = make_formats(complete["formats"], complete["opset"])
     trained = open_trained(complete["checkpoint"])
     network = cast(SegmentationNetwork, trained.network)
+    check_sizes(complete["sizes"], network.smallest_side)
     run, classes, step, checkpoint = trained.run, trained.classes, trained.step, trained.path
     found, why = scores_of(complete["scores"], checkpoint, step)
     with new_folder(output, "output") as unfinished:
@@ -60,18 +60,17 @@ def run(config: dict[str, Any], folder: Path) -> None:
             files=made,
             tolerance=complete["tolerance"],
             versions=run_folder.versions(PACKAGES),
-            smallest=SMALLEST["height"],
+            smallest=network.smallest_side,
         )
         (unfinished / CARD).write_text(card.text(), encoding="utf-8")
     log.info("%s: %s", output, ", ".join([*(file.name for file in made), CARD]))
 
 
-def check_sizes(sizes: Sequence[Any]) -> None:
+def check_sizes(sizes: Sequence[Any], least: int) -> None:
     """
     Raises:
         ConfigError: they are no heights and widths.
     """
-    least = SMALLEST["height"]
     for size in sizes:
         pair = isinstance(size, Sequence) and len(size) == 2
         if not pair or not all(isinstance(side, int) and side >= least for side in size):

@@ -12,8 +12,6 @@ ANSWERS = ("logits", "classes")
 INPUT = "image"
 LARGEST = {"batch": 1024, "height": 16384, "width": 16384}
 """Ours: what the graph promises to take; memory ends before."""
-SMALLEST = {"batch": 1, "height": 32, "width": 32}
-"""Ours: smaller images have maps of few pixels, for which graphs differ."""
 AXES = {0: "batch", 2: "height", 3: "width"}
 """Axes of the input whose length is free."""
 
@@ -47,7 +45,8 @@ def trace(network: SegmentationNetwork, answer: str, name: str) -> ExportedProgr
     Raises:
         ConfigError: the network does something that depends on Python or on one size of images.
     """
-    free = {axis: Dim(word, min=SMALLEST[word], max=LARGEST[word]) for axis, word in AXES.items()}
+    least = {"batch": 1, "height": network.smallest_side, "width": network.smallest_side}
+    free = {axis: Dim(word, min=least[word], max=LARGEST[word]) for axis, word in AXES.items()}
     example = torch.rand(2, 3, 72, 104)  # multiples of 8 that are neither equal nor powers of two
     try:
         with torch.no_grad():

@@ -22,6 +22,9 @@ class SegmentationNetwork(nn.Module):
     std: Tensor
     feature_channels: int
     """Channels of `Prediction.features`."""
+    smallest_side: int = 32
+    """Of an image, that an exported network promises to take: smaller ones have maps of a single
+    pixel, for which graphs differ."""
     load_report: str = "no pretrained weights"
     """How the pretrained weights fitted."""
 

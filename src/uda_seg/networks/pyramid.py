@@ -53,6 +53,7 @@ class Pyramid(SegmentationNetwork):
                 f"encoder's stages, of strides {strides}; two are needed"
             )
         self.encoder, self.feature_channels = encoder, channels[-1]
+        self.smallest_side = max(2 * max(strides), self.smallest_side)
         self.stage_channels = [channels[stage] for stage in self.read]
         self.score_stride = strides[self.read[0]]
         self.head = head(self.stage_channels, classes)
