@@ -53,19 +53,24 @@ class PyramidOfProducts(PyramidPooling):
 class PaddedBySize(nn.Conv2d):
     """TensorFlow's padding: as much as gives ceil(size / stride) places, the odd one at the end.
 
-    timm's layer reckons it with a division of floats, which a .pt2 cannot hold.
+    timm's layer reckons it with a division of floats, which a .pt2 cannot hold. Here the end may
+    get more, which no place sees: the padded size then has no remainder of a division in it, and a
+    graph of many such layers is made sooner.
     """
 
     def forward(self, image: Tensor) -> Tensor:
-        top, left = (self._padding(axis, image.shape[2 + axis]) for axis in (0, 1))
-        image = F.pad(image, (left // 2, left - left // 2, top // 2, top - top // 2))
+        (top, below), (left, right) = (
+            self._padding(axis, image.shape[2 + axis]) for axis in (0, 1)
+        )
+        image = F.pad(image, (left, right, top, below))
         return F.conv2d(image, self.weight, self.bias, self.stride, 0, self.dilation, self.groups)
 
     def _padding(self, axis: int, length: int) -> Any:
-        kernel, dilation = self.kernel_size[axis], self.dilation[axis]
-        margin = dilation * (kernel - 1) + 1 - self.stride[axis]
+        reach = self.dilation[axis] * (self.kernel_size[axis] - 1)
+        margin = reach + 1 - self.stride[axis]
         padding = -length % self.stride[axis] + margin
-        return padding if margin >= 0 else torch.sym_max(padding, 0)
+        before = (padding if margin >= 0 else torch.sym_max(padding, 0)) // 2
+        return before, reach - before
 
 
 class RoundedUp(nn.MaxPool2d):
