@@ -72,7 +72,7 @@ def _up_to(body: Any, last: str) -> Iterator[nn.Module]:
             yield from child[: int(last.split(".")[1]) + 1]
             return
         yield child
-        if key == last:
+        if key in (last, last.replace(".", "_")):  # timm may hold stages.0 as stages_0
             return
 
 
@@ -95,8 +95,8 @@ class PyramidEncoder(TimmEncoder):
     `drop_path_rate`: of stochastic depth in the last block; it rises linearly from 0 in the first.
     """
 
-    def __init__(self, name: str, drop_path_rate: float, last_stage: int) -> None:
-        self._build(name, last_stage, {"drop_path_rate": drop_path_rate} if drop_path_rate else {})
+    def __init__(self, name: str, drop_path_rate: float) -> None:
+        self._build(name, -1, {"drop_path_rate": drop_path_rate} if drop_path_rate else {})
 
 
 class ResNetEncoder(TimmEncoder):

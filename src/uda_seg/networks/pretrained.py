@@ -166,11 +166,16 @@ def _rename(state: dict[str, Tensor], own: set[str]) -> dict[str, Tensor]:
     """The state under timm's names: foreign layouts translated, a common prefix cut off."""
     if "_conv_stem.weight" in state:
         state = _from_efficientnet_pytorch(state)
-    # timm flattens VGG's `features` into the feature network: features.0 becomes features_0.
-    if any(key.startswith("features_") for key in own):
-        state = {re.sub(r"features\.(\d+)\.", r"features_\1.", key): state[key] for key in state}
-    prefix = _common_prefix(state, own)
-    return {key.removeprefix(prefix): value for key, value in state.items()}
+    unfolded = {_unfolded(key): key for key in own} | {key: key for key in own}
+    prefix = _common_prefix(state, set(unfolded))
+    bare = {key.removeprefix(prefix): value for key, value in state.items()}
+    return {unfolded.get(key, key): value for key, value in bare.items()}
+
+
+def _unfolded(key: str) -> str:
+    """With stages.0 for stages_0, as timm's feature networks of VGG, ConvNeXt, PVT … hold it."""
+    first, _, rest = key.partition(".")
+    return ".".join([*first.rsplit("_", 1), rest])
 
 
 def _common_prefix(state: dict[str, Tensor], own: set[str]) -> str:
