@@ -2,10 +2,9 @@
 
 import pytest
 import torch
-import yaml
 from networks.thin_resnet import THIN_AND_SHALLOW
 
-from uda_seg.config import build, conf_folder
+from uda_seg.config import build, conf_folder, shipped
 from uda_seg.export import agreement, deployed, formats
 
 SIZES = [[64, 96], [83, 71]]
@@ -13,7 +12,7 @@ BACKBONES = sorted(path.stem for path in (conf_folder() / "backbone").glob("*.ya
 
 
 def made(name: str) -> torch.nn.Module:
-    node = yaml.safe_load((conf_folder() / f"backbone/{name}.yaml").read_text())
+    node = shipped("backbone", name)
     node |= {"depth_head": False} | ({"pretrained": "none"} if "pretrained" in node else {})
     torch.manual_seed(0)
     return build(node, classes=4).eval()
@@ -45,7 +44,7 @@ ENCODER = {
     "name", ["deeplab_resnet101", pytest.param("pspnet_resnet101", marks=pytest.mark.slow)]
 )
 def test_their_kinds_are_exported(name, tmp_path):
-    node = yaml.safe_load((conf_folder() / f"backbone/{name}.yaml").read_text())
+    node = shipped("backbone", name)
     node |= {"depth_head": False, "pretrained": "none", "encoder": ENCODER}
     node |= {"width": 8} if "width" in node else {}
     torch.manual_seed(0)

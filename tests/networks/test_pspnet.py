@@ -8,14 +8,14 @@ from networks.thin_resnet import THIN
 from omegaconf import OmegaConf
 from torch import nn
 
-from uda_seg.config import build, conf_folder
+from uda_seg.config import build, shipped
 from uda_seg.errors import ConfigError
 from uda_seg.networks.pspnet import PyramidPooling
 
 
 def make(name: str = "pspnet_resnet101", **changes: Any) -> Any:
     torch.manual_seed(0)
-    config = OmegaConf.load(conf_folder() / "backbone" / f"{name}.yaml")
+    config = OmegaConf.create(shipped("backbone", name))
     config.pretrained = "none"
     if "resnet" in name:
         config.encoder.name = THIN
