@@ -23,7 +23,9 @@ ROWS = {path.stem: help_text.variants_of(path) for path in FILES}
 BASES = [
     name
     for name in NAMES
-    if not shipped("method", name).get("_alone_") and not name.endswith("_tuned")
+    if not shipped("method", name).get("_alone_")
+    and name not in ("mic", "mrm")
+    and not name.endswith("_tuned")
 ]
 """What MIC is put on; those with other numbers alone are left out."""
 VARIANTS = [
@@ -56,9 +58,11 @@ def method_config(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
 
 
 def narrow(node: Any) -> Any:
-    """The same with networks of a few channels and one block."""
+    """The same with networks of a few channels and one block; confident means what it can mean of
+    an untrained network.
+    """
     if isinstance(node, dict):
-        few = {"width": 8, "blocks": 1}
+        few = {"width": 8, "blocks": 1, "threshold": 0.3}
         return {key: min(v, few[key]) if key in few else narrow(v) for key, v in node.items()}
     return node
 

@@ -178,6 +178,8 @@ def test_what_is_masked_and_what_it_should_be(network: Any) -> None:
 
     def labelled(mode: str) -> tuple[Any, ...]:
         method: Any = make(on("source_only", f"method.masked_images={mode}"), network)
+        if mode != "source":
+            method.pseudo = method.pseudo_label(batch.target)
         return method.labelled(batch)
 
     image, label, weight = labelled("source")

@@ -130,7 +130,9 @@ class CommandLine:
         """What `sweep=` sweeps, but for the keys that were given; those win."""
         if not self.multirun or "sweep" not in self.offered:
             return
-        lines = [*next(self.combinations()), *_lines(self.hydra)]
+        # What lies at a key of a chosen file may wait for what the sweep chooses.
+        chosen = [line for line in next(self.combinations()) if "@" not in line]
+        lines = [*chosen, *_lines(self.hydra)]
         try:
             config = compose(self.verb, lines, self.own_folder)
         except yaml_errors.RAISED:

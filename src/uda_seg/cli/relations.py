@@ -47,10 +47,16 @@ def _facts(method: Any) -> Iterator[str]:
         yield from _facts(method["base"])
 
 
-def _base(method: Any) -> Iterator[str]:
+def _base(method: Any, place: str = "method", above: tuple[str, ...] = ()) -> Iterator[str]:
+    """What a method cannot be built on: the oracle, and itself."""
     base = method.get("base") if isinstance(method, Mapping) else None
-    if isinstance(base, Mapping) and base.get("_alone_"):
-        yield f"method@method.base: no method is built on {base['name']}; choose another"
+    if not isinstance(base, Mapping):
+        return
+    place, above = f"{place}.base", (*above, method["_target_"])
+    if base.get("_alone_") or base["_target_"] in above:
+        yield f"method@{place}: {method['name']} cannot be built on {base['name']}; choose another"
+    else:
+        yield from _base(base, place, above)
 
 
 def _run_name(config: Mapping[str, Any]) -> Iterator[str]:
