@@ -117,6 +117,17 @@ def test_a_key_that_a_version_lacks_has_its_default(config) -> None:
     ]
 
 
+def test_a_mapping_where_there_was_none_counts(config) -> None:
+    rare = changed(config, rare_classes={"temperature": 0.01, "pixels": 100})
+    for was, now in ((config, rare), (rare, config)):
+        found = {one.key for one in differences(was, now)}
+        assert found == {"rare_classes.temperature", "rare_classes.pixels"}
+        assert not same_experiment(was, now)
+    older = changed(config)
+    del older["rare_classes"]
+    assert differences(older, config) == []
+
+
 def test_classes_of_the_users_own_all_count(config) -> None:
     before = changed(config, source__classes={"0": "road"})
     after = changed(config, source__classes={"0": "road", "255": "sky"})

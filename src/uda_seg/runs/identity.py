@@ -122,7 +122,8 @@ def differences(
     found = []
     for key in [*before, *(key for key in after if key not in before)]:
         both = key in before and key in after
-        if not both and not (_named(key, named) or _is_users_own(key)):
+        lacking = after if key in before else before
+        if not both and not (_named(key, named) or _is_users_own(key) or _opens(key, lacking)):
             continue
         if before.get(key) != after.get(key):
             found.append(Difference(key, before.get(key), after.get(key)))
@@ -214,6 +215,13 @@ def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 
 def _named(key: str, named: Collection[str]) -> bool:
     return any(key == one or key.startswith(f"{one}.") for one in named)
+
+
+def _opens(key: str, others: Mapping[str, Any]) -> bool:
+    """Whether it is null where the others have a mapping, or stands in one that is null there."""
+    parts = key.split(".")
+    above = {".".join(parts[:length]) for length in range(1, len(parts))}
+    return bool(above & others.keys()) or any(o.startswith(f"{key}.") for o in others)
 
 
 def _is_users_own(key: str) -> bool:
