@@ -104,11 +104,14 @@ def _figure(columns: Sequence[Sequence[Curve]], title: str) -> str:
 
 
 def _numbers(runs: Sequence[Found], classes: Sequence[str]) -> list[list[str]]:
-    """A line for each class: means over seeds, as far as they are known."""
+    """A line for each class: means over seeds, as far as they are known at that validation."""
 
     def mean(name: str, column: str, place: int) -> float:
-        points = [run.get(name, {}).get(column) for run in runs]
-        return float(np.mean([one[place][1] for one in points if one] or [np.nan]))
+        values = [
+            dict(run.get(name, {}).get(column, [])).get(run[ALL]["pixels"][place][0])
+            for run in runs
+        ]
+        return float(np.mean([value for value in values if value is not None] or [np.nan]))
 
     return [
         [

@@ -20,11 +20,15 @@ def root(tmp_path: Path) -> Path:
     return write_camvid(tmp_path, count=5)
 
 
-def stream(root: Path, seed: int = 0, skip: bool = False) -> TrainingStream:
+CROPS = Transform(size=None, scale=None, crop=[16, 16], flip=True, color=0.0)
+
+
+def stream(
+    root: Path, seed: int = 0, skip: bool = False, transform: Transform = CROPS
+) -> TrainingStream:
     dataset = CamVid(str(root), "train")
     names = list(dataset.classes.values())
     bad = BadImages(skip, root)
-    transform = Transform(size=None, scale=None, crop=[16, 16], flip=True, color=0.0)
     encode = LabelMapper(common(names, names), dataset)
     plain = TrainingStream(dataset, transform, encode, {"image", "index"}, "target", seed, bad)
     return with_labels(plain, {"name": "camvid", "train_split": "train"}, 3)
@@ -46,6 +50,15 @@ def test_crops_are_the_same_whatever_the_seed_and_the_label_is_the_images(root: 
         rows = labels[index][top : top + 16]
         crop = rows[:, left:right] if left < right else rows[:, right:left].flip(1)
         assert torch.equal(shown, crop)
+
+
+def test_no_crop_is_chosen_by_a_label_that_training_does_not_have(root: Path) -> None:
+    images = []
+    for largest in (None, 0.01):  # no crop is as varied as that
+        transform = Transform(None, None, [16, 16], True, 0.0, largest_class=largest)
+        (target, _), *_ = labelled_batches(stream(root, transform=transform), 5, 5)
+        images.append(target.image)
+    assert torch.equal(*images)
 
 
 @pytest.mark.parametrize(

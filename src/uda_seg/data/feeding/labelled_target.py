@@ -32,6 +32,8 @@ def with_labels(stream: TrainingStream, target: Config, count: int) -> TrainingS
         )
     labelled = copy.copy(stream)
     labelled.fields, labelled.seed = stream.fields | {"label"}, 0
+    labelled.transform = copy.copy(stream.transform)
+    labelled.transform.largest_class = None  # training has no label to choose a crop by
     return labelled
 
 
