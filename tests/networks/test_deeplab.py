@@ -74,7 +74,7 @@ def test_optimizers_of_the_files_can_be_built(name: str) -> None:
     network = made(name)
     groups = [{"params": group["params"]} for group in network.parameter_groups()]
     assert build(config.optimizer)(groups).param_groups[1]["lr"] == config.optimizer.lr
-    assert set(config.schedule) == {"power", "warm_up", "total"}
+    assert set(config.schedule) == {"power", "warm_up", "rise", "total"}
     assert config.name == name
 
 
@@ -85,7 +85,8 @@ def test_published_optimizers() -> None:
         assert config.optimizer._target_ == "torch.optim.SGD"
         values = [config.optimizer[key] for key in ("lr", "momentum", "weight_decay")]
         assert values == [2.5e-4, 0.9, 5e-4]
-        assert dict(config.schedule) == {"power": 0.9, "warm_up": 0, "total": 250_000}
+        schedule = {"power": 0.9, "warm_up": 0, "rise": "linear", "total": 250_000}
+        assert dict(config.schedule) == schedule
         assert config.aspp == "paper2"
         assert list(config.dilations) == [6, 12, 18, 24]
 

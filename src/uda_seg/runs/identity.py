@@ -31,6 +31,12 @@ TOLD = (
 WORDS = ("label", "facts")
 """Keys of `method` that say what a run is called and what it records."""
 
+BEFORE_THE_KEY = {
+    "backbone.schedule.rise": "linear",
+    "backbone.optimizer.encoder_updates": 1,
+}
+"""What a config computes that lacks a key; the default of today's files may be another."""
+
 ONLY_A_PATH = ("root",)
 FREE_KEYS = ("classes", "void", "colors", "void_colors", "weights", "shares", "datasets")
 """Mappings whose keys are the user's own: one that is missing there is a difference."""
@@ -116,9 +122,10 @@ def differences(
         was: the stored config, plain.
         now: the other one, plain.
         named: keys given on a command line. One that a config lacks has its default there, as
-            after an update of this package, unless it was named.
+            after an update of this package, unless it was named; `BEFORE_THE_KEY` says of some
+            what that was.
     """
-    before, after = dict(_leaves(experiment(was))), dict(_leaves(experiment(now)))
+    before, after = (_all_leaves(experiment(config)) for config in (was, now))
     found = []
     for key in [*before, *(key for key in after if key not in before)]:
         both = key in before and key in after
@@ -211,6 +218,11 @@ def _leaves(node: Any, path: str = "") -> Iterator[tuple[str, Any]]:
         return
     for key, child in node.items():
         yield from _leaves(child, f"{path}.{key}" if path else str(key))
+
+
+def _all_leaves(config: Mapping[str, Any]) -> dict[str, Any]:
+    leaves = dict(_leaves(config))
+    return leaves | {k: v for k, v in BEFORE_THE_KEY.items() if k not in leaves}
 
 
 def _named(key: str, named: Collection[str]) -> bool:

@@ -121,12 +121,38 @@ def make_optimizer(player: nn.Module, factory: OptimizerFactory) -> Optimizer:
     return optimizer
 
 
-def polynomial(optimizer: Optimizer, total: int, power: float, warm_up: int) -> LambdaLR:
-    """Learning rates times (1 - step / total) ^ power, after a linear rise of `warm_up` steps."""
+def linear_rise(step: int, steps: int) -> float:
+    """The share of its rate that a step learns at which is one of the first `steps`."""
+    return (step + 1) / (steps + 1)
+
+
+def mmcv_rise(step: int, steps: int) -> float:
+    """As mmcv's linear warm-up of ratio 1e-6 has it, with which DAFormer, HRDA and MIC train."""
+    return 1 - (1 - step / steps) * (1 - 1e-6)
+
+
+def vfm_rise(step: int, steps: int) -> float:
+    """As VFM-UDA has it: evenly from 1e-3 at the first to 1 at the last of the steps."""
+    return 1e-3 + (1 - 1e-3) * step / max(steps - 1, 1)
+
+
+RISES = {"linear": linear_rise, "mmcv": mmcv_rise, "vfm": vfm_rise}
+
+
+def polynomial(
+    optimizer: Optimizer, total: int, power: float, warm_up: int, rise: str = "linear"
+) -> LambdaLR:
+    """Learning rates times (1 - step / total) ^ power, times a rise in the first `warm_up` steps.
+
+    VFM-UDA's rise stands alone: rates do not fall meanwhile, and drop to where they would be when
+    it ends. `rise` has a default for configs that are older than the key.
+    """
 
     def factor(step: int) -> float:
-        rise = min(1.0, (step + 1) / (warm_up + 1))
-        return rise * max(0.0, 1 - step / total) ** power
+        fall = max(0.0, 1 - step / total) ** power
+        if step >= warm_up:
+            return fall
+        return RISES[rise](step, warm_up) * (1.0 if rise == "vfm" else fall)
 
     return LambdaLR(optimizer, factor)
 

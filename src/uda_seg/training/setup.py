@@ -1,12 +1,13 @@
 """What a run is made of: data, method, loop, and what `scores.json` says about it."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from hydra.utils import get_class
 
-from uda_seg.config import build, needed_by, optimizers_of
+from uda_seg.config import arguments_of, build, needed_by, optimizers_of
 from uda_seg.data.datasets.bad_images import BadImages
 from uda_seg.data.feeding.data_module import DomainDataModule
 from uda_seg.errors import ConfigError
@@ -59,11 +60,11 @@ def make_adaptation(
             f"backbone.schedule.total: {total} ends before trainer.steps={settings['steps']}; "
             "make it null (as long as the run) or longer"
         )
-    power, warm_up = backbone["schedule"]["power"], backbone["schedule"]["warm_up"]
+    schedule = arguments_of(backbone["schedule"]) | {"total": total}
     module = Adaptation(
         method,
         factories,
-        lambda optimizer: polynomial(optimizer, total, power, warm_up),
+        partial(polynomial, **schedule),
         classes,
         build(config["inference"]),
         config["seed"],
