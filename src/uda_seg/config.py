@@ -101,7 +101,7 @@ READ_HERE = {
     "source": _DATASET,
     "target": _DATASET,
     "backbone": ["name", "optimizer", "schedule", "depth_head"],
-    "backbone.optimizer": ["encoder_updates"],
+    "backbone.optimizer": ["encoder_updates", "norm_decay", "layer_decay"],
     "method": ["name", "label", "facts", "depth_head", "rare_classes", "optimizers"],
 }
 """Keys that this package reads itself, whether or not a constructor takes them."""

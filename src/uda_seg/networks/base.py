@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from uda_seg.errors import ConfigError
 from uda_seg.networks import batch_norm as norms
+from uda_seg.networks.encoder_groups import encoder_groups, norm_weights
 from uda_seg.networks.prediction import Prediction
 
 
@@ -43,6 +44,10 @@ class SegmentationNetwork(nn.Module):
         self.batch_norm = "train"
         self.encoder_updates: int | str = 1
         """How often a step updates the encoder's weights: once, or as "authors" do it."""
+        self.norm_decay = True
+        """Whether weight decay takes the encoder's norm layers too."""
+        self.layer_decay = 1.0
+        """By which the rate falls from each of the encoder's blocks to the one before it."""
         self.register_buffer("mean", torch.tensor(list(mean)).view(1, 3, 1, 1))
         self.register_buffer("std", torch.tensor(list(std)).view(1, 3, 1, 1))
 
@@ -83,16 +88,17 @@ class SegmentationNetwork(nn.Module):
         return self
 
     def parameter_groups(self) -> list[dict]:
-        """Groups for an optimizer; `factor` multiplies its learning rate.
+        """Groups for an optimizer, the heads' last; `factor` multiplies its learning rate.
 
         Weights without gradients (frozen batch norm) are in as well: optimizers skip them, and
         checkpoints keep their shape when the policy changes.
         """
         heads = [weight for head in self.heads() for weight in head.parameters()]
-        known = {id(weight) for weight in heads}
-        encoder = [weight for weight in self.parameters() if id(weight) not in known]
+        known = set(heads)
+        encoder = {name: w for name, w in self.named_parameters() if w not in known}
+        undecayed = set() if self.norm_decay else norm_weights(self)
         return [
-            {"name": "encoder", "params": encoder, "factor": 1.0},
+            *encoder_groups(encoder, undecayed, self.layer_decay),
             {"name": "heads", "params": heads, "factor": float(self.head_factor)},
         ]
 

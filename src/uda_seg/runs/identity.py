@@ -34,6 +34,8 @@ WORDS = ("label", "facts")
 BEFORE_THE_KEY = {
     "backbone.schedule.rise": "linear",
     "backbone.optimizer.encoder_updates": 1,
+    "backbone.optimizer.norm_decay": True,
+    "backbone.optimizer.layer_decay": 1.0,
 }
 """What a config computes that lacks a key; the default of today's files may be another."""
 

@@ -14,6 +14,7 @@ from uda_seg.errors import ConfigError
 from uda_seg.evaluation.measures import customary
 from uda_seg.evaluation.scores import method_facts
 from uda_seg.methods.base import Method
+from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.runs import run_folder
 from uda_seg.training.adaptation import Adaptation
 from uda_seg.training.optimization import polynomial
@@ -52,7 +53,7 @@ def make_adaptation(
 ) -> Adaptation:
     backbone, settings = config["backbone"], config["trainer"]
     factories = {"network": build(backbone["optimizer"])}
-    method.network.encoder_updates = backbone["optimizer"].get("encoder_updates", 1)
+    _set_updates(method.network, backbone["optimizer"])
     factories |= {k: build(o) for k, o in optimizers_of(config["method"]).items()}
     total = backbone["schedule"]["total"] or settings["steps"]
     if total < settings["steps"]:
@@ -75,6 +76,18 @@ def make_adaptation(
     )
     module.save_hyperparameters({"config": config, "classes": classes}, logger=False)
     return module
+
+
+def _set_updates(network: SegmentationNetwork, optimizer: dict[str, Any]) -> None:
+    """What a config says of an encoder's updates; older ones lack some of the keys.
+
+    Raises:
+        ConfigError: the encoder is not made for it.
+    """
+    network.encoder_updates = optimizer.get("encoder_updates", 1)
+    network.norm_decay = optimizer.get("norm_decay", True)
+    network.layer_decay = optimizer.get("layer_decay", 1.0)
+    network.parameter_groups()
 
 
 def facts(config: dict[str, Any], module: Adaptation, started_from: str | None) -> dict[str, Any]:
