@@ -266,3 +266,14 @@ def test_an_oracle_is_no_host(network: Any) -> None:
     with pytest.raises(ConfigError, match="TargetOnly learns from the target's labels"):
         build({k: v for k, v in config.items() if k != "base"}, network=network, base=oracle)
     assert "target_only" not in BASES
+
+
+def test_masked_images_may_leave_the_statistics_alone(network: Any) -> None:
+    """The network is scored on whole images, whose statistics are others."""
+    moved = {}
+    for words in ("true", "false"):
+        method: Any = make(on("source_only", f"method.moves_statistics={words}"), deepcopy(network))
+        torch.manual_seed(0)
+        list(method.losses(make_batch()))
+        moved[words] = method.network.early[1].num_batches_tracked.item()
+    assert moved == {"true": 2, "false": 1}

@@ -45,6 +45,7 @@ def moved(policy: str, domain: str) -> bool:
 )
 def test_which_passes_move_the_statistics(policy: str, source: bool, target: bool) -> None:
     assert (moved(policy, "source"), moved(policy, "target")) == (source, target)
+    assert not moved(policy, "neither")
 
 
 def test_every_policy_is_tested() -> None:

@@ -29,6 +29,8 @@ class MIC(Wrapper):
         block: side of the blocks that are masked, in pixels.
         ratio: of blocks that are masked.
         augmentation: of images before they are masked.
+        moves_statistics: whether masked images move batch norm's running statistics, as in the
+            authors' code. A network is scored on whole images, whose statistics are others.
     """
 
     def __init__(
@@ -43,17 +45,19 @@ class MIC(Wrapper):
         block: int,
         ratio: float,
         augmentation: StrongAugmentation,
+        moves_statistics: bool,
     ) -> None:
         needed = masked_images != "source"
         super().__init__(network, weights, base, pseudo_labels, teacher, threshold, needed)
         self.masked_images, self.block, self.ratio = masked_images, block, ratio
         self.augmentation = augmentation
+        self.domain = "target" if moves_statistics else "neither"
 
     def own_losses(self, batch: Batch) -> Losses:
         image, label, weight = self.labelled(batch)
         image = self.augmentation(image, together=True)
         mask = block_mask(image, self.block, self.ratio)
-        prediction = self.network(masked(image, mask, self.network.mean), "target")
+        prediction = self.network(masked(image, mask, self.network.mean), self.domain)
         return {"masked": self.student_loss(prediction, label, weight)}
 
     def labelled(self, batch: Batch) -> tuple[Tensor, Tensor, Tensor]:

@@ -52,8 +52,8 @@ class SegmentationNetwork(nn.Module):
         self.register_buffer("std", torch.tensor(list(std)).view(1, 3, 1, 1))
 
     def forward(self, image: Tensor, domain: str = "source") -> Prediction:
-        """`image`: (B, 3, H, W) RGB in [0, 1]; `domain`: whose images these are, `source` or
-        `target`, for the batch-norm policy.
+        """`image`: (B, 3, H, W) RGB in [0, 1]; `domain`: whose images these are, `source`,
+        `target` or `neither`, for the batch-norm policy.
         """
         with norms.statistics(self, self.batch_norm, domain):
             return self.predict((image - self.mean) / self.std)

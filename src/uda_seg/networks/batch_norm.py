@@ -20,6 +20,8 @@ POLICIES = {
     "frozen": "nothing moves: running statistics are used in training too",
 }
 DOMAINS = ("source", "target")
+NEITHER = "neither"
+"""The domain of images that move the running statistics under no policy."""
 
 
 def batch_norms(network: nn.Module) -> Iterator[_BatchNorm]:
@@ -54,9 +56,9 @@ def statistics(network: nn.Module, policy: str, domain: str) -> Iterator[None]:
     """Training passes inside normalise with the batch's statistics as ever, but leave the
     running ones (and their counter) alone when they belong to the other domain.
     """
-    if domain not in DOMAINS:
+    if domain not in (*DOMAINS, NEITHER):
         raise ValueError(f"domain is {domain!r}, but must be one of {', '.join(DOMAINS)}")
-    if policy not in DOMAINS or policy == domain:
+    if domain != NEITHER and (policy not in DOMAINS or policy == domain):
         yield
         return
     # In training mode a layer that does not track is given no running statistics at all;
