@@ -6,6 +6,7 @@ import pytest
 import timm
 import torch
 from conftest import compose
+from thin_pyramids import THIN_PVT
 from torch import Tensor, nn
 
 from uda_seg.config import build, plain
@@ -176,3 +177,39 @@ def test_older_configs_lack_the_keys_and_mean_what_they_did() -> None:
     assert shapes[0] == shapes[1]
     rest = [[{**g, "params": None} for g in every] for every in groups]
     assert rest[0] == rest[1]
+
+
+def test_daformers_updates_equal_a_plain_transcription() -> None:
+    """Its groups, one a weight, by names; rates set step by step. Gradients are drawn."""
+    steps, warm_up = 6, 4
+    words = ["backbone=daformer_pvt_v2_b5", *WORDS[:2], WORDS[3], "backbone.pretrained=none"]
+    words += [f"backbone.encoder.name={THIN_PVT}", f"backbone.schedule.warm_up={warm_up}"]
+    config = plain(compose("train", [*words, f"trainer.steps={steps}", *DECAY]))
+    torch.manual_seed(0)
+    method = make_method(config, list("abcd"))
+    made = make_adaptation(config, method, list("abcd")).configure_optimizers()
+    joint, schedule = made["optimizer"], made["lr_scheduler"]
+    ours = dict(method.network.named_parameters())
+    theirs = {name: nn.Parameter(p.detach().clone()) for name, p in ours.items()}
+    groups: list[dict[str, Any]] = []
+    for name, p in theirs.items():
+        if name.startswith("head."):
+            groups.append({"params": [p], "times": 10.0, "weight_decay": 0.5})
+        else:
+            decay = 0.0 if "norm" in name else 0.5
+            groups.append({"params": [p], "times": 1.0, "weight_decay": decay})
+    reference = torch.optim.AdamW(groups, lr=0.1, betas=(0.9, 0.999))
+    for step in range(steps):
+        for group in reference.param_groups:
+            group["lr"] = 0.1 * group["times"] * (1 - step / steps)
+            if step < warm_up:
+                less = (1 - step / warm_up) * (1 - 1e-6)
+                group["lr"] = group["lr"] * (1 - less)
+        for name, p in ours.items():
+            p.grad = torch.randn_like(p)
+            theirs[name].grad = p.grad.clone()
+        joint.step()
+        schedule.step()
+        reference.step()
+    for name, p in ours.items():
+        torch.testing.assert_close(p, theirs[name], rtol=1e-5, atol=1e-9, msg=name)
