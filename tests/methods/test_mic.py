@@ -259,6 +259,18 @@ def test_scores_name_both_methods() -> None:
     assert facts["base.name"] == "adaptseg_single"
 
 
+def test_a_hosts_mistakes_are_told_in_its_keys(network: Any) -> None:
+    network.auxiliary_head = None
+    mrm: Any = make(
+        ("mrm", ("method@method.base=mic", "method@method.base.base=adaptseg")), network
+    )
+    method: Any = make(on("adaptseg"), network)
+    for one, place in ((method, "method.base"), (mrm, "method.base.base")):
+        words = f"{place}.weights.segmentation_auxiliary.*method@{place}=adaptseg_single"
+        with pytest.raises(ConfigError, match=words):
+            list(one.losses(make_batch()))
+
+
 def test_an_oracle_is_no_host(network: Any) -> None:
     """Of one's own too, whose file does not say that it stands alone."""
     config = method_config("mic")

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +44,8 @@ class Wrapper(Method):
         needs_labels: bool = True,
     ) -> None:
         super().__init__(network, weights)
-        self.base = base(network)
+        with _in_the_bases_words():
+            self.base = base(network)
         if self.base.supervised_by != "source":
             raise ConfigError(
                 f"method.base: {type(self.base).__name__} learns from the target's labels, which "
@@ -70,7 +72,8 @@ class Wrapper(Method):
     def losses(self, batch: Batch) -> Iterator[Losses]:
         if self.teacher is not None:
             self.teacher.begin(self.network)
-        yield from self.base.losses(batch)
+        with _in_the_bases_words():
+            yield from self.base.losses(batch)
         if self.teacher is not None:
             self.pseudo = self.pseudo_label(batch.target)
         elif isinstance(self.base, DACS | Wrapper):
@@ -122,6 +125,16 @@ class Wrapper(Method):
         if self.teacher is not None:
             shown["own_pseudo_label"] = self.teacher(target.image).logits.argmax(1)
         return shown
+
+
+@contextmanager
+def _in_the_bases_words() -> Iterator[None]:
+    """Mistakes name keys of a method, which here stand under `method.base`."""
+    try:
+        yield
+    except ConfigError as error:
+        text = str(error).replace("method.", "method.base.")
+        raise ConfigError(text.replace("method=", "method@method.base=")) from error
 
 
 def makes_pseudo_labels(method: Method) -> bool:
