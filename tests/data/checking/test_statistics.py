@@ -226,11 +226,38 @@ def test_a_folder_that_cannot_be_written_is_told_once(
     assert caplog.text.count("class statistics cannot be kept") == 1
 
 
-def test_drawn_scenes_are_counted_and_not_kept(tmp_path: Path) -> None:
-    dataset = ToyTown("toytown", "train", {"train": 2}, [32, 64], 0)
-    counted = class_pixels(dataset, LabelSpace(("road",)), tmp_path / "cache")
+def test_drawn_scenes_are_counted_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def town(seed: int) -> ToyTown:
+        return ToyTown("toytown", "train", {"train": 2}, [32, 64], seed)
+
+    counted = class_pixels(town(0), LabelSpace(("road",)), tmp_path / "cache")
     assert (counted.pixels > 0).all()
+    other = class_pixels(town(1), LabelSpace(("road",)), tmp_path / "cache")
+    assert not np.array_equal(other.pixels, counted.pixels)
+    monkeypatch.delattr(ToyTown, "read")
+    again = class_pixels(town(0), LabelSpace(("road",)), tmp_path / "cache")
+    np.testing.assert_array_equal(again.pixels, counted.pixels)
+
+
+def test_findings_of_drawn_scenes_are_not_kept(tmp_path: Path) -> None:
+    """By `data check`, which draws a few."""
+    dataset = ToyTown("toytown", "train", {"train": 2}, [32, 64], 0)
+    records = Records(dataset, BOTH, tmp_path / "cache")
+    list(examine_all(dataset, [0, 1], BOTH, 0, records))
     assert not (tmp_path / "cache").exists()
+
+
+def test_samples_that_cannot_be_read_are_told(camvid: Path, tmp_path: Path) -> None:
+    (camvid / "trainannot" / "001.png").write_bytes(b"no picture")
+    told: list[tuple[int, str]] = []
+    counted = class_pixels(
+        CamVid(str(camvid), "train"), SPACE, tmp_path / "cache",
+        unreadable=lambda index, error: told.append((index, str(error))),
+    )  # fmt: skip
+    assert [index for index, _ in told] == [1]
+    assert "001.png" in told[0][1]
+    assert not counted.pixels[1].any()
+    assert counted.pixels[[0, 2]].any()
 
 
 def test_a_dataset_without_labels_is_refused(camvid: Path, tmp_path: Path) -> None:

@@ -28,13 +28,20 @@ class Records:
         dataset: the split. Samples whose identity is None are not kept.
         fields: that were read for them.
         cache_root: folder of all caches; `~` is the home folder.
+        drawn: those that are drawn are kept all the same.
 
     Raises:
         ConfigError: that folder lies inside the dataset's.
     """
 
-    def __init__(self, dataset: Dataset, fields: Collection[str], cache_root: str | Path) -> None:
-        self.dataset, self.fields = dataset, frozenset(fields)
+    def __init__(
+        self,
+        dataset: Dataset,
+        fields: Collection[str],
+        cache_root: str | Path,
+        drawn: bool = False,
+    ) -> None:
+        self.dataset, self.fields, self.drawn = dataset, frozenset(fields), drawn
         self.folder = folder_apart(cache_root, getattr(dataset, "root", None))
         self.kept: Cached | None = None
         """Made with the first sample: a split that is drawn leaves no folder."""
@@ -75,6 +82,8 @@ class Records:
     def _address(self, index: int) -> Address | None:
         try:
             identity = self.dataset.identity(index)
+            if identity is None and self.drawn:
+                identity = self.dataset.recipe(index)
             if identity is None or self.broken:
                 return None
             if self.kept is None:
@@ -160,10 +169,9 @@ def class_pixels(
     cache_root: str | Path,
     workers: int = 0,
     told: Callable[[], Any] | None = None,
+    unreadable: Callable[[int, DataError], Any] | None = None,
 ) -> ClassStatistics:
     """Counts every sample of a labelled split, or remembers it.
-
-    A sample that cannot be read holds nothing: it is for training to name it, or to skip it.
 
     Args:
         dataset: the split.
@@ -171,6 +179,8 @@ def class_pixels(
         cache_root: as for `Records`.
         workers: processes that read.
         told: called after every sample.
+        unreadable: called with the index of a sample that cannot be read, which holds nothing, and
+            why.
 
     Raises:
         DataError: the split has no labels.
@@ -180,10 +190,12 @@ def class_pixels(
     fields = {"image", "label"}
     places = {identifier: space.place(name) for identifier, name in dataset.classes.items()}
     pixels = np.zeros((len(dataset), len(space)), np.int64)
-    records = Records(dataset, fields, cache_root)
+    records = Records(dataset, fields, cache_root, drawn=True)
     known = [f for index in range(len(dataset)) if (f := records.known(index)) is not None]
     unknown = sorted({*range(len(dataset))} - {finding.index for finding in known})
     for finding in chain(known, examine_all(dataset, unknown, fields, workers, records)):
+        if finding.problem is not None and unreadable is not None:
+            unreadable(finding.index, DataError(finding.problem))
         for identifier, count in finding.pixels.items():
             place = places.get(identifier, IGNORE)
             if place != IGNORE:
