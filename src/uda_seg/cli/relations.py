@@ -5,7 +5,7 @@ from pathlib import PurePath, PureWindowsPath
 from typing import Any
 
 from uda_seg.cli.tree import exists
-from uda_seg.config import shipped
+from uda_seg.config import arguments_of, shipped
 from uda_seg.data.datasets.classes import SPACES
 from uda_seg.errors import show, suggest
 
@@ -25,6 +25,7 @@ def complaints(verb: str, config: Mapping[str, Any], tried: Tried) -> Iterator[s
     yield from _schedule(config)
     yield from _base(config.get("method"))
     yield from _facts(config.get("method"))
+    yield from _rare_classes(config.get("rare_classes"))
     yield from _label_space(config.get("label_space"))
     if verb.startswith("data_prepare") and not (config.get("source") or config.get("target")):
         sides = "target=…" if verb == "data_prepare_superpixels" else "source=… or target=…"
@@ -119,6 +120,25 @@ def _schedule(config: Mapping[str, Any]) -> Iterator[str]:
             f"backbone.schedule.total={total}: ends before trainer.steps={steps}; make it null (as "
             "long as the run) or longer"
         )
+
+
+def _rare_classes(node: Any) -> Iterator[str]:
+    """Its numbers are judged by conf/rules.yaml."""
+    if node is None:
+        return
+    shape = "{temperature: 0.01, pixels: 3000, ratio: 0.5, tries: 10}"
+    keys = arguments_of(node) if isinstance(node, Mapping) else None
+    known = ("temperature", "pixels", "ratio", "tries")
+    if keys is None or not keys:
+        yield f"rare_classes={show(node)}: must be null or all of {shape}"
+        return
+    for key in keys:
+        if key not in known:
+            hint = suggest(str(key), known)
+            yield f"rare_classes.{key}: unknown key, {hint}it needs all of {shape}"
+    for key in known:
+        if not isinstance(keys.get(key), int | float):
+            yield f"rare_classes.{key}: must be a number; it needs all of {shape}"
 
 
 def _size(size: Any) -> Iterator[str]:

@@ -1,6 +1,7 @@
 """Mistakes in a config, in words: the value as it is written, what was meant, the cure."""
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -21,7 +22,12 @@ def unknown_key(key: str, tree: Mapping[str, Any], verb: str) -> str:
         depth += 1
     where = ".".join(parts[:depth])
     if not isinstance(node, Mapping):
-        return f"{key}: unknown key, {where} holds a single value ({show(node)})"
+        words = f"{key}: unknown key, {where} holds a single value ({show(node)})"
+        other = re.fullmatch(r"\$\{oc\.select:([\w.]+),.*\}", str(node))
+        if other is None:
+            return words
+        there = ".".join([other[1], *parts[depth:]])
+        return f"{words}; give {where} as a whole, or set {there} if there is one"
     siblings = [str(name) for name in node if not str(name).startswith("_")]
     near = difflib.get_close_matches(parts[depth], siblings, n=1, cutoff=0.6)
     below = [path for path in leaves(node) if f".{path}".endswith("." + ".".join(parts[depth:]))]
