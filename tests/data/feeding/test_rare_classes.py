@@ -12,10 +12,12 @@ from PIL import Image
 
 from uda_seg.data.checking.statistics import ClassStatistics
 from uda_seg.data.feeding.rare_classes import RareClasses
+from uda_seg.data.feeding.streams import Loader, TrainingPairs, collate_pairs
 from uda_seg.data.feeding.transforms import Transform
-from uda_seg.errors import ConfigError
+from uda_seg.errors import ConfigError, DataError
 from uda_seg.training.setup import make_data_module
 
+FEW = "{temperature: 0.01, pixels: 100, ratio: 0.5, tries: 10}"
 SETTINGS = {"temperature": 0.01, "pixels": 3000, "ratio": 0.5, "tries": 10}
 
 
@@ -91,22 +93,24 @@ def test_classes_of_which_no_image_holds_enough(caplog: pytest.LogCaptureFixture
         rare = RareClasses(statistics([9000, 10, 0], [4000, 20, 0]), SETTINGS)
     assert "no image holds more than that of b; none is drawn" in caplog.text
     assert rare.chances.tolist() == [1, 0, 0]
-    with pytest.raises(ConfigError, match=r"rare_classes\.pixels=3000: no image of the source"):
+    with pytest.raises(
+        ConfigError, match=r"rare_classes\.pixels=3000: no image holds more than that of any class"
+    ):
         RareClasses(statistics([10, 20]), SETTINGS)
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"tempo": 1}, r"rare_classes\.tempo: unknown"),
-        ({"temperature": 0}, r"rare_classes\.temperature=0: must be a number, above 0"),
-        ({"pixels": "many"}, r"rare_classes\.pixels=many"),
-        ({"tries": None}, r"rare_classes\.tries=None"),
-    ],
-)
-def test_settings_that_are_none(changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(ConfigError, match=message):
-        RareClasses(statistics([10, 20]), SETTINGS | changes)
+def test_draws_follow_the_chances() -> None:
+    rare = RareClasses(
+        statistics([600, 300, 90], [600, 310, 0], [600, 0, 0]),
+        SETTINGS | {"temperature": 0.5, "pixels": 1},
+    )
+    drawn = [rare.draw(np.random.default_rng((0, place))) for place in range(3000)]
+    labels = np.bincount([choice.label for choice in drawn], minlength=3) / len(drawn)
+    assert labels == pytest.approx(rare.chances, abs=0.03)
+    for label, holders in enumerate(([0, 1, 2], [0, 1], [0])):
+        images = np.array([choice.index for choice in drawn if choice.label == label])
+        shares = np.bincount(images, minlength=3) / len(images)
+        assert shares[holders] == pytest.approx(1 / len(holders), abs=0.07)
 
 
 @pytest.fixture
@@ -123,11 +127,14 @@ def corner(tmp_path: Path) -> Path:
 
 def module(root: Path, tmp_path: Path, *words: str) -> Any:
     overrides = [
-        "source=camvid", "target=camvid", "backbone=tiny", "method=source_only",
-        f"source.root={root}", f"target.root={root}", f"cache_root={tmp_path / 'kept'}",
-        "source.size=[96,128]", "target.size=[96,128]", "source.augment.crop=[48,48]",
-        "rare_classes={temperature: 0.01, pixels: 100, ratio: 0.5, tries: 10}",
+        "target=camvid", "backbone=tiny",
+        f"target.root={root}", f"cache_root={tmp_path / 'kept'}", f"rare_classes={FEW}",
+        "target.size=[96,128]", "source.augment.crop=[48,48]",
     ]  # fmt: skip
+    if not any(word.startswith("method=") for word in words):
+        overrides.append("method=source_only")
+    if not any(word.startswith("source=") for word in words):
+        overrides += ["source=camvid", f"source.root={root}", "source.size=[96,128]"]
     return make_data_module(compose("train", [*overrides, *words]), tmp_path)
 
 
@@ -147,6 +154,79 @@ def test_a_sample_is_a_function_of_seed_and_place(corner: Path, tmp_path: Path) 
             assert torch.equal(value, two[place][name]), name
     other = module(corner, tmp_path, "seed=1").source
     assert any(not torch.equal(one[p]["image"], other[p]["image"]) for p in range(4))
+
+
+@pytest.mark.parametrize("cache", ["ram", "disk"])
+def test_samples_from_a_cache_are_the_same(cache: str, corner: Path, tmp_path: Path) -> None:
+    read = module(corner, tmp_path).source
+    kept = module(corner, tmp_path, f"cache={cache}").source
+    for place in (0, 1, 2, 1):
+        for name, value in read[place].items():
+            assert torch.equal(value, kept[place][name]), name
+
+
+def test_workers_draw_what_one_process_draws(corner: Path, tmp_path: Path) -> None:
+    source = module(corner, tmp_path).source
+    places = [[0, 1], [2, 3], [4, 5]]
+    loader = Loader(TrainingPairs(source, None), collate_pairs, batch_sampler=places, num_workers=2)
+    for batch, both in zip(loader, places, strict=True):
+        for image, place in zip(batch.source.image, both, strict=True):
+            assert torch.equal(image, source[place]["image"])
+
+
+def test_an_image_that_cannot_be_read_is_told_before_training(corner: Path, tmp_path: Path) -> None:
+    """It would never be drawn, and so never met."""
+    write_camvid(corner, count=40, size=(96, 128))
+    bad = corner / "trainannot" / "007.png"
+    bad.write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"007\.png"):
+        module(corner, tmp_path)
+    skipping = module(corner, tmp_path, "on_bad_image=skip").source
+    assert 7 not in np.concatenate(skipping.rare_classes.holders)
+    assert "007.png" in (tmp_path / "bad_images_source.txt").read_text()
+    skipping.bad_images.met = lambda *_: pytest.fail("met while training")
+    list(map(skipping.__getitem__, range(20)))
+
+
+def test_the_oracles_images_are_drawn_by_the_targets_labels(corner: Path, tmp_path: Path) -> None:
+    others = write_camvid(tmp_path / "others", count=2, size=(96, 128))
+    words = ["method=target_only", f"source.root={others}", "target.augment.crop=[48,48]"]
+    data = module(corner, tmp_path, *words)
+    car = list(data.space.classes).index("car")
+    assert list(data.source.rare_classes.holders[car]) == [2]
+    held = [int((data.source[place]["label"] == car).sum()) for place in range(10)]
+    assert sum(pixels > 50 for pixels in held) >= 6
+
+
+def test_several_sources_are_drawn_from_as_one(corner: Path, tmp_path: Path) -> None:
+    words = [
+        "source=[camvid,toytown]", "source.like=camvid", f"source.datasets.camvid.root={corner}",
+        "source.datasets.toytown.length.train=3", "source.datasets.toytown.size=[96,128]",
+    ]  # fmt: skip
+    data = module(corner, tmp_path, *words)
+    holders = data.source.rare_classes.holders
+    names = {data.source.dataset.name(i).partition("/")[0] for i in np.concatenate(holders)}
+    assert names == {"camvid", "toytown"}
+    car = list(data.space.classes).index("car")
+    assert 2 in holders[car], "CamVid's, in the corner"
+
+
+def test_drawn_scenes_are_a_source(tmp_path: Path) -> None:
+    words = [
+        "source=toytown",
+        "source.length.train=6",
+        "source.size=[64,128]",
+        "source.augment.crop=[32,32]",
+    ]
+    words += ["target=toytown_camera", "target.size=[64,128]", "cache_root=kept"]
+    words += ["backbone=tiny", "method=source_only", f"rare_classes={FEW}"]
+    data = make_data_module(compose("train", words), tmp_path)
+    held = [
+        (choice, data.source.sample(choice.index, place, choice)["label"].numpy())
+        for place in range(12)
+        for choice in [data.source.rare_classes.draw(np.random.default_rng(place))]
+    ]
+    assert sum(choice.is_met(label) for choice, label in held) >= 8
 
 
 def test_without_it_nothing_changes(corner: Path, tmp_path: Path) -> None:

@@ -123,14 +123,15 @@ class DomainDataModule(LightningDataModule):
         _check_needs(needs, source_set)
         self.source = self._domain(source, source_set, "source", {"image", "label"}, needs, seed)
         self.target = self._domain(target, target_set, "target", {"image"}, needs, seed)
-        if rare_classes is not None:
-            counted = statistics(source_set, self.space, self.cache_root, workers)
-            self.source.rare_classes = RareClasses(counted, rare_classes)
         self.observed, looked_at = observed, self.target
         if observed:
             looked_at = self.labelled_target = with_labels(self.target, target, observed)
         for side, domain in ((supervised_by, self.source), ("target", looked_at)):
             first_look(domain.dataset, domain.fields, domain.encode, bad_images, side)
+        if rare_classes is not None:
+            unreadable = self.source.met_unreadable
+            counted = statistics(source_set, self.space, cache_root, workers, unreadable)
+            self.source.rare_classes = RareClasses(counted, rare_classes)
         self._open_validation()
         scored = self.pictures.dataset
         opened = ((supervised_by, source_set), ("target", target_set), ("target", scored))

@@ -5,7 +5,7 @@ commit e6f6e04).
 """
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,12 +16,10 @@ from uda_seg.config import arguments_of
 from uda_seg.data.checking.statistics import ClassStatistics, class_pixels
 from uda_seg.data.datasets.base import Dataset
 from uda_seg.data.datasets.labels import LabelSpace
-from uda_seg.errors import ConfigError, suggest
+from uda_seg.errors import ConfigError, DataError
 from uda_seg.runs.bars import Bars
 
 log = logging.getLogger(__name__)
-
-KEYS = ("temperature", "pixels", "ratio", "tries")
 
 
 @dataclass(frozen=True)
@@ -53,12 +51,11 @@ class RareClasses:
             `ratio` times as many (or that share of the crop); `tries`, further crops until it does.
 
     Raises:
-        ConfigError: the settings are not these, or no image holds enough of any class.
+        ConfigError: no image holds enough of any class.
     """
 
     def __init__(self, statistics: ClassStatistics, settings: Mapping[str, Any]) -> None:
         settings = arguments_of(settings)
-        _check(settings)
         least, self.is_share = settings["pixels"], settings["pixels"] < 1
         counts = statistics.pixels
         labelled = counts.sum(1, keepdims=True)
@@ -75,8 +72,8 @@ class RareClasses:
             )
         if not chances.sum() > 0:
             raise ConfigError(
-                f"rare_classes.pixels={least}: no image of the source holds more than that of any "
-                "class; choose a smaller number, below 1 for a share of an image's pixels"
+                f"rare_classes.pixels={least}: no image holds more than that of any class; choose "
+                "a smaller number, below 1 for a share of an image's pixels"
             )
         self.chances = chances / chances.sum()
 
@@ -87,27 +84,17 @@ class RareClasses:
 
 
 def statistics(
-    labelled: Dataset, space: LabelSpace, cache_root: str, workers: int
+    labelled: Dataset,
+    space: LabelSpace,
+    cache_root: str,
+    workers: int,
+    unreadable: Callable[[int, DataError], None],
 ) -> ClassStatistics:
-    """Pixels of each class in each image; only what is not kept from an earlier look is read."""
+    """Pixels of each class in each image; only what is not kept from an earlier look is read.
+
+    None is ever drawn that is `unreadable`: what that does is done before training.
+    """
     # A loader reads it, which draws a random number: a network made after it would be another one.
     with torch.random.fork_rng(devices=[]), Bars("bar", "count", "left") as bars:
         told = bars.counter("pixels of each class, counted once", len(labelled))
-        return class_pixels(labelled, space, cache_root, workers, told)
-
-
-def _check(settings: Mapping[str, Any]) -> None:
-    shape = "{temperature: 0.01, pixels: 3000, ratio: 0.5, tries: 10}"
-    for key in settings:
-        if key not in KEYS:
-            raise ConfigError(
-                f"rare_classes.{key}: unknown{suggest(str(key), KEYS)}; it needs all of {shape}"
-            )
-    for key in KEYS:
-        value = settings.get(key)
-        number = float(value) if isinstance(value, int | float) else -1.0
-        if number < 0 or (key == "temperature" and number == 0):
-            raise ConfigError(
-                f"rare_classes.{key}={value}: must be a number, "
-                f"{'above' if key == 'temperature' else 'at least'} 0; it needs all of {shape}"
-            )
+        return class_pixels(labelled, space, cache_root, workers, told, unreadable)

@@ -69,11 +69,15 @@ class TrainingStream:
             try:
                 return self.sample(index, position, choice)
             except DataError as error:
-                self.bad_images.met(error, self.stream, self.dataset.name(index))
+                self.met_unreadable(index, error)
         raise DataError(
             f"{self.stream}: {MOST_IN_A_ROW} samples in a row cannot be read; "
             f"look at them with: python -m uda_seg data check {self.stream}=…"
         )
+
+    def met_unreadable(self, index: int, error: DataError) -> None:
+        """Raises the error, unless such samples are skipped."""
+        self.bad_images.met(error, self.stream, self.dataset.name(index))
 
     def _choose(self, place: int) -> tuple[Choice | None, int]:
         if self.rare_classes is None:
@@ -143,8 +147,7 @@ class WholeImages(TorchDataset):
         try:
             return self.domain.sample(index, position=0)
         except DataError as error:
-            name = self.domain.dataset.name(index)
-            self.domain.bad_images.met(error, self.domain.stream, name)
+            self.domain.met_unreadable(index, error)
             return None
 
 
