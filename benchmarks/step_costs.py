@@ -44,8 +44,10 @@ FAKE = FakeTensorMode()
 """One for all commands: torch does not let two meet."""
 CLASSES = list(SPACES["cityscapes_19"])
 COMMANDS = (
-    "experiment=dacs_gta5_to_cityscapes method=source_only",
     "experiment=dacs_gta5_to_cityscapes",
+    "experiment=daformer_gta5_to_cityscapes method=source_only",
+    "experiment=daformer_gta5_to_cityscapes",
+    "experiment=daformer_gta5_to_cityscapes method=mic method@method.base=daformer",
 )
 
 
