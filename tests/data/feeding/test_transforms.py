@@ -95,3 +95,38 @@ def test_any_layout_of_an_image_gives_the_same_bits() -> None:
             out = transform(other, np.random.default_rng(0))
             np.testing.assert_array_equal(out["image"], expected["image"])
             np.testing.assert_array_equal(out["window"], expected["window"])
+
+
+def test_a_crop_is_drawn_again_while_one_class_covers_it() -> None:
+    label = np.zeros((64, 64), np.uint8)
+    label[:, 48:], label[:8] = 1, 255
+    image = np.zeros((64, 64, 3), np.uint8)
+
+    def shares(largest: float | None) -> list[float]:
+        transform = Transform(None, None, [32, 32], False, 0.0, largest)
+        found = []
+        for seed in range(40):
+            out = transform(image, np.random.default_rng(seed), label=label)["label"]
+            counts = np.bincount(out[out != 255], minlength=2)
+            found.append(counts.max() / counts.sum())
+        return found
+
+    free, checked = shares(None), shares(0.75)
+    assert sum(share >= 0.75 for share in free) > 10
+    assert sum(share >= 0.75 for share in checked) <= 1
+    assert shares(None) == free
+    varied = [a for a, b in zip(free, checked, strict=True) if a < 0.75 and a != b]
+    assert not varied, "a first crop that will do stays"
+
+
+def test_the_last_of_eleven_crops_stays() -> None:
+    label = np.zeros((64, 64), np.uint8)
+    transform = Transform(None, None, [32, 32], False, 0.0, 0.75)
+    calls = []
+    compose_once = transform.compose
+    assert compose_once is not None
+    transform.compose = lambda **given: calls.append(1) or compose_once(**given)  # type: ignore
+    transform.compose.set_random_state = compose_once.set_random_state  # type: ignore[union-attr]
+    out = transform(np.zeros((64, 64, 3), np.uint8), np.random.default_rng(0), label=label)
+    assert len(calls) == 11
+    assert out["label"].shape == (32, 32)
