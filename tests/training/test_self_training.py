@@ -11,22 +11,25 @@ import torch
 from conftest import write_camvid
 from test_runs import SMALL, KilledAt, KilledError, run, same
 
-METHODS = ["dacs", "daformer"]
-CELLS = {"daformer": ["method.lambda_feature_distance=null"]}
+METHODS = ["dacs", "daformer", "hrda"]
+CELLS = dict.fromkeys(["daformer", "hrda"], ["method.lambda_feature_distance=null"])
 """Its mean is over the cells of things of each process, as cross-entropy's over labelled pixels."""
-COMMON = [o for o in SMALL if "discriminator" not in o]
+COMMON = [o for o in SMALL if "discriminator" not in o and o != "backbone=tiny"]
 SURE = "method.threshold=0.1"  # of 11 classes: some pixels of an untrained network are
 
 
 def words(camvid: Path, method: str, *more: str) -> list[str]:
     roots = [f"source.root={camvid}", f"target.root={camvid}"]
-    few = ["method.rare_classes.pixels=20"] if method == "daformer" else []
-    return [*COMMON, *roots, f"method={method}", SURE, *few, *more]
+    few = [] if method == "dacs" else ["method.rare_classes.pixels=20"]
+    backbone = "backbone=hrda_tiny" if method == "hrda" else "backbone=tiny"
+    return [*COMMON, *roots, backbone, f"method={method}", SURE, *few, *more]
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_killed_run_goes_on_bit_for_bit(method: str, camvid: Path, tmp_path: Path) -> None:
-    """The teacher, its buffers and its counter too; panels, which the teacher draws, as well."""
+    """The teacher, its buffers and its counter too; panels, which the teacher draws, as well.
+    Of HRDA the windows of detail, too.
+    """
     steps = ["trainer.steps=7", "trainer.validate_every=4", "trainer.checkpoint_every=3"]
     steps += ["trainer.panels=1", "source.augment.flip=true"]
     straight = run(tmp_path / "straight", words(camvid, method, *steps))
@@ -56,7 +59,9 @@ def test_a_teacher_of_a_run_that_starts_elsewhere_starts_there(
 @pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_two_processes_equal_one(method: str, camvid: Path, tmp_path: Path) -> None:
-    """On gloo: drawn classes, coins and strengths, the weight of labels, the classes of a batch."""
+    """On gloo: drawn classes and windows, coins and strengths, the weight of labels, the classes of
+    a batch.
+    """
     write_camvid(camvid, void=False)
     common = ["backbone.batch_norm=frozen", "trainer.steps=4", "trainer.validate_every=4"]
     common += ["+backbone.optimizer.eps=1e-4", *CELLS.get(method, [])]
