@@ -70,6 +70,7 @@ class HRDANetwork(SegmentationNetwork):
                 "cannot serve HRDA's two branches; choose Pyramid or DeepLab"
             )
         self.feature_channels, self.load_report = self.host.feature_channels, self.host.load_report
+        self.smallest_side = 2 * self.host.smallest_side
         self.fixed_attention = fixed_attention
         self.attention: nn.Module | None = None
         if fixed_attention is None:
