@@ -48,6 +48,8 @@ COMMANDS = (
     "experiment=daformer_gta5_to_cityscapes method=source_only",
     "experiment=daformer_gta5_to_cityscapes",
     "experiment=daformer_gta5_to_cityscapes method=mic method@method.base=daformer",
+    "experiment=hrda_gta5_to_cityscapes",
+    "experiment=mic_gta5_to_cityscapes",
 )
 
 
