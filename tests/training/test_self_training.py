@@ -12,7 +12,7 @@ from conftest import write_camvid
 from test_runs import SMALL, KilledAt, KilledError, run, same
 
 METHODS = ["dacs", "daformer", "hrda"]
-CELLS = dict.fromkeys(["daformer", "hrda"], ["method.lambda_feature_distance=null"])
+CELLS = {name: ["method.lambda_feature_distance=null"] for name in ("daformer", "hrda")}
 """Its mean is over the cells of things of each process, as cross-entropy's over labelled pixels."""
 COMMON = [o for o in SMALL if "discriminator" not in o and o != "backbone=tiny"]
 SURE = "method.threshold=0.1"  # of 11 classes: some pixels of an untrained network are

@@ -70,8 +70,8 @@ class HRDANetwork(SegmentationNetwork):
                 "cannot serve HRDA's two branches; choose Pyramid or DeepLab"
             )
         self.feature_channels, self.load_report = self.host.feature_channels, self.host.load_report
-        # Filled up and halved, it is larger than half of the host's, so that the coarsest stage of a
-        # pyramid still has two pixels.
+        # Filled up and halved, it is larger than half of the host's, so that the coarsest stage
+        # of a pyramid still has two pixels.
         self.smallest_side = self.host.smallest_side + 1
         self.fixed_attention = fixed_attention
         self.attention: nn.Module | None = None
