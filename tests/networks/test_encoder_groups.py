@@ -6,7 +6,7 @@ import pytest
 import timm
 import torch
 from conftest import compose
-from thin_pyramids import THIN_PVT
+from networks.thin_pyramids import THIN_PVT
 from torch import Tensor, nn
 
 from uda_seg.config import build, plain
