@@ -7,7 +7,7 @@ from networks.thin_resnet import THIN_AND_SHALLOW
 from uda_seg.config import build, conf_folder, shipped
 from uda_seg.export import agreement, deployed, formats
 
-SIZES = [[72, 96], [83, 71]]
+SIZES = [[120, 136], [131, 119]]
 BACKBONES = sorted(path.stem for path in (conf_folder() / "backbone").glob("*.yaml"))
 
 

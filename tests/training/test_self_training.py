@@ -20,7 +20,7 @@ SURE = "method.threshold=0.1"  # of 11 classes: some pixels of an untrained netw
 
 def words(camvid: Path, method: str, *more: str) -> list[str]:
     roots = [f"source.root={camvid}", f"target.root={camvid}"]
-    few = [] if method == "dacs" else ["method.rare_classes.pixels=20"]
+    few = [] if method.startswith("dacs") else ["method.rare_classes.pixels=20"]
     backbone = "backbone=hrda_tiny" if method == "hrda" else "backbone=tiny"
     return [*COMMON, *roots, backbone, f"method={method}", SURE, *few, *more]
 

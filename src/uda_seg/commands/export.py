@@ -76,7 +76,7 @@ def check_sizes(sizes: Sequence[Any], least: int) -> None:
         if not pair or not all(isinstance(side, int) and side >= least for side in size):
             raise ConfigError(
                 f"sizes={list(sizes)}: each is [height, width], both at least {least}, such as "
-                "sizes=[[128,256],[97,161]]"
+                "sizes=[[128,256],[117,161]]"
             )
     if not sizes:
         raise ConfigError("sizes: is empty; the files could not be checked: sizes=[[128,256]]")

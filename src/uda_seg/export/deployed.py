@@ -1,5 +1,7 @@
 """What is exported: RGB in [0, 1] in, logits or classes at the image's size out, and its graph."""
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
@@ -47,7 +49,9 @@ def trace(network: SegmentationNetwork, answer: str, name: str) -> ExportedProgr
     """
     least = {"batch": 1, "height": network.smallest_side, "width": network.smallest_side}
     free = {axis: Dim(word, min=least[word], max=LARGEST[word]) for axis, word in AXES.items()}
-    example = torch.rand(2, 3, 72, 104)  # multiples of 8 that are neither equal nor powers of two
+    # Multiples of 8 that are neither equal nor powers of two.
+    times = math.ceil(network.smallest_side / 72)
+    example = torch.rand(2, 3, 72 * times, 104 * times)
     try:
         with torch.no_grad():
             program = torch.export.export(

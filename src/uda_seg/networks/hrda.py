@@ -70,9 +70,6 @@ class HRDANetwork(SegmentationNetwork):
                 "cannot serve HRDA's two branches; choose Pyramid or DeepLab"
             )
         self.feature_channels, self.load_report = self.host.feature_channels, self.host.load_report
-        # Filled up and halved, it is larger than half of the host's, so that the coarsest stage
-        # of a pyramid still has two pixels.
-        self.smallest_side = self.host.smallest_side + 1
         self.fixed_attention = fixed_attention
         self.attention: nn.Module | None = None
         if fixed_attention is None:
@@ -90,6 +87,8 @@ class HRDANetwork(SegmentationNetwork):
         cells = [2 * self.window.denominator, *(corner.denominator for corner in self.corners)]
         self.multiple = self.stride * math.lcm(*cells)
         """Sides of images are multiples of it: then all windows are of whole cells."""
+        # Filled up and halved, such an image is as large as the host's smallest.
+        self.smallest_side = 2 * self.host.smallest_side - self.multiple + 1
         self.set_batch_norm(batch_norm)
 
     @property
