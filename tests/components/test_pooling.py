@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from uda_seg.components.pooling import RegionPooling, split, spread
+from uda_seg.losses import presence_loss
 
 
 def by_hand(maps: Tensor, grid: int, fraction: float, form: str) -> Tensor:
@@ -57,6 +58,15 @@ def test_what_a_class_fills_tells_a_perfect_prediction_on_both_sides() -> None:
     first, rest = RegionPooling(1, [1], [0.125, 0.25, 0.5], "top").scores(maps)[0]
     assert first.flatten().tolist() == [1.0, 1.0, 0.5]
     assert rest.flatten().tolist() == pytest.approx([2 / 14, 0, 0])
+
+
+def test_a_class_that_is_sure_everywhere_scores_no_more_than_one() -> None:
+    # As pit.yaml pools crops of 144x192: the plain sums round to 1.000004.
+    pooling = RegionPooling(4, (1, 2, 4), (0.002, 0.05, 0.25), "top")
+    levels = pooling.scores(torch.ones(1, 1, *pooling.size(144, 192)))
+    assert max(score.max().item() for level in levels for score in level) == 1
+    first, rest = levels[0]
+    assert presence_loss(first, rest, torch.zeros_like(rest)).isfinite()
 
 
 def test_half_of_the_ranked_weight_lies_on_the_fraction() -> None:

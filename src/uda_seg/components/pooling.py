@@ -71,7 +71,10 @@ class RegionPooling:
         weights = self.weights(regions.shape[-1]).to(ordered)
         # Mixed precision would round the sums to eight bits, and 0.999 to 1.
         with torch.autocast(ordered.device.type, enabled=False):
-            return Scores(*torch.einsum("bcyxn,sfn->sbcfyx", ordered, weights))
+            means = torch.einsum("bcyxn,sfn->sbcfyx", ordered, weights)
+        return Scores(
+            *means.clamp(max=1)
+        )  # sums round to a little more, of which log(1 - s) is nan
 
     def counts(self, positions: int) -> Tensor:
         """(fractions,) long: how many of a region's positions a fraction is; at least one."""
