@@ -72,7 +72,7 @@ def stray(node: Mapping[str, Any]) -> list[str]:
 def composed_with(group: str, name: str) -> dict[str, Any]:
     """A config with that file in it; the n-th files of all groups are composed at once."""
     if group == "experiment":  # it chooses files of other groups
-        return composed("train", **(SMALL | {group: name}))
+        return composed("train", **{group: name})
     place = [n for g, n in FILES if g == group].index(name)
     return _composed_at(place)
 
