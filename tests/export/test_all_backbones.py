@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+from networks.thin_pyramids import THIN_CONVNEXT, THIN_PVT
 from networks.thin_resnet import THIN_AND_SHALLOW
 
 from uda_seg.config import build, conf_folder, shipped
@@ -14,6 +15,9 @@ BACKBONES = sorted(path.stem for path in (conf_folder() / "backbone").glob("*.ya
 def made(name: str) -> torch.nn.Module:
     node = shipped("backbone", name)
     node |= {"depth_head": False} | ({"pretrained": "none"} if "pretrained" in node else {})
+    for kind, thin in (("pvt", THIN_PVT), ("convnext", THIN_CONVNEXT)):  # a block or two a stage
+        if kind in name:
+            node.get("host", node)["encoder"]["name"] = thin
     torch.manual_seed(0)
     return build(node, classes=4).eval()
 

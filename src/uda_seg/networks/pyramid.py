@@ -86,7 +86,8 @@ class Pyramid(SegmentationNetwork):
     def stages(self, image: Tensor) -> list[Tensor]:
         """Of `image`, (B, 3, H, W), normalised: those that the head reads."""
         stages = self.encoder(image.contiguous(memory_format=self.memory_format))
-        return [stages[i] for i in self.read]
+        # ConvNeXt's lie with the channels last, whatever its input, which exporters stumble over.
+        return [stages[i].contiguous(memory_format=self.memory_format) for i in self.read]
 
     def scores(self, stages: Sequence[Tensor]) -> Tensor:
         """Logits (B, C, h, w), `score_stride` times smaller than the image."""
