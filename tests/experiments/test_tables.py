@@ -108,6 +108,22 @@ def test_docs_tell_rows_and_time_of_every_table(table: dict[str, Any], tmp_path:
     assert f"| `{table['name']}` | {len(made)} | {time} |" in docs
 
 
+def test_a_row_is_the_same_where_the_tables_folder_was_moved(tmp_path: Path) -> None:
+    rows = {"w": {"overrides": []}, "v": {"overrides": []}, "a": {"overrides": [], "after": "w"}}
+    spec: dict[str, Any] = {"common": [], "steps": 3, "rows": rows}
+    old, new = tmp_path / "it's old", tmp_path / "new"
+    last = jobs(spec, [0], [], old)[-1]
+    (old / "a" / "seed0").mkdir(parents=True)
+    last.begin()
+    (old / "a" / "seed0" / "scores.json").write_text('{"finished": true}')
+    old.rename(new)
+    assert jobs(spec, [0], [], new)[-1].done
+    rows["a"]["after"] = "v"
+    other = jobs(spec, [0], [], new)[-1]
+    assert not other.done
+    assert "a, seed 0: had w/seed0, has v/seed0" in str(other.check_replaced())
+
+
 def test_a_plan_tells_time_commands_and_what_is_missing(tmp_path: Path) -> None:
     table = {"cost": {"seconds": 2.0, "origin": "estimate", "basis": "a guess"}}
     made = [Job("a", s, 900, tmp_path / f"a{s}", ("x='1 2'",), None, 1800.0) for s in (0, 1)]

@@ -179,4 +179,9 @@ def _job(
 
 
 def _computed(overrides: Sequence[str]) -> list[str]:
-    return [override for override in overrides if not override.startswith(PLACES)]
+    """Of the run it starts from, row and seed count: a table's folder may have been moved."""
+    kept = [override for override in overrides if not override.startswith(PLACES)]
+    return [
+        "/".join(word.strip("'").split("/")[-2:]) if word.startswith("initial=") else word
+        for word in kept
+    ]
