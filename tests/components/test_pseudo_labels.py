@@ -1,8 +1,10 @@
 """Pseudo-labels: one weight for a batch, and margins that travel with crops and flips."""
 
+import numpy as np
 import pytest
 import torch
 
+from uda_seg.batch import Target
 from uda_seg.components.pseudo_labels import confident_share, pseudo_labels, trusted
 from uda_seg.data.feeding.transforms import Transform
 from uda_seg.losses import feature_distance, weighted_cross_entropy
@@ -15,7 +17,9 @@ def test_the_weight_is_one_number_for_the_batch() -> None:
     confidence = torch.tensor([[0.99, 0.968, 0.967, 0.5], [0.97, 0.4, 0.3, 0.2]])
     assert float(confident_share(confidence, 0.968)) == 0.375
     sure = torch.tensor([[[8.0, 0.0], [0.0, 0.1]], [[0.0, 8.0], [0.0, 0.0]]])
-    found = pseudo_labels(torch.stack([sure, torch.zeros_like(sure)]), 0.9)
+    found = pseudo_labels(
+        torch.stack([sure, torch.zeros_like(sure)]), 0.9, torch.ones(2, 2, 2, dtype=torch.bool)
+    )
     assert found.label[0].tolist() == [[0, 1], [0, 0]]
     assert torch.equal(found.weight, torch.full((2, 2, 2), 0.25))
 
@@ -33,33 +37,41 @@ def test_the_loss_is_a_mean_over_all_pixels() -> None:
 
 def test_daformers_rows_of_a_crop_as_high_as_the_image() -> None:
     window = torch.tensor([[0.25, 0.0, 0.75, 1.0]])
-    trust = trusted(window, 512, 512, DAFORMER)
-    assert trust is not None
+    target = Target(torch.zeros(1, 3, 512, 512), window)
+    trust = trusted(target, DAFORMER)
     rows = trust[0].all(1)
     assert torch.equal(rows, trust[0].any(1))
     assert rows.nonzero().flatten().tolist() == list(range(15, 392))
-    assert trusted(window, 512, 512, NONE) is None
+    for none in (NONE, {}):
+        assert bool(trusted(target, none).all())
+
+
+def test_what_a_crop_was_filled_up_with_is_not_trusted() -> None:
+    """An image of 64 x 96 in a crop of 96 x 128, at its upper left, and the other way round."""
+    transform = Transform(size=None, scale=None, crop=[96, 128], flip=True, color=0.0)
+    for seed in range(6):
+        item = transform(np.full((64, 96, 3), 9, np.uint8), np.random.default_rng(seed))
+        target = Target(torch.zeros(1, 3, 96, 128), torch.from_numpy(item["window"])[None])
+        inside = torch.from_numpy(item["image"][..., 0] == 9)
+        assert int(inside.sum()) == 64 * 96
+        assert torch.equal(trusted(target, NONE)[0], inside)
 
 
 def test_hrdas_margins_travel_with_crop_and_flip() -> None:
     """30, 240, 30 and 30 pixels of a full image of 1024 x 2048, here at an eighth."""
     margins = {"top": 30 / 1024, "bottom": 240 / 1024, "left": 30 / 2048, "right": 60 / 2048}
     height, width = 128, 256
-    full = trusted(None, height, width, margins)
-    assert full is not None
+    full = trusted(Target(torch.zeros(1, 3, height, width)), margins)
     assert full[0].any(1).sum() == height - 4 - 30
     assert full[0].any(0).sum() == width - 4 - 8
     transform = Transform(size=None, scale=None, crop=[64, 64], flip=True, color=0.0)
     image = (full[0, :, :, None].numpy() * 255).astype("uint8").repeat(3, 2)
     mirrored = 0
     for seed in range(12):
-        import numpy as np
-
         item = transform(image, np.random.default_rng(seed))
         window = torch.from_numpy(item["window"])[None]
         mirrored += bool(window[0, 0] > window[0, 2])
-        trust = trusted(window, 64, 64, margins)
-        assert trust is not None
+        trust = trusted(Target(torch.zeros(1, 3, 64, 64), window), margins)
         assert torch.equal(trust[0], torch.from_numpy(item["image"][..., 0] > 0))
     assert 0 < mirrored < 12
 

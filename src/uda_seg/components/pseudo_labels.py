@@ -7,6 +7,10 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from uda_seg.batch import Target
+
+SIDES = ("top", "bottom", "left", "right")
+
 
 @dataclass
 class PseudoLabels:
@@ -18,20 +22,18 @@ class PseudoLabels:
     """(B, H, W) bool: where their maker is sure, and trusted; None: wherever there is a label."""
 
 
-def pseudo_labels(logits: Tensor, threshold: float, trust: Tensor | None = None) -> PseudoLabels:
+def pseudo_labels(logits: Tensor, threshold: float, trust: Tensor) -> PseudoLabels:
     """The most probable classes; all have one weight, the batch's share of confident pixels.
 
     Args:
         logits: (B, C, H, W).
         threshold: least probability of a confident pixel.
-        trust: (B, H, W) bool, where pseudo-labels count at all; None: everywhere. What is not
-            trusted still counts in the share.
+        trust: (B, H, W) bool, where pseudo-labels count at all. What is not trusted still counts
+            in the share.
     """
     confidence, label = logits.softmax(1).max(1)
     confident = confidence >= threshold
     weight = torch.ones_like(confidence) * confident_share(confidence, threshold)
-    if trust is None:
-        return PseudoLabels(label, weight, confident)
     return PseudoLabels(label, weight * trust, confident & trust)
 
 
@@ -46,29 +48,25 @@ def confident_share(confidence: Tensor, threshold: float) -> Tensor:
     return sure / pixels
 
 
-def trusted(
-    window: Tensor | None, height: int, width: int, margins: Mapping[str, float]
-) -> Tensor | None:
-    """Where the full image's margins are not: (B, H, W) bool; None where it has none.
+def trusted(target: Target, margins: Mapping[str, float]) -> Tensor:
+    """Where images show the full image without its margins: (B, H, W) bool.
 
     Rectification leaves wrong borders and the car's bonnet has no class, so pseudo-labels there
-    drift (DAFormer's authors). Margins travel with crops and flips.
+    drift (DAFormer's authors); what a crop was filled up with is no picture at all. Margins travel
+    with crops and flips.
 
     Args:
-        window: (B, 4), which part of the full image a crop shows (`Target.window`); None: all.
-        height: of the crop.
-        width: of the crop.
-        margins: shares of the full image at its top, bottom, left and right.
+        target: its images and windows; without windows, they are full images.
+        margins: shares of the full image at its top, bottom, left and right; {}: none.
     """
-    if not any(margins.values()):
-        return None
+    image, window = target.image, target.window
     if window is None:
-        window = torch.tensor([[0.0, 0.0, 1.0, 1.0]])
-    left, top, right, bottom = window[:, :, None].unbind(1)
-    x = left + (right - left) * _centres(width, window.device)
-    y = top + (bottom - top) * _centres(height, window.device)
-    across = (x > margins["left"]) & (x < 1 - margins["right"])
-    down = (y > margins["top"]) & (y < 1 - margins["bottom"])
+        window = torch.tensor([[0.0, 0.0, 1.0, 1.0]], device=image.device).expand(len(image), 4)
+    first_x, first_y, last_x, last_y = window[:, :, None].unbind(1)
+    x = first_x + (last_x - first_x) * _centres(image.shape[-1], image.device)
+    y = first_y + (last_y - first_y) * _centres(image.shape[-2], image.device)
+    top, bottom, left, right = (margins.get(side, 0.0) for side in SIDES)
+    across, down = (x > left) & (x < 1 - right), (y > top) & (y < 1 - bottom)
     return down[:, :, None] & across[:, None, :]
 
 

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from uda_seg.batch import Batch, Source, Target, TargetPass
 from uda_seg.components.pseudo_labels import PseudoLabels
+from uda_seg.losses import weighted_cross_entropy
 from uda_seg.networks.base import SegmentationNetwork
+from uda_seg.networks.prediction import Prediction
 
 Losses = dict[str, Tensor]
 
@@ -41,6 +43,15 @@ class Method(nn.Module, ABC):
 
     first_round: float = 0.0
     """Share of the run before the first of these rounds."""
+
+    labels_targets: bool = False
+    """Whether its losses leave labels of the batch's whole target images in `pseudo`."""
+
+    pseudo: PseudoLabels | None = None
+    """Those of the latest batch: what is built on this method learns from them too."""
+
+    margins: Mapping[str, float] = {}
+    """Shares of the full target image at its sides where pseudo-labels do not count."""
 
     round: int = 0
     """The one it is in; 0 before the first. A method with rounds keeps it in its extra state."""
@@ -75,6 +86,19 @@ class Method(nn.Module, ABC):
         `round` is its number. What it decides belongs into the method's extra state.
         """
         return
+
+    def student_loss(
+        self, prediction: Prediction, label: Tensor, weight: Tensor | None = None
+    ) -> Tensor:
+        """How predictions of images with labels or pseudo-labels become a loss, here and in what is
+        built on this method.
+
+        Args:
+            prediction: of images (B, 3, H, W).
+            label: (B, H, W), a class or IGNORE.
+            weight: (B, H, W), of pseudo-labels; None for labels of the source.
+        """
+        return weighted_cross_entropy(prediction.logits, label, weight)
 
     def pseudo_label(self, target: Target) -> PseudoLabels | None:
         """What it would train on as labels of these images, if it came to them now; None for a

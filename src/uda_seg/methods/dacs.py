@@ -40,6 +40,8 @@ class DACS(Method):
         source_mean: the source's loss is a mean over the "valid" pixels or over "all".
     """
 
+    labels_targets = True
+
     def __init__(
         self,
         network: SegmentationNetwork,
@@ -59,14 +61,12 @@ class DACS(Method):
         self.threshold, self.margins = threshold, dict(margins)
         self.class_scope, self.class_share = class_scope, class_share
         self.source_mean = source_mean
-        self.pseudo: PseudoLabels | None = None
-        """Of the latest batch's target images, for methods that wrap this one."""
 
     def losses(self, batch: Batch) -> Iterator[Losses]:
         self.teacher.begin(self.network)
         yield self.source_losses(batch.source)
-        self.pseudo = self.pseudo_label(batch.target)
-        image, label, weight = self.mixed(batch, self.pseudo)
+        pseudo = self.pseudo = self.pseudo_label(batch.target)
+        image, label, weight = self.mixed(batch, pseudo)
         mixed = self.network(image, "target")
         yield {"mixed": self.student_loss(mixed, label, weight)}
 
@@ -81,13 +81,6 @@ class DACS(Method):
     def student_loss(
         self, prediction: Prediction, label: Tensor, weight: Tensor | None = None
     ) -> Tensor:
-        """The one place where the student's predictions become a loss.
-
-        Args:
-            prediction: of images (B, 3, H, W).
-            label: (B, H, W), a class or IGNORE.
-            weight: (B, H, W), of labels that come from the teacher; None for the source's.
-        """
         if weight is None and self.source_mean == "valid":
             return cross_entropy(prediction.logits, label)
         return weighted_cross_entropy(prediction.logits, label, weight)
@@ -95,10 +88,7 @@ class DACS(Method):
     @torch.no_grad()
     def pseudo_label(self, target: Target) -> PseudoLabels:
         """The teacher's labels of target images, which it sees as they are."""
-        height, width = target.image.shape[-2:]
-        trust = trusted(target.window, height, width, self.margins)
-        if trust is not None:
-            trust = trust.to(target.image.device)
+        trust = trusted(target, self.margins)
         return pseudo_labels(self.teacher(target.image).logits, self.threshold, trust)
 
     @torch.no_grad()

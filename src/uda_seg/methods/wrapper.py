@@ -11,9 +11,7 @@ from uda_seg.batch import Batch, Source, Target, TargetPass
 from uda_seg.components.pseudo_labels import PseudoLabels, pseudo_labels, trusted
 from uda_seg.components.teacher import MovingTeacher
 from uda_seg.errors import ConfigError
-from uda_seg.losses import weighted_cross_entropy
 from uda_seg.methods.base import Losses, Method
-from uda_seg.methods.dacs import DACS
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.prediction import Prediction
 
@@ -53,14 +51,10 @@ class Wrapper(Method):
             )
         self.weights = {**self.base.weights, **self.weights}
         self.rounds, self.first_round = self.base.rounds, self.base.first_round
-        own = pseudo_labels == "own" or not makes_pseudo_labels(self.base)
+        own = pseudo_labels == "own" or not self.base.labels_targets
         self.teacher = teacher(network) if own and needs_labels else None
-        self.threshold = threshold
-        self.margins: Mapping[str, float] = {}
-        if isinstance(self.base, DACS | Wrapper):
-            self.margins = self.base.margins
-        self.pseudo: PseudoLabels | None = None
-        """Of the latest batch's target images, for methods that wrap this one."""
+        self.labels_targets = self.teacher is not None or self.base.labels_targets
+        self.threshold, self.margins = threshold, self.base.margins
 
     @abstractmethod
     def own_losses(self, batch: Batch) -> Losses:
@@ -74,26 +68,21 @@ class Wrapper(Method):
             self.teacher.begin(self.network)
         with _in_the_bases_words():
             yield from self.base.losses(batch)
-        if self.teacher is not None:
-            self.pseudo = self.pseudo_label(batch.target)
-        elif isinstance(self.base, DACS | Wrapper):
-            self.pseudo = self.base.pseudo
+        own = self.teacher is not None
+        self.pseudo = self.pseudo_label(batch.target) if own else self.base.pseudo
         yield self.own_losses(batch)
 
-    def student_loss(self, prediction: Prediction, label: Tensor, weight: Tensor) -> Tensor:
-        """The base's own, where it has one: HRDA's looks at two resolutions."""
-        if isinstance(self.base, DACS | Wrapper):
-            return self.base.student_loss(prediction, label, weight)
-        return weighted_cross_entropy(prediction.logits, label, weight)
+    def student_loss(
+        self, prediction: Prediction, label: Tensor, weight: Tensor | None = None
+    ) -> Tensor:
+        """The base's: HRDA's looks at two resolutions."""
+        return self.base.student_loss(prediction, label, weight)
 
     @torch.no_grad()
     def pseudo_label(self, target: Target) -> PseudoLabels | None:
         if self.teacher is None:
             return self.base.pseudo_label(target)
-        height, width = target.image.shape[-2:]
-        trust = trusted(target.window, height, width, self.margins)
-        if trust is not None:
-            trust = trust.to(target.image.device)
+        trust = trusted(target, self.margins)
         return pseudo_labels(self.teacher(target.image).logits, self.threshold, trust)
 
     def after_step(self) -> None:
@@ -135,10 +124,3 @@ def _in_the_bases_words() -> Iterator[None]:
     except ConfigError as error:
         text = str(error).replace("method.", "method.base.")
         raise ConfigError(text.replace("method=", "method@method.base=")) from error
-
-
-def makes_pseudo_labels(method: Method) -> bool:
-    """Whether they stand in its `pseudo` once its losses were made."""
-    if isinstance(method, Wrapper):
-        return method.teacher is not None or makes_pseudo_labels(method.base)
-    return isinstance(method, DACS)
