@@ -89,6 +89,12 @@ def test_images_that_hold_more_than_the_floor() -> None:
     assert choice.is_met(label) == (int((label == choice.label).sum()) > 1500)
 
 
+def test_classes_that_can_be_drawn_share_all_chances_at_any_temperature() -> None:
+    """The rarest one cannot be: at this temperature the others would have none beside it."""
+    rare = RareClasses(statistics([9000, 7000, 10]), SETTINGS | {"temperature": 1e-5})
+    assert rare.chances.tolist() == [0, 1, 0]
+
+
 def test_a_floor_below_one_is_a_share() -> None:
     settings = SETTINGS | {"pixels": 0.1, "ratio": 2}
     rare = RareClasses(statistics([11, 89], [10, 90], [60, 40]), settings)

@@ -149,15 +149,21 @@ class ClassStatistics:
         """Per class the indices of samples with at least so many pixels of it."""
         return [np.flatnonzero(column >= least) for column in self.pixels.T]
 
-    def rare_class_probabilities(self, temperature: float) -> np.ndarray:
+    def rare_class_probabilities(
+        self, temperature: float, drawn: np.ndarray | None = None
+    ) -> np.ndarray:
         """(classes,) P(c) ∝ exp((1 − f_c) / T) of rare-class sampling; 0 where nothing is held.
 
         Hoyer et al., DAFormer, CVPR 2022, arXiv:2111.14887.
+
+        Args:
+            temperature: T.
+            drawn: (classes,) bool, those that can be drawn; None: all that are held.
         """
         frequencies = self.frequencies()
-        held = frequencies > 0
+        held = (frequencies > 0) & (True if drawn is None else drawn)
         if not held.any():
-            return frequencies
+            return np.zeros_like(frequencies)
         rarest = frequencies[held].min()  # takes the place of 1, which cancels out
         weights = held * np.exp(np.minimum(rarest - frequencies, 0) / temperature)
         return weights / weights.sum()

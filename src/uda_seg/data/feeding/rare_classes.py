@@ -62,20 +62,20 @@ class RareClasses:
         holds = counts > (least * labelled if self.is_share else least)
         self.floor, self.tries = least * settings["ratio"], int(settings["tries"])
         self.holders = [np.flatnonzero(column) for column in holds.T]
-        chances = statistics.rare_class_probabilities(settings["temperature"]) * holds.any(0)
-        if not chances.sum() > 0:
+        drawn = holds.any(0)
+        if not drawn.any():
             raise ConfigError(
                 f"rare_classes.pixels={least}: no image holds more than that of any class; choose "
                 "a smaller number, below 1 for a share of an image's pixels"
             )
-        pairs = zip(statistics.classes, counts.any(0) & ~holds.any(0), strict=True)
+        pairs = zip(statistics.classes, counts.any(0) & ~drawn, strict=True)
         if never := [name for name, missing in pairs if missing]:
             log.warning(
                 "rare_classes.pixels=%s: no image holds more than that of %s; none is drawn for it",
                 least,
                 ", ".join(never),
             )
-        self.chances = chances / chances.sum()
+        self.chances = statistics.rare_class_probabilities(settings["temperature"], drawn)
 
     def draw(self, numbers: np.random.Generator) -> Choice:
         label = int(numbers.choice(len(self.chances), p=self.chances))
