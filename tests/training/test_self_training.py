@@ -43,6 +43,16 @@ def test_a_killed_run_goes_on_bit_for_bit(method: str, camvid: Path, tmp_path: P
     assert int(straight["state_dict"]["method.teacher.moves"]) == 7
 
 
+def test_a_guide_without_imagenets_weights_is_told(
+    camvid: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    without = "method.lambda_feature_distance=null"
+    run(tmp_path / "plain", words(camvid, "daformer", "trainer.steps=1", without))
+    assert "random ones" not in caplog.text
+    run(tmp_path / "guided", words(camvid, "daformer", "trainer.steps=1"))
+    assert "DAFormer: features of a network with ImageNet's weights guide it" in caplog.text
+
+
 def test_a_teacher_of_a_run_that_starts_elsewhere_starts_there(
     camvid: Path, tmp_path: Path
 ) -> None:

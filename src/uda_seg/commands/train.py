@@ -16,7 +16,13 @@ from uda_seg.training.checkpoints import Checkpoints
 from uda_seg.training.devices import check_devices
 from uda_seg.training.known_warnings import silence_known_warnings
 from uda_seg.training.scoreboard import Scoreboard
-from uda_seg.training.setup import facts, make_adaptation, make_data_module, make_method
+from uda_seg.training.setup import (
+    facts,
+    make_adaptation,
+    make_data_module,
+    make_method,
+    warn_of_random_guide,
+)
 from uda_seg.training.stop import Stop, stop_request
 from uda_seg.training.trainer import finish, make_trainer, set_up_torch
 
@@ -52,7 +58,9 @@ def run(config: dict[str, Any], folder: Path) -> float | None:
     method = make_method(built, classes)
     started_from = config["initial"] if stored else start(method.network, config, classes)
     module = make_adaptation(config, method, classes, data.pictures.others)
-    if stored is not None:
+    if stored is None:
+        warn_of_random_guide(method)
+    else:
         stored.check_weights(module)
         stored.say()
     run_folder.open_run(config, folder, None if stored is None else stored.step)

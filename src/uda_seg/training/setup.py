@@ -1,5 +1,6 @@
 """What a run is made of: data, method, loop, and what `scores.json` says about it."""
 
+import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -7,6 +8,7 @@ from typing import Any
 
 from hydra.utils import get_class
 
+from uda_seg.components.teacher import FrozenTeacher
 from uda_seg.config import arguments_of, build, needed_by, optimizers_of
 from uda_seg.data.datasets.bad_images import BadImages
 from uda_seg.data.feeding.data_module import DomainDataModule
@@ -18,6 +20,8 @@ from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.runs import run_folder
 from uda_seg.training.adaptation import Adaptation
 from uda_seg.training.optimization import polynomial
+
+log = logging.getLogger(__name__)
 
 
 def make_data_module(config: dict[str, Any], folder: Path) -> DomainDataModule:
@@ -46,6 +50,17 @@ def make_method(config: dict[str, Any], classes: Sequence[str]) -> Method:
     network = build(config["backbone"], classes=len(classes))
     network.class_names = list(classes)
     return build(config["method"], network=network)
+
+
+def warn_of_random_guide(method: Method) -> None:
+    """Says so where features are to stay near an ImageNet network's, and there is none."""
+    guided = any(isinstance(part, FrozenTeacher) for part in method.modules())
+    if guided and method.network.load_report.startswith(SegmentationNetwork.load_report):
+        log.warning(
+            "%s: features of a network with ImageNet's weights guide it, but this backbone has "
+            "random ones; choose backbone.pretrained=hub, package or a file",
+            type(method).__name__,
+        )
 
 
 def make_adaptation(
