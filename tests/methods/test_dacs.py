@@ -32,6 +32,12 @@ def move(teacher: Any, student: Any, t: int, rate: float) -> None:
         own.data = share * own.data + (1 - share) * other.data
 
 
+def close(ours: Any, theirs: Any) -> None:
+    """Weights and buffers of two networks."""
+    for key, value in theirs.state_dict().items():
+        torch.testing.assert_close(ours.state_dict()[key], value, rtol=1e-5, atol=1e-7, msg=key)
+
+
 def choose(labels: torch.Tensor, of_batch: bool) -> torch.Tensor:
     """Half of the classes of each image, with the random numbers that ours uses."""
     numbers = torch.rand(len(labels), 256)
@@ -90,8 +96,7 @@ def test_same_weights_and_buffers_as_the_published_algorithm(network: Any, name:
     teacher = published(reference, deepcopy(batches), method.augmentation, "daformer" in name)
     train(method, batches)
     for ours, theirs in ((method.network, reference), (method.teacher.network, teacher)):
-        for key, value in theirs.state_dict().items():
-            torch.testing.assert_close(ours.state_dict()[key], value, rtol=1e-5, atol=1e-7, msg=key)
+        close(ours, theirs)
     moved = [k for k, v in method.state_dict().items() if not torch.equal(v, start[k])]
     assert {k.partition(".")[0] for k in moved} == {"network", "teacher"}
     assert any("running_mean" in k and k.startswith("teacher") for k in moved)

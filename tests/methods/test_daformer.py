@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from conftest import make_batch
 from test_adaptsegnet import STEPS, TOTAL, train
 from test_all_methods import make
-from test_dacs import THRESHOLD, mix, move, sgd
+from test_dacs import THRESHOLD, close, mix, move, sgd
 
 from uda_seg.batch import IGNORE, Batch
 from uda_seg.errors import ConfigError
@@ -89,8 +89,7 @@ def test_same_weights_and_buffers_as_the_published_algorithm(network: Any) -> No
         (method.teacher.network, teacher),
         (method.guide.network, guide),
     ):
-        for key, value in theirs.state_dict().items():
-            torch.testing.assert_close(ours.state_dict()[key], value, rtol=1e-5, atol=1e-7, msg=key)
+        close(ours, theirs)
 
 
 def test_no_thing_in_the_batch_adds_nothing(network: Any) -> None:

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from conftest import make_batch
 from test_adaptsegnet import STEPS, TOTAL, train
 from test_all_methods import make, method_config
-from test_dacs import THRESHOLD, mix, move, sgd
+from test_dacs import THRESHOLD, close, mix, move, sgd
 from test_daformer import distance
 from torch import Tensor
 
@@ -141,8 +141,7 @@ def test_same_weights_and_buffers_as_the_published_algorithm(network: Any) -> No
         (method.teacher.network, teacher),
         (method.guide.network, guide),
     ):
-        for key, value in theirs.state_dict().items():
-            torch.testing.assert_close(ours.state_dict()[key], value, rtol=1e-5, atol=1e-7, msg=key)
+        close(ours, theirs)
     moved = [k for k, v in method.state_dict().items() if not torch.equal(v, start[k])]
     for part in ("attention", "host.early", "host.late", "host.head"):
         assert any(k.startswith(f"network.{part}") for k in moved), part

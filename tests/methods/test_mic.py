@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from conftest import compose, make_batch
 from test_adaptsegnet import STEPS, TOTAL, WEIGHTS, train
 from test_all_methods import BASES, TINY, make, method_config
-from test_dacs import choose, move, sgd
+from test_dacs import choose, close, move, sgd
 
 from uda_seg.batch import IGNORE, Batch
 from uda_seg.config import build, needed_by
@@ -125,11 +125,6 @@ def published_on_adaptseg(reference: Any, batches: list[Batch], augment: Any) ->
             optimizer.step()
     move(teacher, network, len(batches), 0.999)  # ours is ready for the next step
     return teacher
-
-
-def close(ours: Any, theirs: Any) -> None:
-    for key, value in theirs.state_dict().items():
-        torch.testing.assert_close(ours.state_dict()[key], value, rtol=1e-5, atol=1e-7, msg=key)
 
 
 def test_on_dacs_as_published_with_the_hosts_teacher(network: Any) -> None:

@@ -1,17 +1,12 @@
 """Whole runs of MIC: what its host keeps is kept, resumed ones equal straight ones."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import torch
 from conftest import write_camvid
 from test_rounds import SMALL as ROUNDS
-from test_runs import SMALL, KilledAt, KilledError, run, same
+from test_runs import SMALL, KilledAt, KilledError, as_good_as_equal, in_two_processes, run, same
 
 ON = {
     "dacs": ["method.base.threshold=0.1"],  # of 11 classes: some pixels of an untrained network are
@@ -68,16 +63,6 @@ def test_two_processes_equal_one(base: str, camvid: Path, tmp_path: Path) -> Non
     common += ["+backbone.optimizer.eps=1e-4"]
     common += ["+method.base.optimizers.discriminator.eps=1e-4"] if "adaptseg" in base else []
     one = run(tmp_path / "one", words(camvid, base, *common, "trainer.batch_size=4"))
-    folder = tmp_path / "two"
-    command = [sys.executable, "-m", "uda_seg", *words(camvid, base, *common)]
-    command.remove("trainer=cpu")
-    command += ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
-    environment: Any = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, f"hydra.run.dir={folder}"],
-        env=environment, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    two = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    for name, tensor in one["state_dict"].items():
-        torch.testing.assert_close(tensor, two["state_dict"][name], rtol=1e-4, atol=1e-6, msg=name)
+    arguments = [word for word in words(camvid, base, *common) if word != "trainer=cpu"]
+    arguments += ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
+    as_good_as_equal(one, in_two_processes(tmp_path / "two", arguments))

@@ -2,9 +2,6 @@
 
 import csv
 import json
-import os
-import subprocess
-import sys
 from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +12,7 @@ import pytest
 import torch
 from report.report_examples import PSEUDO_LABELS
 from torch import nn
-from training.test_runs import SMALL, KilledAt, KilledError, run, same
+from training.test_runs import SMALL, KilledAt, KilledError, in_two_processes, run, same
 
 from uda_seg.batch import IGNORE, Target
 from uda_seg.components.pseudo_labels import PseudoLabels
@@ -250,11 +247,7 @@ def test_two_processes_look_at_what_one_looks_at(camvid: Path, tmp_path: Path) -
     common += ["trainer.pseudo_labels=3", "trainer.steps=2"]
     run(tmp_path / "one", [*common, "trainer.batch_size=4"])
     folder = tmp_path / "two"
-    command = [sys.executable, "-m", "uda_seg", *common, "trainer.devices=2"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    command += [f"hydra.run.dir={folder}"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
+    in_two_processes(folder, [*common, "trainer.devices=2"])
     ours, theirs = rows_of(tmp_path / "one"), rows_of(folder)
     assert len(ours) == len(theirs) > 1
     for one, two in zip(ours, theirs, strict=True):

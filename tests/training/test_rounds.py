@@ -1,8 +1,5 @@
 """Rounds in whole runs: begun once each, resumed in the middle, the same in two processes."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +7,7 @@ import cv2
 import pytest
 import torch
 from conftest import compose
+from test_runs import in_two_processes
 
 from uda_seg.commands import train
 from uda_seg.methods.rpt import RPT
@@ -122,16 +120,8 @@ def test_two_processes_agree_with_one(tmp_path: Path) -> None:
     still = ["backbone.optimizer.lr=0", "backbone.batch_norm=frozen", "method.order.columns=4"]
     still += ["method.optimizers.order.lr=0"]
     one = run(tmp_path / "one", *still, "trainer.checkpoint_every=6")
-    command = [sys.executable, "-m", "uda_seg", *SMALL, *still, "trainer=ddp", "trainer.devices=2"]
-    command += [
-        "trainer.accelerator=cpu",
-        "trainer.batch_size=1",
-        f"hydra.run.dir={tmp_path / 'two'}",
-    ]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    two = torch.load(tmp_path / "two" / "checkpoints" / "last.ckpt", weights_only=True)
+    ranks = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.batch_size=1"]
+    two = in_two_processes(tmp_path / "two", [*SMALL, *still, *ranks])
     states = [state["state_dict"]["method._extra_state"] for state in (one, two)]
     assert states[0]["round"] == states[1]["round"] == 3
     for name, table in states[0]["pseudo_labels"].items():

@@ -38,6 +38,22 @@ def run(folder: Path, arguments: list[str]) -> dict[str, torch.Tensor]:
     return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
 
 
+def in_two_processes(folder: Path, arguments: list[str], *starter: str) -> dict[str, Any]:
+    """Such a run on two processes of the CPU, on gloo; its last checkpoint."""
+    command = [sys.executable, *starter, "-m", "uda_seg", *arguments, f"hydra.run.dir={folder}"]
+    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-3000:]
+    stored: dict[str, Any] = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+    return stored
+
+
+def as_good_as_equal(one: dict[str, Any], two: dict[str, Any]) -> None:
+    """The weights and buffers of two checkpoints, up to the order of sums."""
+    for name, tensor in one["state_dict"].items():
+        torch.testing.assert_close(tensor, two["state_dict"][name], rtol=1e-4, atol=1e-6, msg=name)
+
+
 def same(ours: Any, theirs: Any, path: str = "") -> None:
     """Bit for bit."""
     if isinstance(ours, torch.Tensor):
@@ -188,15 +204,8 @@ def test_two_processes_equal_one(
     common += ["+method.optimizers.discriminator.eps=1e-4"]
     one = run(tmp_path / "one", overrides(camvid, *common, "trainer.batch_size=4"))
     folder = tmp_path / "two"
-    command = [sys.executable, *starter, "-m", "uda_seg", *overrides(camvid, *common)]
-    command.remove("trainer=cpu")
-    command += [*trainer, f"hydra.run.dir={folder}"]
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stderr[-3000:]
-    two = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    for name, tensor in one["state_dict"].items():
-        torch.testing.assert_close(tensor, two["state_dict"][name], rtol=1e-4, atol=1e-6, msg=name)
+    arguments = [word for word in overrides(camvid, *common) if word != "trainer=cpu"]
+    as_good_as_equal(one, in_two_processes(folder, [*arguments, *trainer], *starter))
     first, second = (
         json.loads((f / "scores.json").read_text())["selections"]["last"]["confusion"]
         for f in (tmp_path / "one", folder)

@@ -1,15 +1,11 @@
 """Whole runs with a moving teacher: resumed ones equal straight ones, two processes equal one."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
 from conftest import write_camvid
-from test_runs import SMALL, KilledAt, KilledError, run, same
+from test_runs import SMALL, KilledAt, KilledError, as_good_as_equal, in_two_processes, run, same
 
 METHODS = ["dacs", "daformer", "hrda"]
 CELLS = {name: ["method.lambda_feature_distance=null"] for name in ("daformer", "hrda")}
@@ -76,16 +72,6 @@ def test_two_processes_equal_one(method: str, camvid: Path, tmp_path: Path) -> N
     common = ["backbone.batch_norm=frozen", "trainer.steps=4", "trainer.validate_every=4"]
     common += ["+backbone.optimizer.eps=1e-4", *CELLS.get(method, [])]
     one = run(tmp_path / "one", words(camvid, method, *common, "trainer.batch_size=4"))
-    folder = tmp_path / "two"
-    command = [sys.executable, "-m", "uda_seg", *words(camvid, method, *common)]
-    command.remove("trainer=cpu")
-    command += ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
-    environment: Any = os.environ | {"OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*command, f"hydra.run.dir={folder}"],
-        env=environment, capture_output=True, text=True, timeout=300,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    two = torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
-    for name, tensor in one["state_dict"].items():
-        torch.testing.assert_close(tensor, two["state_dict"][name], rtol=1e-4, atol=1e-6, msg=name)
+    arguments = [word for word in words(camvid, method, *common) if word != "trainer=cpu"]
+    arguments += ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
+    as_good_as_equal(one, in_two_processes(tmp_path / "two", arguments))
