@@ -22,6 +22,7 @@ from uda_seg.methods.source_only import SourceOnly
 from uda_seg.networks.modes import as_in_training
 from uda_seg.training.metrics_file import MetricsFile
 from uda_seg.training.pseudo_label_accuracy import ALL, PseudoLabelAccuracy, table
+from uda_seg.training.scoreboard import Scoreboard
 
 BARE = [word for word in SMALL if "discriminator" not in word] + ["method=adaptive_bn"]
 STEPS = ["trainer.steps=6", "trainer.validate_every=2", "trainer.checkpoint_every=3"]
@@ -255,3 +256,11 @@ def test_two_processes_look_at_what_one_looks_at(camvid: Path, tmp_path: Path) -
         assert one["pixels"] == two["pixels"]
         assert abs(int(one["labelled"]) - int(two["labelled"])) <= 0.01 * int(ours[-1]["pixels"])
         assert float(one["weight"]) == pytest.approx(float(two["weight"]), abs=0.005)
+
+
+def test_labels_once_opened_stay_opened_in_a_run_that_goes_on_without(tmp_path: Path) -> None:
+    looked = Scoreboard(tmp_path, {"labels_opened": "of 3 images", "batch_size": 1})
+    goes_on = Scoreboard(tmp_path, {"batch_size": 1})
+    goes_on.load_state_dict(looked.state_dict())
+    assert goes_on.facts == looked.facts
+    assert looked.state_dict() == goes_on.state_dict()

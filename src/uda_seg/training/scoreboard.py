@@ -38,12 +38,15 @@ class Scoreboard(Callback):
             "selections": self.selections,
             "history": self.history,
             "seconds": self.seconds + self._since_start(),
+            "labels_opened": self.facts.get("labels_opened"),
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.selections = state_dict["selections"]
         self.history = state_dict["history"]
         self.seconds = state_dict["seconds"]
+        if opened := state_dict.get("labels_opened"):  # stays true if the rest opens none
+            self.facts = {"labels_opened": opened} | self.facts
 
     def on_train_start(self, trainer: Trainer, module: LightningModule) -> None:
         self.started, self.first_step = time.monotonic(), trainer.global_step
