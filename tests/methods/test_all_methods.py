@@ -48,7 +48,8 @@ def network() -> torch.nn.Module:
 
 @functools.cache
 def config_of(name: str, overrides: tuple[str, ...] = ()) -> dict[str, Any]:
-    backbone = "hrda_tiny" if any("hrda" in word for word in (name, *overrides)) else "tiny"
+    kinds = [kind for kind in ("hrda", "vfm") if any(kind in word for word in (name, *overrides))]
+    backbone = f"{kinds[0]}_tiny" if kinds else "tiny"
     others = [word for word in overrides if not word.startswith("backbone=")]
     return compose("train", [f"method={name}", f"backbone={backbone}", *TINY, *others])
 
@@ -68,9 +69,9 @@ def narrow(node: Any) -> Any:
 
 
 def make(variant: tuple[str, tuple[str, ...]], network: torch.nn.Module) -> Method:
-    """With a network of two resolutions in place of the given one, where it needs that."""
+    """With another network in place of the given one, where it needs that."""
     torch.manual_seed(1)
-    if "host" in (backbone := config_of(*variant)["backbone"]):
+    if (backbone := config_of(*variant)["backbone"])["name"] != "tiny":
         names = network.class_names
         network = build(backbone, classes=len(names))
         network.class_names = names

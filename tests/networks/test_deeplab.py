@@ -65,7 +65,7 @@ def test_every_backbone_predicts_trains_and_groups(name: str) -> None:
     assert groups[0]["factor"] == 1
     assert groups[1]["factor"] == network.head_factor
     lacking = [key for key, w in network.named_parameters() if w.requires_grad and w.grad is None]
-    assert lacking == []
+    assert set(lacking) <= {"encoder.mask_token"}  # it learns where patches are hidden
 
 
 @pytest.mark.parametrize("name", BACKBONES)

@@ -71,9 +71,10 @@ def test_a_rise_of_no_steps_is_none(rise: str) -> None:
 
 
 @pytest.mark.parametrize("name", BACKBONES)
-def test_backbones_that_warm_up_as_daformers_do_it_in_its_way(name: str) -> None:
+def test_backbones_that_warm_up_do_it_as_their_papers(name: str) -> None:
     schedule = shipped("backbone", name)["schedule"]
-    assert schedule["rise"] == ("mmcv" if schedule["warm_up"] == 1500 else "linear")
+    own = "vfm" if name.startswith("vfm") else "mmcv"
+    assert schedule["rise"] == (own if schedule["warm_up"] == 1500 else "linear")
 
 
 def test_the_config_names_the_rise_and_older_ones_lack_it() -> None:

@@ -23,7 +23,8 @@ class StrongAugmentation:
         jitter: "additive": brightness is added and contrast multiplies without a mean, as in the
             kornia of DACS and DAFormer (today's `ColorJiggle`); "multiplicative": as torchvision's
             `ColorJitter`, which VFM-UDA uses.
-        strength: of brightness, contrast, saturation and hue (a share of the color circle).
+        strength: of brightness, contrast, saturation and hue (a share of the color circle): one
+            number for all, or four.
         jitter_probability: that colors change.
         blur_probability: that an image is blurred.
         sigma: (least, most) standard deviation of the blur, in pixels.
@@ -33,7 +34,7 @@ class StrongAugmentation:
     def __init__(
         self,
         jitter: str,
-        strength: float,
+        strength: float | Sequence[float],
         jitter_probability: float,
         blur_probability: float,
         sigma: Sequence[float],
@@ -43,7 +44,8 @@ class StrongAugmentation:
             if value not in choices:
                 raise ConfigError(f"{key}={value!r}: choose {' or '.join(choices)}")
         self.change = additive if jitter == "additive" else multiplicative
-        self.strength, self.sigma, self.coins = strength, tuple(sigma), coins
+        self.strength = torch.as_tensor(strength, dtype=torch.float32).expand(4)
+        self.sigma, self.coins = tuple(sigma), coins
         self.probabilities = (jitter_probability, blur_probability)
 
     @torch.no_grad()
@@ -64,7 +66,7 @@ class StrongAugmentation:
 
     def _one(self, image: Tensor, coins: Tensor, numbers: Tensor) -> Tensor:
         jittered, blurred = (coins > 1 - torch.tensor(self.probabilities)).tolist()
-        if jittered and self.strength:
+        if jittered and self.strength.any():
             changes = (self.strength * (2 * numbers[_STRENGTHS] - 1)).tolist()
             for which in numbers[_ORDER].argsort().tolist():
                 image = self.change(image, which, changes[which])

@@ -4,7 +4,7 @@ import importlib.resources
 import logging
 import re
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,12 +45,20 @@ class LoadReport:
         return ", ".join(parts)
 
 
-def load_pretrained(encoder: nn.Module, name: str, pretrained: str) -> str:
+State = dict[str, Tensor]
+
+
+def load_pretrained(
+    encoder: nn.Module,
+    name: str,
+    pretrained: str,
+    translate: Callable[[State], State] = lambda state: state,
+) -> str:
     """Fills `encoder`, a timm network called `name`, and tells how the keys fitted.
 
-    `pretrained` is `hub`, `package`, `none` or the path of a .pth or .safetensors file.
-    Raises WeightsError when the weights cannot be had or fewer than `ENOUGH` of the encoder's
-    keys match; the encoder is then as before.
+    `pretrained` is `hub`, `package`, `none` or the path of a .pth or .safetensors file, whose
+    names `translate` makes timm's, where authors have others. Raises WeightsError when the weights
+    cannot be had or fewer than `ENOUGH` of the encoder's keys match; it is then as before.
     """
     if pretrained == "none":
         return "no pretrained weights: the encoder starts at random"
@@ -60,7 +68,8 @@ def load_pretrained(encoder: nn.Module, name: str, pretrained: str) -> str:
         path = _packaged_file(name)
         origin, state = f"{PACKAGES[name.split('.')[0]][0]}/{path.name}", read_weights(path)
     else:
-        origin, state = str(pretrained), read_weights(Path(pretrained).expanduser())
+        origin = str(pretrained)
+        state = translate(read_weights(Path(pretrained).expanduser()))
     report = _fill(encoder, state, origin)
     logger.info("pretrained weights: %s", report)
     return str(report)
