@@ -47,6 +47,38 @@ def test_share_of_places_a_discriminator_got_right(
     assert float(loss) == pytest.approx(float(sum(halves)) / 2)
 
 
+@pytest.mark.parametrize("gan", ["vanilla", "ls"])
+def test_one_look_serves_both_sides_with_the_gradients_of_two(gan: str) -> None:
+    torch.manual_seed(0)
+    judge = nn.Sequential(nn.Conv2d(3, 4, 3), nn.LeakyReLU(0.2, inplace=True), nn.Conv2d(4, 1, 3))
+    passes: list[Tensor] = []
+    judge.register_forward_hook(lambda *_: passes.append(_[-1]))
+    adversary = Adversary(judge, gan)
+    real, made = torch.randn(2, 2, 3, 9, 9).unbind(0)
+    made.requires_grad_()
+    look = adversary.look(made * 2)
+    (1e-3 * adversary.adversarial_loss(look)).backward()
+    assert all(weight.grad is None for weight in judge.parameters())
+    assert look.copy.grad is None, "the gradient went on to the maker"
+    loss = adversary.discriminator_loss(real, look)
+    assert made.grad is not None
+    fooled = made.grad.clone()
+    (1e-3 * loss).backward()
+    assert torch.equal(made.grad, fooled)
+    assert look.copy.grad is None, "judging asks for no gradient of what is judged"
+    assert len(passes) == 2
+    judged = [weight.grad for weight in judge.parameters()]
+
+    scores = judge(made * 2)
+    (wanted,) = torch.autograd.grad(1e-3 * adversary._loss(scores, REAL), made)
+    assert torch.equal(fooled, wanted)
+    scores = judge((made * 2).detach())
+    halves = adversary._loss(judge(real), REAL), adversary._loss(scores, FAKE)
+    wanted = torch.autograd.grad(1e-3 * ((halves[0] + halves[1]) / 2), list(judge.parameters()))
+    for ours, theirs in zip(judged, wanted, strict=True):
+        assert torch.equal(ours, theirs)
+
+
 def test_share_of_positions_region_classifiers_got_right() -> None:
     torch.manual_seed(0)
     classifiers = RegionClassifiers(channels=3, regions=2, width=4)

@@ -1,27 +1,16 @@
 """Domain discriminators and the two sides of their game."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.autograd.function import Function, once_differentiable
 
 REAL, FAKE = 0.0, 1.0
 """AdaptSegNet's code: source 0, target 1 (its paper has them the other way round)."""
-
-
-@contextmanager
-def frozen(module: nn.Module) -> Iterator[None]:
-    """Graphs built inside send no gradient into the module's parameters."""
-    trainable = [p for p in module.parameters() if p.requires_grad]
-    for parameter in trainable:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in trainable:
-            parameter.requires_grad_(True)
 
 
 def without_idle_discriminators(weights: Mapping[str, float | None]) -> dict[str, float | None]:
@@ -31,6 +20,18 @@ def without_idle_discriminators(weights: Mapping[str, float | None]) -> dict[str
         for name, weight in weights.items()
         if weights.get(name.replace("discriminator_", "adversarial_"), weight) is not None
     }
+
+
+@dataclass
+class Look:
+    """What a discriminator said of a fake: one pass through it, for both sides of the game."""
+
+    fake: Tensor
+    """(B, D, H, W), by whose graph the one who made it learns."""
+    copy: Tensor
+    """The same numbers without that graph; what the discriminator has seen."""
+    scores: Tensor
+    """(B, 1, h, w)."""
 
 
 class Adversary(nn.Module):
@@ -55,20 +56,29 @@ class Adversary(nn.Module):
         self.discriminator, self.gan = discriminator, gan
         self.accuracy: Tensor | None = None
 
-    def adversarial_loss(self, fake: Tensor) -> Tensor:
-        """Low when the fake is taken for real; trains whoever made it, not the discriminator."""
-        with frozen(self.discriminator):
-            return self._loss(self.discriminator(fake), REAL)
+    def look(self, fake: Tensor) -> Look:
+        """One pass: players step together at the end, so scores are the same for fool and judge."""
+        copy = fake.detach().requires_grad_(torch.is_grad_enabled())
+        return Look(fake, copy, self.discriminator(copy))
 
-    def discriminator_loss(self, real: Tensor, fake: Tensor) -> Tensor:
-        """Low when the two are told apart; trains the discriminator alone. Halved, as published."""
-        losses, right = [], []
-        for inputs, answer in ((real, REAL), (fake, FAKE)):
-            scores = self.discriminator(inputs.detach())
-            losses.append(self._loss(scores, answer))
-            right.append(self._right(scores.detach(), answer))
+    def adversarial_loss(self, fake: Tensor | Look) -> Tensor:
+        """Low when the fake is taken for real; trains whoever made it, not the discriminator."""
+        look = fake if isinstance(fake, Look) else self.look(fake)
+        loss = self._loss(look.scores, REAL)
+        return _led(loss, [look.copy], [look.fake], again=True)
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor | Look) -> Tensor:
+        """Low when the two are told apart; trains the discriminator alone. Halved, as published.
+
+        Of one look, the adversarial loss is back-propagated first.
+        """
+        look = fake if isinstance(fake, Look) else self.look(fake)
+        scores = self.discriminator(real.detach())
+        own = [p for p in self.discriminator.parameters() if p.requires_grad]
+        of_fake = _led(self._loss(look.scores, FAKE), own, own, again=False)
+        right = [self._right(scores.detach(), REAL), self._right(look.scores.detach(), FAKE)]
         self.accuracy = torch.stack(right).mean()
-        return (losses[0] + losses[1]) / 2
+        return (self._loss(scores, REAL) + of_fake) / 2
 
     @torch.no_grad()
     def fakeness(self, inputs: Tensor) -> Tensor:
@@ -86,3 +96,35 @@ class Adversary(nn.Module):
         if self.gan == "ls":
             return F.mse_loss(scores, wanted)
         return F.binary_cross_entropy_with_logits(scores, wanted)
+
+
+def _led(loss: Tensor, leaves: Sequence[Tensor], inputs: Sequence[Tensor], again: bool) -> Tensor:
+    """A loss whose gradient reaches some leaves of its graph alone, and goes on from `inputs`.
+
+    Autograd would send it into all of them: the adversarial loss's into the discriminator's
+    weights, the discriminator's into what it has seen. Gradients of the others are not computed.
+
+    Args:
+        loss: a scalar.
+        leaves: of its graph, to which the gradient is computed.
+        inputs: as many, in whose place they stand.
+        again: whether another loss of the same graph is still to be back-propagated.
+    """
+    value: Tensor = _Led.apply((loss, leaves, again), *inputs)
+    return value
+
+
+class _Led(Function):
+    @staticmethod
+    def forward(ctx: Any, hidden: tuple[Tensor, Sequence[Tensor], bool], *inputs: Tensor) -> Tensor:
+        ctx.hidden = hidden  # in a tuple, lest autograd takes its graph for a part of this one
+        return hidden[0].detach()
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        loss, leaves, again = ctx.hidden
+        gradients = torch.autograd.grad(
+            loss, leaves, gradient, retain_graph=again, allow_unused=True
+        )
+        return None, *gradients

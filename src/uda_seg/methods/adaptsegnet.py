@@ -60,16 +60,16 @@ class AdaptSegNet(Method):
         source = self.network(batch.source.image, "source")
         yield supervision(source, batch.source, "segmentation_auxiliary" in self.weights)
         target = self.network(batch.target.image, "target")
+        looks = {k: a.look(self.view(target, k)) for k, a in self._adversaries()}
         adversarial = {
-            f"adversarial_{level}": adversary.adversarial_loss(self.view(target, level))
-            for level, adversary in self._adversaries()
+            f"adversarial_{k}": a.adversarial_loss(looks[k]) for k, a in self._adversaries()
         }
         yield adversarial | self.target_losses(target, batch.target)
         with torch.no_grad():
-            views = {k: (self.view(source, k), self.view(target, k)) for k in self.adversaries}
+            views = {k: self.view(source, k) for k in self.adversaries}
         if views:
             yield {
-                f"discriminator_{k}": a.discriminator_loss(*views[k])
+                f"discriminator_{k}": a.discriminator_loss(views[k], looks[k])
                 for k, a in self._adversaries()
             }
 

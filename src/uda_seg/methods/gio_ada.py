@@ -82,22 +82,26 @@ class GIOAda(Method):
         images = self.translate(batch.source)
         source = self.network(images, "source")
         # The task's gradient reaches the translator too: it keeps the content in its place.
-        yield {**self._task(source, batch.source), **self._adversarial_input(images)}
+        losses, translated = self._task(source, batch.source), None
+        if self.image_adversary is not None:
+            translated = self.image_adversary.look(images)
+            losses["adversarial_input"] = self.image_adversary.adversarial_loss(translated)
+        yield losses
         # Without a discriminator too: at all levels, batch norm sees the same images.
         with torch.set_grad_enabled(self.output_adversary is not None):
             target = self.network(batch.target.image, "target")
+        predicted = None
         if self.output_adversary is not None:
-            yield {"adversarial_output": self.output_adversary.adversarial_loss(self.joint(target))}
-        if self.image_adversary is not None:
-            yield {
-                "discriminator_input": self.image_adversary.discriminator_loss(
-                    batch.target.image, images
-                )
-            }
-        if self.output_adversary is not None:
+            predicted = self.output_adversary.look(self.joint(target))
+            yield {"adversarial_output": self.output_adversary.adversarial_loss(predicted)}
+        if self.image_adversary is not None and translated is not None:
+            loss = self.image_adversary.discriminator_loss(batch.target.image, translated)
+            yield {"discriminator_input": loss}
+        if self.output_adversary is not None and predicted is not None:
             with torch.no_grad():
-                outputs = self.joint(source), self.joint(target)
-            yield {"discriminator_output": self.output_adversary.discriminator_loss(*outputs)}
+                real = self.joint(source)
+            loss = self.output_adversary.discriminator_loss(real, predicted)
+            yield {"discriminator_output": loss}
 
     def translate(self, source: Source) -> Tensor:
         """(B, 3, H, W): source images in the target's look, or as they are without a translator."""
@@ -134,11 +138,6 @@ class GIOAda(Method):
             depth = prediction.required("depth", WITHOUT_DEPTH)
             losses["depth"] = masked_l1(depth, self.inverse(source), known)
         return losses
-
-    def _adversarial_input(self, images: Tensor) -> Losses:
-        if self.image_adversary is None:
-            return {}
-        return {"adversarial_input": self.image_adversary.adversarial_loss(images)}
 
     @torch.no_grad()
     def pictures(self, target: Target) -> dict[str, Tensor]:

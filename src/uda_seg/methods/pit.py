@@ -108,20 +108,23 @@ class PIT(Method):
     def losses(self, batch: Batch) -> Iterator[Losses]:
         shares = class_shares(batch.source.label, self.network.classes, self.pooling)
         source = self.network(batch.source.image, "source")
+        known = source.logits.softmax(1)
         yield self._weighted(
             segmentation=cross_entropy(source.logits, batch.source.label),
-            pooling_source=self._source_pooling_loss(source, shares),
+            pooling_source=self._source_pooling_loss(known, shares),
         )
         target = self.network(batch.target.image, "target")
-        transfer = {**self._transfer(target), **self._adversarial(target)}
+        probabilities = target.logits.softmax(1)
+        transfer, look = self._transfer(target, probabilities), None
+        if self.adversary is not None:
+            look = self.adversary.look(probabilities)
+            transfer["adversarial_main"] = self.adversary.adversarial_loss(look)
         if transfer:
             yield transfer
         if self.presence is not None:
             yield self._presence(self.presence, source, target, shares)
-        if self.adversary is not None:
-            with torch.no_grad():
-                views = source.logits.softmax(1), target.logits.softmax(1)
-            yield {"discriminator_main": self.adversary.discriminator_loss(*views)}
+        if self.adversary is not None and look is not None:
+            yield {"discriminator_main": self.adversary.discriminator_loss(known, look)}
 
     @torch.no_grad()
     def pseudo_label(self, target: Target) -> PseudoLabels | None:
@@ -136,10 +139,10 @@ class PIT(Method):
         """Those that this variant has."""
         return {name: loss for name, loss in losses.items() if name in self.weights}
 
-    def _source_pooling_loss(self, source: Prediction, shares: Tensor) -> Tensor:
+    def _source_pooling_loss(self, probabilities: Tensor, shares: Tensor) -> Tensor:
         """Pooled predictions against true presence. Positions without a label count as nothing."""
         labelled = shares.sum(1, keepdim=True) >= 0.5
-        probabilities = self.pooling.reduce(source.logits.softmax(1)) * labelled
+        probabilities = self.pooling.reduce(probabilities) * labelled
         return self._pooling_loss(probabilities, true_presence(shares, self.pooling))
 
     def _pooling_loss(self, probabilities: Tensor, presences: list[Tensor]) -> Tensor:
@@ -147,9 +150,9 @@ class PIT(Method):
         levels = [presence_loss(*s, p) for s, p in zip(scores, presences, strict=True)]
         return torch.stack(levels).mean()
 
-    def _transfer(self, target: Prediction) -> Losses:
-        """From believed presence to pixels."""
-        probabilities = self.pooling.reduce(target.logits.softmax(1))
+    def _transfer(self, target: Prediction, probabilities: Tensor) -> Losses:
+        """From believed presence to pixels, of which these are the classes' (B, C, H, W)."""
+        probabilities = self.pooling.reduce(probabilities)
         beliefs = self.believe(target, probabilities)
         possible = self.possible(beliefs, probabilities)
         grown = self.expansion(probabilities.detach(), possible)
@@ -191,11 +194,6 @@ class PIT(Method):
             presence_source=torch.stack(losses).mean(),
             presence_domain=classifier.domain_loss(features, target.features.detach()),
         )
-
-    def _adversarial(self, target: Prediction) -> Losses:
-        if self.adversary is None:
-            return {}
-        return {"adversarial_main": self.adversary.adversarial_loss(target.logits.softmax(1))}
 
     @torch.no_grad()
     def pictures(self, target: Target) -> dict[str, Tensor]:

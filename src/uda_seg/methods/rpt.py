@@ -107,7 +107,7 @@ class RPT(AdaptSegNet):
             "cluster": lambda label: partial_cross_entropy(logits, label),
             "context": lambda label: unlikelihood(logits, label),
         }
-        idle = logits.sum() * 0  # before the first round
+        idle = logits.new_zeros(())  # before the first round
         return {
             name: loss(labels[name]) if labels else idle
             for name, loss in losses.items()

@@ -105,7 +105,9 @@ class Adaptation(LightningModule):
         seen: dict[str, Tensor] = {}
         for piece in pieces(batch, self.accumulate):
             for losses in self.method.losses(piece):
-                self.manual_backward(self.objective(losses) / self.accumulate)
+                objective = self.objective(losses)
+                if objective.requires_grad:  # RPT's regularisers do not before its first round
+                    self.manual_backward(objective / self.accumulate)
                 for name, loss in losses.items():
                     seen[name] = seen.get(name, 0) + loss.detach() / self.accumulate
         self._check_all_weighted(seen)
