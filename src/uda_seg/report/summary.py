@@ -98,7 +98,7 @@ def _parameters(counts: dict[str, int]) -> str:
 
 
 def meanings(table: Table) -> Part:
-    terms = [*table.meanings(), *table.caveats()]
+    terms = [*table.meanings(), *table.caveats(), *table.first_weights()]
     return Part("What the columns mean", render("terms.html", meanings=terms))
 
 

@@ -204,7 +204,7 @@ class Table:
         lines = [(letter, origin.words) for origin, letter in self.letters.items()]
         lines += self.meanings()
         lines += [(self.label(row), row.note) for row in self.rows if row.note]
-        lines += self.caveats()
+        lines += [*self.caveats(), *self.first_weights()]
         lines += [(f"not run ({w})", "; ".join(names)) for w, names in self.not_run().items()]
         return [(name, words.rstrip(".")) for name, words in lines]
 
@@ -225,6 +225,16 @@ class Table:
         if len(set(caveats.values())) == 1 and len(caveats) == len(self.finished):
             return [("mIoU of every row", next(iter(caveats.values())))]
         return [(f"mIoU of {label}", words) for label, words in caveats.items()]
+
+    def first_weights(self) -> list[tuple[str, str]]:
+        """What encoders were before training, and whose terms hold for that."""
+        named: dict[str, list[str]] = {}
+        for row in self.finished:
+            if words := row.runs[0].get("first_weights"):
+                named.setdefault(words, []).append(self.label(row))
+        if len(named) == 1:
+            return [("first weights", next(iter(named)))]
+        return [(f"first weights of {', '.join(rows)}", words) for words, rows in named.items()]
 
     def not_run(self) -> dict[str, list[str]]:
         """Why rows have not all of their runs, and which rows."""

@@ -15,6 +15,7 @@ from uda_seg.data.feeding.data_module import DomainDataModule
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation.measures import customary
 from uda_seg.evaluation.scores import method_facts
+from uda_seg.export.terms import of_first_weights
 from uda_seg.methods.base import Method
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.runs import run_folder
@@ -125,6 +126,7 @@ def facts(config: dict[str, Any], module: Adaptation, started_from: str | None) 
         "seed": config["seed"],
         "batch_norm": network.batch_norm,
         "encoder_updates": network.encoder_updates,
+        "first_weights": of_first_weights(config["backbone"]),
         "classes": module.classes,
         "other_classes": module.others,
         "protocols": customary(config["target"]),
