@@ -6,7 +6,11 @@ import pytest
 import torch
 from torch.distributions import Categorical
 
-from uda_seg.evaluation.selection import InformationMaximisation
+from uda_seg.evaluation.selection import (
+    InformationMaximisation,
+    SoftNeighbourhoodDensity,
+    TeacherAgreement,
+)
 
 
 def test_equals_the_definition_over_all_images():
@@ -47,3 +51,40 @@ def test_states_are_sums_so_that_processes_add_up():
     torch.testing.assert_close(first.compute(), whole.compute())
     first.reset()
     assert first.images == 0
+
+
+def test_density_equals_the_definition() -> None:
+    logits = torch.randn(2, 5, 32, 32, generator=torch.Generator().manual_seed(0))
+    metric = SoftNeighbourhoodDensity()
+    metric.update(logits[:1])
+    metric.update(logits[1:])
+    found = []
+    for one in logits.softmax(1).flatten(2).transpose(1, 2):
+        likeness = torch.cosine_similarity(one[:, None], one[None], dim=2) / 0.05
+        others = ~torch.eye(1024, dtype=torch.bool)
+        rows = likeness[others].view(1024, 1023).softmax(1)
+        found.append(Categorical(probs=rows).entropy().mean())
+    torch.testing.assert_close(metric.compute(), torch.stack(found).mean(), rtol=1e-4, atol=1e-4)
+
+
+def test_density_is_high_where_pixels_have_many_like_them() -> None:
+    def density(classes: torch.Tensor, sharpness: float) -> float:
+        metric = SoftNeighbourhoodDensity()
+        one_hot = torch.nn.functional.one_hot(classes, 4).movedim(-1, 1).float()
+        metric.update(sharpness * one_hot)
+        return float(metric.compute())
+
+    two, four = torch.arange(1024).view(1, 32, 32) % 2, torch.arange(1024).view(1, 32, 32) % 4
+    assert density(two, 50) == pytest.approx(math.log(511), abs=1e-3)
+    assert density(four, 50) == pytest.approx(math.log(255), abs=1e-3)
+    assert density(four, 0) == pytest.approx(math.log(1023), abs=1e-3), "all alike"
+
+
+def test_agreement_is_a_mean_over_images() -> None:
+    ours = torch.eye(3)[torch.tensor([[[0, 1], [2, 0]]])].movedim(-1, 1)
+    theirs = torch.eye(3)[torch.tensor([[[0, 1], [1, 1]]])].movedim(-1, 1)
+    metric = TeacherAgreement()
+    metric.update(ours, theirs)
+    assert float(metric.compute()) == 0.5
+    metric.update(ours, ours)
+    assert float(metric.compute()) == 0.75

@@ -1,5 +1,6 @@
 """Whole runs with a moving teacher: resumed ones equal straight ones, two processes equal one."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -7,7 +8,8 @@ import torch
 from conftest import write_camvid
 from test_runs import SMALL, KilledAt, KilledError, as_good_as_equal, in_two_processes, run, same
 
-METHODS = ["dacs", "daformer", "hrda"]
+METHODS = ["dacs", "daformer", "hrda", "vfm_uda"]
+BACKBONES = {"hrda": "hrda_tiny", "vfm_uda": "vfm_tiny"}
 CELLS = {name: ["method.lambda_feature_distance=null"] for name in ("daformer", "hrda")}
 """Its mean is over the cells of things of each process, as cross-entropy's over labelled pixels."""
 COMMON = [o for o in SMALL if "discriminator" not in o and o != "backbone=tiny"]
@@ -16,9 +18,9 @@ SURE = "method.threshold=0.1"  # of 11 classes: some pixels of an untrained netw
 
 def words(camvid: Path, method: str, *more: str) -> list[str]:
     roots = [f"source.root={camvid}", f"target.root={camvid}"]
-    few = [] if method.startswith("dacs") else ["method.rare_classes.pixels=20"]
-    backbone = "backbone=hrda_tiny" if method == "hrda" else "backbone=tiny"
-    return [*COMMON, *roots, backbone, f"method={method}", SURE, *few, *more]
+    few = ["method.rare_classes.pixels=20"] if method in ("daformer", "hrda", "vfm_uda") else []
+    backbone = BACKBONES.get(method, "tiny")
+    return [*COMMON, *roots, f"backbone={backbone}", f"method={method}", SURE, *few, *more]
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -37,6 +39,25 @@ def test_a_killed_run_goes_on_bit_for_bit(method: str, camvid: Path, tmp_path: P
     for part in ("state_dict", "optimizer_states", "lr_schedulers"):
         same(straight[part], resumed[part], part)
     assert int(straight["state_dict"]["method.teacher.moves"]) == 7
+
+
+def test_validations_tell_how_often_a_teacher_agrees(camvid: Path, tmp_path: Path) -> None:
+    """Its own or that of what it is built on; a method without one says nothing of it."""
+    wanted = ["trainer.steps=2", "trainer.validate_every=1", "trainer.teacher_agreement=true"]
+    for method, more in (
+        ("dacs", []),
+        ("mic", ["method@method.base=adaptseg"]),
+        ("adaptseg", []),
+    ):
+        folder = tmp_path / method
+        run(folder, [word for word in words(camvid, method, *wanted, *more) if word != SURE])
+        history = json.loads((folder / "scores.json").read_text())["history"]
+        found = [entry.get("teacher_agreement") for entry in history]
+        assert all(0 < entry["soft_neighbourhood_density"] < 7 for entry in history)
+        if method == "adaptseg":
+            assert found == [None, None]
+        else:
+            assert all(0 <= share <= 1 for share in found), found
 
 
 def test_a_guide_without_imagenets_weights_is_told(

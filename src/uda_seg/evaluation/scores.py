@@ -7,7 +7,8 @@
      "selections": {"last": {"step", "confusion": [[int]], "other_confusion": [[int]], "miou",
                              "miou_over": classes in the mean, "caveat": why these are not all,
                              "fwiou", "iou": {class: percent}}, …},
-     "history": [{"step", "miou", "information_maximisation", "entropy", "loss": {name: value}}]}
+     "history": [{"step", "miou", "information_maximisation", "entropy",
+                  "soft_neighbourhood_density", "loss": {name: value}}]}
 
 A confusion matrix has the label's classes as rows and the predicted ones as columns; the other one
 has a row for each of the other classes. Only these two are read back: "miou", "fwiou" and "iou"

@@ -3,11 +3,18 @@
 Information maximisation (Krause et al., Discriminative Clustering by Regularized Information
 Maximization, NeurIPS 2010; as a validator: Musgrave et al., arXiv 2208.07360): good predictions are
 each confident (low mean entropy), and together use all classes (high entropy of the mean).
+
+Soft neighbourhood density (Saito et al., Tune it the Right Way: Unsupervised Validation of Domain
+Adaptation via Soft Neighborhood Density, ICCV 2021, arXiv 2108.10860; recalled): a good network's
+answers for a pixel are like those for many others.
+
+Agreement with the teacher (ours): how many pixels a network and the mean of its past call the same.
 """
 
 import math
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
 
@@ -51,3 +58,52 @@ class InformationMaximisation(Metric):
         """Mean of H(p) / ln C over all pixels: 0 is certain, 1 knows nothing."""
         with self.sync_context():
             return self.entropies / self.images / math.log(self.probabilities.numel())
+
+
+class MeanOverImages(Metric):
+    """A number of each image, averaged; images weigh the same whatever their size."""
+
+    full_state_update = False
+    higher_is_better = True
+    is_differentiable = False
+    total: Tensor
+    images: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("total", torch.zeros(()), dist_reduce_fx="sum")
+        self.add_state("images", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
+
+    def add(self, numbers: Tensor) -> None:
+        """`numbers`: (B,)."""
+        self.total = self.total + numbers.sum()
+        self.images = self.images + len(numbers)
+
+    def compute(self) -> Tensor:
+        return self.total / self.images
+
+
+class SoftNeighbourhoodDensity(MeanOverImages):
+    """Mean entropy of how like each other pixels are, in nats: 0 to ln 1023, higher is better.
+
+    Probabilities, scaled to length 1, of 32 x 32 pixels of an image; the softmax of a pixel's
+    products with all others, at a temperature of 0.05.
+    """
+
+    GRID, TEMPERATURE = (32, 32), 0.05
+
+    def update(self, logits: Tensor) -> None:
+        """`logits`: (B, C, H, W) of target images."""
+        chosen = F.interpolate(logits.float(), self.GRID, mode="nearest").flatten(2)
+        directions = F.normalize(chosen.softmax(1), dim=1)
+        likeness = directions.transpose(1, 2) @ directions / self.TEMPERATURE
+        likeness.diagonal(dim1=1, dim2=2).fill_(-torch.inf)
+        self.add(torch.special.entr(likeness.softmax(2)).sum(2).mean(1))
+
+
+class TeacherAgreement(MeanOverImages):
+    """Share of pixels that two networks call the same, in [0, 1]."""
+
+    def update(self, logits: Tensor, teachers: Tensor) -> None:
+        """Both (B, C, H, W) of target images."""
+        self.add((logits.argmax(1) == teachers.argmax(1)).float().mean((1, 2)))

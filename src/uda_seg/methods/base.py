@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from uda_seg.batch import Batch, Source, Target, TargetPass
 from uda_seg.components.pseudo_labels import PseudoLabels
+from uda_seg.components.teacher import MovingTeacher
 from uda_seg.losses import weighted_cross_entropy
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.prediction import Prediction
@@ -107,6 +108,10 @@ class Method(nn.Module, ABC):
         Called in training mode without gradients, by who compares them with true labels that no
         method sees. It may move buffers, which are put back, and must change nothing else.
         """
+        return None
+
+    def moving_teacher(self) -> MovingTeacher | None:
+        """The moving average of its network, where it keeps one."""
         return None
 
     def discriminator_accuracy(self) -> dict[str, Tensor]:

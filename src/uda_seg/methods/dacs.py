@@ -91,6 +91,9 @@ class DACS(Method):
         trust = trusted(target, self.margins)
         return pseudo_labels(self.teacher(target.image).logits, self.threshold, trust)
 
+    def moving_teacher(self) -> MovingTeacher:
+        return self.teacher
+
     @torch.no_grad()
     def mixed(self, batch: Batch, pseudo: PseudoLabels) -> tuple[Tensor, Tensor, Tensor]:
         """Target images with classes of source images pasted in: image, label and weight."""

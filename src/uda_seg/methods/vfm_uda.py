@@ -63,10 +63,8 @@ class VFMUDA(DACS):
 
     def losses(self, batch: Batch) -> Iterator[Losses]:
         self.teacher.begin(self.network)
-        source, target = (
-            replace(domain, image=self.weak_augmentation(domain.image))
-            for domain in (batch.source, batch.target)
-        )
+        source = replace(batch.source, image=self.weak_augmentation(batch.source.image))
+        target = replace(batch.target, image=self.weak_augmentation(batch.target.image))
         yield self.source_losses(source)
         pseudo = self.pseudo = self.pseudo_label(batch.target)
         image, label, weight = self.mixed(Batch(batch.source, target), pseudo)

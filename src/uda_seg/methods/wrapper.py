@@ -85,6 +85,9 @@ class Wrapper(Method):
         trust = trusted(target, self.margins)
         return pseudo_labels(self.teacher(target.image).logits, self.threshold, trust)
 
+    def moving_teacher(self) -> MovingTeacher | None:
+        return self.teacher or self.base.moving_teacher()
+
     def after_step(self) -> None:
         self.base.after_step()
         if self.teacher is not None:

@@ -63,6 +63,8 @@ def label_free_curves(rows: Sequence[Row], found: Logged, looks: Sequence[Series
     for name, title in (
         ("entropy", "mean entropy of predictions, 1 knows nothing"),
         ("information_maximisation", "information in predictions, nats"),
+        ("soft_neighbourhood_density", "soft neighbourhood density, nats"),
+        ("teacher_agreement", "agreement with the teacher, share of pixels"),
     ):
         runs = [[_history(run, name) for run in row.runs] for row in rows]
         if _is_curve(runs):
@@ -71,8 +73,8 @@ def label_free_curves(rows: Sequence[Row], found: Logged, looks: Sequence[Series
         return None
     words = (
         "What can be seen without target labels. A discriminator that is right half of the time "
-        "cannot tell the domains apart. Entropy and information (sure, and yet varied) are of "
-        "predictions on the target's validation images."
+        "cannot tell the domains apart. All others are of predictions on the target's validation "
+        "images: entropy, information (sure, and yet varied), density (pixels like many others)."
     )
     return Part("Without labels", render("figures.html", words=words, looks=looks, figures=figures))
 

@@ -30,7 +30,11 @@ from uda_seg.data.feeding.evaluation_set import Evaluation
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation.confusion import ConfusionMatrix
 from uda_seg.evaluation.inference import Inference
-from uda_seg.evaluation.selection import InformationMaximisation
+from uda_seg.evaluation.selection import (
+    InformationMaximisation,
+    SoftNeighbourhoodDensity,
+    TeacherAgreement,
+)
 from uda_seg.methods.base import Losses, Method
 from uda_seg.networks.modes import evaluating
 from uda_seg.training.optimization import (
@@ -57,6 +61,7 @@ class Adaptation(LightningModule):
         clip_norm: longest gradient of a player, or None.
         steps: of the whole run, over which a method's rounds are laid.
         others: names of classes that only the labels have which it is scored on.
+        teacher_agreement: validations compare the network with the method's teacher too.
     """
 
     def __init__(
@@ -71,6 +76,7 @@ class Adaptation(LightningModule):
         clip_norm: float | None,
         steps: int,
         others: Sequence[str] = (),
+        teacher_agreement: bool = False,
     ) -> None:
         super().__init__()
         self.automatic_optimization = False
@@ -84,6 +90,9 @@ class Adaptation(LightningModule):
         """Latest steps in a row that were left out because their gradients overflowed."""
         self.confusion = ConfusionMatrix(len(classes), len(others))
         self.label_free = InformationMaximisation(len(classes))
+        self.density = SoftNeighbourhoodDensity()
+        teacher = method.moving_teacher() if teacher_agreement else None
+        self.agreement = None if teacher is None else TeacherAgreement()
         players = set(method.players())
         if not players <= set(optimizers):
             raise ConfigError(
@@ -202,6 +211,9 @@ class Adaptation(LightningModule):
     def validation_step(self, batch: Evaluation, batch_idx: int) -> None:
         logits = self(batch.image)
         self.label_free.update(logits)
+        self.density.update(logits)
+        if self.agreement is not None and (teacher := self.method.moving_teacher()) is not None:
+            self.agreement.update(logits, teacher(batch.image).logits)
         for one, label in zip(logits, batch.label, strict=True):
             self.confusion.update(self.inference.predict(one[None], label.shape[-2:]), label[None])
 

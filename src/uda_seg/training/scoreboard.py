@@ -54,6 +54,8 @@ class Scoreboard(Callback):
     def on_validation_epoch_start(self, trainer: Trainer, module: Any) -> None:
         module.confusion.reset()
         module.label_free.reset()
+        for criterion in more_criteria(module).values():
+            criterion.reset()
 
     def on_validation_epoch_end(self, trainer: Trainer, module: Any) -> None:
         matrix, others = module.confusion.counts(), module.confusion.other_counts()
@@ -63,12 +65,15 @@ class Scoreboard(Callback):
         module.log("target/miou", miou, sync_dist=True)
         module.log(f"target/{CRITERION}", criterion, sync_dist=True)
         module.log("target/entropy", entropy, sync_dist=True)
+        more = {name: float(metric.compute()) for name, metric in more_criteria(module).items()}
+        for name, value in more.items():
+            module.log(f"target/{name}", value, sync_dist=True)
         if self.history and self.history[-1]["step"] == trainer.global_step:
             return
         entry = {"step": trainer.global_step, "confusion": matrix.tolist(), CRITERION: criterion}
         entry["other_confusion"] = others.tolist()
         losses = {name: float(loss) for name, loss in module.last_losses.items()}
-        scored = {"miou": miou, CRITERION: criterion, "entropy": entropy, "loss": losses}
+        scored = {"miou": miou, CRITERION: criterion, "entropy": entropy} | more | {"loss": losses}
         self.history.append({"step": trainer.global_step, **scored})
         self.selections["last"] = entry
         if self._best("miou"):
@@ -121,6 +126,12 @@ class Scoreboard(Callback):
 
     def _since_start(self) -> float:
         return 0.0 if math.isnan(self.started) else time.monotonic() - self.started
+
+
+def more_criteria(module: Any) -> dict[str, Any]:
+    """What is told of every validation without labels, and chooses nothing."""
+    found = {"soft_neighbourhood_density": module.density, "teacher_agreement": module.agreement}
+    return {name: metric for name, metric in found.items() if metric is not None}
 
 
 def device_of(trainer: Trainer) -> str:

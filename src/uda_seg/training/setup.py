@@ -89,6 +89,7 @@ def make_adaptation(
         settings["clip_norm"],
         settings["steps"],
         others,
+        settings.get("teacher_agreement", False),
     )
     module.save_hyperparameters({"config": config, "classes": classes}, logger=False)
     return module
