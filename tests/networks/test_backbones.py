@@ -55,6 +55,13 @@ def test_stride_on_conv1_is_another_network_with_the_same_weights() -> None:
     assert not torch.allclose(stages(first)[2], stages(third)[2], atol=1e-2)
 
 
+def test_the_memory_layout_changes_nothing_where_the_1x1_convolutions_stride() -> None:
+    encoder = seeded(lambda: ResNetEncoder(THIN, 32, "conv1", False))
+    plain = stages(encoder)
+    side_by_side = stages(encoder, IMAGE.contiguous(memory_format=torch.channels_last))
+    torch.testing.assert_close(side_by_side, plain, rtol=1e-4, atol=1e-4)
+
+
 def test_dilations_of_stage_3_and_4_as_published() -> None:
     encoder = ResNetEncoder(THIN, 8, "conv1", True)
     for stage, dilation in ((encoder.body.layer3, 2), (encoder.body.layer4, 4)):

@@ -12,7 +12,7 @@ import timm
 from torch import Tensor, nn
 
 from uda_seg.errors import ConfigError
-from uda_seg.networks.cpu_layers import speed_up
+from uda_seg.networks.cpu_layers import speed_up, undo
 from uda_seg.networks.pretrained import load_pretrained
 
 
@@ -114,8 +114,10 @@ class ResNetEncoder(TimmEncoder):
         if stride_on not in ("conv1", "conv2"):
             raise ConfigError(f"stride_on={stride_on!r}: choose conv1 or conv2")
         if stride_on == "conv1":
+            undo(self.body)  # a 1x1 convolution that is to stride is none of the cheaper ones
             for stage in (self.body.layer2, self.body.layer3, self.body.layer4):
                 _stride_on_first_convolution(stage)
+            speed_up(self.body)
         self.body.maxpool.ceil_mode = ceil_mode
 
     def times_listed(self) -> dict[nn.Parameter, int]:
