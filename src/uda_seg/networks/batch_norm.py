@@ -71,3 +71,24 @@ def statistics(network: nn.Module, policy: str, domain: str) -> Iterator[None]:
     finally:
         for layer in paused:
             layer.track_running_stats = True
+
+
+class Repeated:
+    """A context for passes that repeat one of now: they normalise alike, and what they move are
+    copies of the running statistics. It can be entered again and again.
+    """
+
+    def __init__(self, network: nn.Module) -> None:
+        self.layers = [(layer, layer.track_running_stats) for layer in batch_norms(network)]
+
+    def __enter__(self) -> None:
+        self.kept = [(dict(layer._buffers), layer.track_running_stats) for layer, _ in self.layers]
+        for layer, tracks in self.layers:
+            layer.track_running_stats = tracks
+            for name, buffer in layer._buffers.items():
+                layer._buffers[name] = None if buffer is None else buffer.clone()
+
+    def __exit__(self, *error: object) -> None:
+        for (layer, _), (buffers, tracks) in zip(self.layers, self.kept, strict=True):
+            layer._buffers.update(buffers)
+            layer.track_running_stats = tracks

@@ -15,7 +15,7 @@ PLACES = (*NOT_THE_EXPERIMENT, "data_root", "cache", "cache_root", "logger", "on
 
 HARDWARE = (
     "accelerator devices strategy num_nodes workers threads progress log_every panels "
-    "pseudo_labels".split()
+    "pseudo_labels checkpointing".split()
 )
 """Keys of `trainer` that a run may change when it is continued."""
 
