@@ -6,6 +6,7 @@ for each batch                      # one batch is one step, whatever the number
     for each piece of the batch     # gradient accumulation
         for each yield of method.losses(piece)
             back-propagate weight * loss, summed
+    average all processes' gradients: once, whatever the number of yields and pieces
     clip, step all players, advance the schedule, method.after_step()
 
 With trainer.precision=16-mixed, losses are multiplied by a scale before they are back-propagated:
@@ -37,6 +38,7 @@ from uda_seg.evaluation.selection import (
 )
 from uda_seg.methods.base import Losses, Method
 from uda_seg.networks.modes import evaluating
+from uda_seg.training.gradients import AveragingOnce, average
 from uda_seg.training.optimization import (
     JointOptimizer,
     OptimizerFactory,
@@ -141,8 +143,11 @@ class Adaptation(LightningModule):
             logger.save()
 
     def _step(self, optimizer: Any) -> bool:
-        """Clips and steps all players; whether they did step."""
+        """Averages, clips and steps all players; whether they did step."""
         joint: JointOptimizer = optimizer.optimizer
+        if isinstance(self.trainer.strategy, AveragingOnce):
+            for parameters in joint.parameters():
+                average(parameters)
         if self.clip_norm is not None and not self._scales_gradients():
             joint.clip(self.clip_norm)
         before = joint.steps

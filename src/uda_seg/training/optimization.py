@@ -67,9 +67,13 @@ class JointOptimizer(Optimizer):
 
     def clip(self, norm: float) -> None:
         """Shortens each player's gradient to `norm`; players do not dampen one another."""
-        for optimizer in self.optimizers.values():
-            parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        for parameters in self.parameters():
             nn.utils.clip_grad_norm_(parameters, norm)
+
+    def parameters(self) -> Iterator[list[nn.Parameter]]:
+        """Of each player."""
+        for optimizer in self.optimizers.values():
+            yield [p for group in optimizer.param_groups for p in group["params"]]
 
 
 def step_repeatedly(optimizer: Optimizer, repeated: Mapping[nn.Parameter, int]) -> None:

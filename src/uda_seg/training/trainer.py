@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from lightning import Trainer
+from lightning.pytorch.strategies import Strategy
 
 from uda_seg.config import build
 from uda_seg.data.feeding.data_module import DomainDataModule
@@ -18,6 +19,7 @@ from uda_seg.runs.identity import device_count
 from uda_seg.training.adaptation import Adaptation
 from uda_seg.training.checkpoints import Checkpoints
 from uda_seg.training.finite import FiniteLosses
+from uda_seg.training.gradients import AveragingOnce
 from uda_seg.training.panels import Panels
 from uda_seg.training.progress import ProgressLine
 from uda_seg.training.pseudo_label_accuracy import PseudoLabelAccuracy
@@ -36,13 +38,13 @@ def set_up_torch(threads: int | None) -> None:
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
 
 
-def _strategy(settings: Mapping[str, Any]) -> str:
+def _strategy(settings: Mapping[str, Any]) -> str | Strategy:
     """How Lightning spreads a run; its own "auto" takes plain DDP for several processes, which
     refuses a method, since no loss of a step touches all players.
     """
     several = device_count(settings["devices"]) * settings["num_nodes"] > 1
     chosen = str(settings["strategy"])
-    return "ddp_find_unused_parameters_true" if chosen == "auto" and several else chosen
+    return AveragingOnce() if chosen == "auto" and several else chosen
 
 
 def make_trainer(
