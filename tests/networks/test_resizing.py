@@ -22,3 +22,30 @@ def test_maps_and_gradients_are_torchs(align_corners: bool, size: tuple[int, int
     torch.testing.assert_close(gradients[1], gradients[0])
     with torch.no_grad():
         assert torch.equal(resize(maps, size, align_corners), results[0])
+
+
+@pytest.mark.parametrize("align_corners", [True, False])
+@pytest.mark.parametrize("size", [(64, 96), (128, 160), (99, 208), (64, 97), (40, 32)])
+@pytest.mark.parametrize("channels", [1, 3, 19])
+def test_without_a_gradient_all_bits_are_torchs(
+    channels: int, size: tuple[int, int], align_corners: bool
+) -> None:
+    maps = torch.randn(2, channels, 32, 48, generator=torch.Generator().manual_seed(0))
+    expected = F.interpolate(maps, size, mode="bilinear", align_corners=align_corners)
+    found = resize(maps, size, align_corners)
+    assert torch.equal(found, expected)
+    assert found.is_contiguous()
+    part = resize(maps[..., 1:], size, align_corners)
+    torch.testing.assert_close(
+        part, F.interpolate(maps[..., 1:], size, mode="bilinear", align_corners=align_corners)
+    )
+
+
+def test_an_exported_graph_holds_the_plain_layer() -> None:
+    class Resize(torch.nn.Module):
+        def forward(self, maps: torch.Tensor) -> torch.Tensor:
+            return resize(maps, (16, 12), False)
+
+    with torch.no_grad():
+        graph = torch.export.export(Resize(), (torch.randn(1, 3, 8, 6),)).graph
+    assert sum("upsample" in str(node.target) for node in graph.nodes) == 1
