@@ -270,5 +270,14 @@ def test_wrong_classes_and_sizes_are_refused():
         metric.update(label + 3, label)
     with pytest.raises(ValueError, match=r"found labels \[7\]"):
         metric.update(label, label + 7)
+    with pytest.raises(ValueError, match=r"found labels \[-1\]"):
+        metric.update(label, label - 1)
+    with pytest.raises(ValueError, match=r"found labels \[3\]"):
+        metric.update(label.byte(), label.byte() + 3)
+    with pytest.raises(ValueError, match=r"predictions \[255\]"):
+        metric.update(label.byte() + 255, label.byte())
+    assert not metric.counts().any()
+    metric.update(label.byte(), label.byte() + 255)
+    assert not metric.counts().any()
     with pytest.raises(ValueError, match="no confusion matrix"):
         iou(np.eye(3))

@@ -75,8 +75,28 @@ def test_classes_come_at_the_label_s_size(align_corners):
     inference = Inference("whole", None, None, False, align_corners)
     found = inference.predict(logits, torch.Size((11, 15)))
     expected = F.interpolate(logits, (11, 15), mode="bilinear", align_corners=align_corners)
-    assert torch.equal(found, expected.argmax(1))
-    assert torch.equal(inference.predict(logits, (5, 7)), logits.argmax(1))
+    assert torch.equal(found, expected.argmax(1).byte())
+    assert torch.equal(inference.predict(logits, (5, 7)), logits.argmax(1).byte())
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("size", [(32, 48), (31, 17), (8, 12), (160, 192)])
+def test_of_equal_logits_the_first_class_is_taken(layout, size):
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randint(3, (2, 7, 8, 12), generator=generator).float()
+    logits = logits.contiguous(memory_format=layout)
+    found = WHOLE.predict(logits, size)
+    expected = F.interpolate(logits, size, mode="bilinear", align_corners=False).argmax(1)
+    assert torch.equal(found, expected.byte())
+    assert found.unique().numel() == 7
+
+
+def test_maps_of_all_classes_never_stand_side_by_side():
+    logits = torch.randn(1, 9, 8, 16, generator=torch.Generator().manual_seed(0))
+    with torch.profiler.profile(profile_memory=True) as profile:
+        WHOLE.predict(logits, (128, 256))
+    largest = max(event.self_cpu_memory_usage / event.count for event in profile.key_averages())
+    assert 0 < largest <= 2 * 4 * 128 * 256
 
 
 def test_up_sampling_aligns_corners_as_the_network_does():
@@ -85,7 +105,7 @@ def test_up_sampling_aligns_corners_as_the_network_does():
     inference = Inference("whole", None, None, False)
     inference(network, image)
     logits = torch.randn(1, 3, 4, 5, generator=torch.Generator().manual_seed(0))
-    expected = F.interpolate(logits, (37, 41), mode="bilinear", align_corners=True).argmax(1)
+    expected = F.interpolate(logits, (37, 41), mode="bilinear", align_corners=True).argmax(1).byte()
     assert torch.equal(inference.predict(logits, (37, 41)), expected)
     inference(PerPixel(), image)
     assert not torch.equal(inference.predict(logits, (37, 41)), expected)

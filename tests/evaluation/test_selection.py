@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch.distributions import Categorical
 
+from uda_seg.evaluation import selection
 from uda_seg.evaluation.selection import (
     InformationMaximisation,
     SoftNeighbourhoodDensity,
@@ -13,7 +14,9 @@ from uda_seg.evaluation.selection import (
 )
 
 
-def test_equals_the_definition_over_all_images():
+@pytest.mark.parametrize("cached", [1, 100, 10**6])
+def test_equals_the_definition_over_all_images(cached, monkeypatch):
+    monkeypatch.setattr(selection, "CACHED", cached)  # from a row at once to all
     logits = 3 * torch.randn(4, 5, 6, 7, generator=torch.Generator().manual_seed(0))
     metric = InformationMaximisation()
     metric.update(logits[:3])
