@@ -67,10 +67,12 @@ def overlay(
     image: np.ndarray, label: np.ndarray, classes: Sequence[str], opacity: float
 ) -> np.ndarray:
     """The image (H, W, 3) uint8 under the colors of a label (H, W); ignored pixels stay bare."""
-    colors = color(label, classes).astype(np.float32)
-    mixed = (1 - opacity) * image.astype(np.float32) + opacity * colors
-    counts = (label < len(classes))[..., None]
-    return np.where(counts, mixed.round().astype(np.uint8), image)
+    below, above = np.ascontiguousarray(image), color(label, classes)
+    mixed = cv2.addWeighted(below, 1 - opacity, above, opacity, 0)
+    ignored = label >= len(classes)
+    if ignored.any():
+        mixed[ignored] = image[ignored]
+    return mixed
 
 
 def heat(values: np.ndarray) -> np.ndarray:
