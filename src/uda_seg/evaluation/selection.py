@@ -49,11 +49,14 @@ class InformationMaximisation(Metric):
         pixels = logits.shape[2] * logits.shape[3]
         # On a CPU as many rows at once as its caches hold: a quarter of the time.
         rows = max(1, CACHED * logits.shape[2] // logits.numel()) if logits.is_cpu else pixels
+        used, certain = [], []
         for part in logits.float().split(rows, 2):
             log_probabilities = part.log_softmax(1)
             probabilities = log_probabilities.exp()
-            self.probabilities = self.probabilities + probabilities.sum((0, 2, 3)) / pixels
-            self.entropies = self.entropies - probabilities.mul_(log_probabilities).sum() / pixels
+            used.append(probabilities.sum((0, 2, 3)))
+            certain.append((probabilities * log_probabilities).sum())
+        self.probabilities = self.probabilities + torch.stack(used).sum(0) / pixels
+        self.entropies = self.entropies - torch.stack(certain).sum() / pixels
         self.images = self.images + len(logits)
 
     def compute(self) -> Tensor:
@@ -112,4 +115,6 @@ class TeacherAgreement(MeanOverImages):
 
     def update(self, logits: Tensor, teachers: Tensor) -> None:
         """Both (B, C, H, W) of target images."""
-        self.add((logits.argmax(1) == teachers.argmax(1)).float().mean((1, 2)))
+        # `max` takes a sixth of the time of `argmax`.
+        same = logits.max(1).indices == teachers.max(1).indices
+        self.add(same.float().mean((1, 2)))
