@@ -1,7 +1,7 @@
 """Layers that cost less on a CPU: the same weights, results and gradients up to rounding.
 
 `speed_up` makes them of a finished network's plain layers, `undo` plain ones again. They stay the
-same objects, so weights, names and optimizers are not touched. benchmarks/steps.py times them.
+same objects, so weights, names and optimizers are not touched. benchmarks/step.py times them.
 """
 
 from typing import Any
