@@ -8,9 +8,10 @@ import torch
 
 from uda_seg.config import plain
 from uda_seg.data.feeding.worker_room import WorkerError, worker_words
+from uda_seg.networks.ensemble import Ensemble
 from uda_seg.runs import run_folder
 from uda_seg.runs.continuation import continuation, say_why_anew
-from uda_seg.runs.initial import check_initial, start
+from uda_seg.runs.initial import check_initial, check_labellers, start, start_labellers
 from uda_seg.training import loggers
 from uda_seg.training.checkpoints import Checkpoints
 from uda_seg.training.devices import check_devices
@@ -38,6 +39,7 @@ def refuse(config: dict[str, Any], folder: Path | None) -> None:
     check_devices(config["trainer"])
     if continuation(config, folder) is None:
         check_initial(config)
+        check_labellers(config)
 
 
 def run(config: dict[str, Any], folder: Path) -> float | None:
@@ -58,6 +60,8 @@ def run(config: dict[str, Any], folder: Path) -> float | None:
     method = make_method(built, classes)
     started_from = config["initial"] if stored else start(method.network, config, classes)
     module = make_adaptation(config, method, classes, data.pictures.others)
+    if stored is None and isinstance(labellers := getattr(method, "labellers", None), Ensemble):
+        start_labellers(labellers.networks, config, classes)
     if stored is None:
         warn_of_random_guide(method)
     else:

@@ -124,7 +124,8 @@ class DeepLab(SegmentationNetwork):
         depth = None
         if self.depth_head is not None:
             depth = self._resize(self.depth_head(stages[-1]), image).sigmoid()
-        return Prediction(self._resize(logits, image), stages[-1], auxiliary, depth)
+        enlarged = self._resize(logits, image)
+        return Prediction(enlarged, stages[-1], auxiliary, depth, small_logits=logits)
 
     def deepest(self, image: Tensor) -> Tensor:
         return self.stages(image)[-1]

@@ -41,11 +41,20 @@ class Prediction:
     discriminator sees must not run away."""
     detail: Detail | None = None
     """In training mode, of a network that looks at a random part of the image more closely."""
+    small_logits: Tensor | None = None
+    """(B, C, h, w), the logits before they were enlarged, by a network that shows them."""
 
     def __post_init__(self) -> None:
         self.logits = exact(self.logits)
         if self.depth is not None:
             self.depth = exact(self.depth)
+        if self.small_logits is not None:
+            self.small_logits = exact(self.small_logits)
+
+    @property
+    def smallest_logits(self) -> Tensor:
+        """`small_logits`, or else `logits`."""
+        return self.logits if self.small_logits is None else self.small_logits
 
     @cached_property
     def auxiliary_logits(self) -> Tensor | None:

@@ -96,11 +96,13 @@ class PSPNet(SegmentationNetwork):
         stages = self.encoder(image)
         pyramid = self.pyramid(stages[-1])
         auxiliary, depth = self.auxiliary_head, self.depth_head
+        scores = self.head(pyramid)
         return Prediction(
-            logits=resize(self.head(pyramid)),
+            logits=resize(scores),
             features=stages[-1],
             auxiliary=resize(auxiliary(stages[-2])) if auxiliary is not None else None,
             depth=resize(depth(pyramid)).sigmoid() if depth is not None else None,
+            small_logits=scores,
         )
 
     def deepest(self, image: Tensor) -> Tensor:

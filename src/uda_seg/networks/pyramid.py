@@ -70,7 +70,8 @@ class Pyramid(SegmentationNetwork):
         size = (image.shape[-2], image.shape[-1])
         stages = self.stages(image)
         fused = self.head.fused(stages)
-        logits = resize(self.head.classify(fused), size, align_corners=False)
+        scores = self.head.classify(fused)
+        logits = resize(scores, size, align_corners=False)
         auxiliary, learns = None, torch.is_grad_enabled()
         if (head := self.auxiliary_head) is not None:
 
@@ -81,7 +82,7 @@ class Pyramid(SegmentationNetwork):
         depth = None
         if self.depth_head is not None:
             depth = resize(self.depth_head(fused), size, align_corners=False).sigmoid()
-        return Prediction(logits, stages[-1], auxiliary, depth)
+        return Prediction(logits, stages[-1], auxiliary, depth, small_logits=scores)
 
     def stages(self, image: Tensor) -> list[Tensor]:
         """Of `image`, (B, 3, H, W), normalised: those that the head reads."""

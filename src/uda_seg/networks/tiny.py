@@ -39,11 +39,13 @@ class TinyNetwork(SegmentationNetwork):
 
         early, features = stages = self.stages(image)
         auxiliary, depth = self.auxiliary_head, self.depth_head
+        scores = self.scores(stages)
         return Prediction(
-            logits=resize(self.scores(stages)),
+            logits=resize(scores),
             features=features,
             auxiliary=resize(auxiliary(early)) if auxiliary is not None else None,
             depth=resize(depth(features)).sigmoid() if depth is not None else None,
+            small_logits=scores,
         )
 
     def stages(self, image: Tensor) -> list[Tensor]:

@@ -4,7 +4,8 @@ What depends on the classes, the last layer of each head, is taken over class by
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from uda_seg.config import build
-from uda_seg.errors import ConfigError
+from uda_seg.errors import ConfigError, UserError
 from uda_seg.runs import run_folder, weights
 
 log = logging.getLogger(__name__)
@@ -72,8 +73,16 @@ def check_initial(config: Mapping[str, Any]) -> None:
         _check_fit(found, own, fresh, config)
 
 
-def start(network: nn.Module, config: Mapping[str, Any], classes: Sequence[str]) -> str | None:
+def start(
+    network: nn.Module, config: Mapping[str, Any], classes: Sequence[str], role: str = "network"
+) -> str | None:
     """Loads what `initial=` names into a network with these classes.
+
+    Args:
+        network: built as `config` says.
+        config: of the run.
+        classes: of the run.
+        role: what the network is, for the log.
 
     Returns:
         The file; None where a run starts from nothing.
@@ -91,8 +100,41 @@ def start(network: nn.Module, config: Mapping[str, Any], classes: Sequence[str])
     new_depth = [key for key in own if key.startswith(DEPTH) and key not in state]
     network.load_state_dict({key: state.get(key, own[key]) for key in own})
     words += ["its depth head at random"] if new_depth else []
-    log.info("%s", "; ".join([f"network starts from {found.path}", *words]))
+    log.info("%s", "; ".join([f"{role} starts from {found.path}", *words]))
     return str(found.path)
+
+
+def check_labellers(config: Mapping[str, Any]) -> None:
+    """As `check_initial`, of the runs in `method.labellers`."""
+    for path in config["method"].get("labellers") or ():
+        with _as_labeller():
+            check_initial({**config, "initial": path})
+
+
+def start_labellers(
+    networks: Iterable[nn.Module], config: Mapping[str, Any], classes: Sequence[str]
+) -> None:
+    """Loads the runs of `method.labellers`, one into each network.
+
+    Raises:
+        UserError: one does not fit.
+    """
+    for network, path in zip(networks, config["method"]["labellers"], strict=True):
+        with _as_labeller():
+            start(
+                network,
+                {**config, "initial": path, "initial_heads": "by_name"},
+                classes,
+                "labeller",
+            )
+
+
+@contextmanager
+def _as_labeller() -> Iterator[None]:
+    try:
+        yield
+    except UserError as error:
+        raise type(error)(str(error).replace("initial=", "method.labellers=")) from error
 
 
 def _heads(

@@ -1,5 +1,6 @@
 """What a run is made of: data, method, loop, and what `scores.json` says about it."""
 
+import copy
 import logging
 from collections.abc import Sequence
 from functools import partial
@@ -51,7 +52,9 @@ def make_data_module(config: dict[str, Any], folder: Path) -> DomainDataModule:
 def make_method(config: dict[str, Any], classes: Sequence[str]) -> Method:
     network = build(config["backbone"], classes=len(classes))
     network.class_names = list(classes)
-    return build(config["method"], network=network)
+    paths = config["method"].get("labellers")
+    others = {"labellers": [copy.deepcopy(network) for _ in paths]} if paths else {}
+    return build(config["method"], network=network, **others)
 
 
 def warn_of_random_guide(method: Method) -> None:
