@@ -227,8 +227,8 @@ def forward(names: list[str]) -> Iterator[list[object]]:
     from uda_seg.config import build, plain
 
     for name in names:
-        config = plain(check("train", [f"backbone={name}", "backbone.pretrained=false"]).config)
-        network = build(config["backbone"], classes=CLASSES).eval()
+        config = check("train", [f"backbone={name}", "backbone.pretrained=none"]).config
+        network = build(plain(config.backbone), classes=CLASSES).eval()
         for case in ((512, 1024), (1024, 2048)):
             with torch.no_grad():
                 image = torch.rand(1, 3, *case)

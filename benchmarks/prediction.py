@@ -61,8 +61,8 @@ def shorten(path: Path | None, frames: int, folder: Path) -> Path:
 
 
 def network(name: str) -> torch.nn.Module:
-    config = plain(check("train", [f"backbone={name}", "backbone.pretrained=false"]).config)
-    made: torch.nn.Module = build(config["backbone"], classes=len(CLASSES)).eval()
+    config = check("train", [f"backbone={name}", "backbone.pretrained=none"]).config
+    made: torch.nn.Module = build(plain(config.backbone), classes=len(CLASSES)).eval()
     return made
 
 

@@ -140,3 +140,11 @@ def test_one_thread_works_in_order_and_a_stop_waits_for_it() -> None:
 def test_a_failure_is_raised_where_the_result_is_waited_for() -> None:
     with pytest.raises(ZeroDivisionError):
         list(ahead(lambda number: 1 / number, [1, 0, 2], 2, 2))
+
+
+def test_entropy_is_the_same_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
+    logits = torch.randn(2, 5, 7, 9, generator=torch.Generator().manual_seed(0))
+    monkeypatch.setattr("uda_seg.evaluation.selection.CACHED", 300)
+    probabilities = logits.softmax(1)
+    expected = torch.special.entr(probabilities).sum(1, keepdim=True) / math.log(5)
+    torch.testing.assert_close(normalised_entropy(logits), expected)

@@ -18,6 +18,7 @@ from uda_seg.data.feeding.streams import to_tensor
 from uda_seg.data.files.reading import read_rgb
 from uda_seg.errors import ConfigError, DataError
 from uda_seg.evaluation.inference import Inference
+from uda_seg.evaluation.selection import cached_parts
 from uda_seg.images.scaling import resize_image
 from uda_seg.runs.trained import Trained
 
@@ -114,7 +115,7 @@ class Predictor:
             if maps is not None:
                 enlarged = F.interpolate(maps[number : number + 1], size, mode="bilinear")
                 own = enlarged[0, 0].cpu().numpy()
-            answers.append(Answer(ids.byte().cpu().numpy(), own))
+            answers.append(Answer(ids.cpu().numpy(), own))
         return answers
 
 
@@ -170,9 +171,11 @@ def predictor_of(
 
 def normalised_entropy(logits: Tensor) -> Tensor:
     """(B, C, h, w) to (B, 1, h, w) in [0, 1]."""
-    log_probabilities = logits.float().log_softmax(1)
-    entropy = -(log_probabilities.exp() * log_probabilities).sum(1, keepdim=True)
-    return (entropy / math.log(max(logits.shape[1], 2))).clamp(0, 1)
+    maps = []
+    for part in cached_parts(logits.float()):
+        log_probabilities = part.log_softmax(1)
+        maps.append(-(log_probabilities.exp() * log_probabilities).sum(1, keepdim=True))
+    return (torch.cat(maps, 2) / math.log(max(logits.shape[1], 2))).clamp(0, 1)
 
 
 def answer_frames(
