@@ -2,10 +2,11 @@
 
 import copy
 
+import pytest
 import torch
 from torch import nn
 
-from uda_seg.networks.cpu_layers import FrugalReLU6, PointwiseConv2d, speed_up, undo
+from uda_seg.networks.cpu_layers import FrugalReLU6, PointwiseConv2d, WideConv2d, speed_up, undo
 
 
 def layers() -> nn.Sequential:
@@ -40,6 +41,29 @@ def test_they_become_plain_again() -> None:
     assert copy.deepcopy(fast).state_dict().keys() == plain.state_dict().keys()
     undo(fast)
     assert [type(layer) for layer in fast] == [type(layer) for layer in plain]
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("size", [(10, 14), (5, 20), (13, 13)])
+def test_kernels_that_reach_across_a_map_learn_the_same(
+    size: tuple[int, int], memory_format: torch.memory_format
+) -> None:
+    torch.manual_seed(0)
+    plain = nn.Conv2d(3, 4, 3, padding=6, dilation=6).to(memory_format=memory_format)
+    fast = copy.deepcopy(plain)
+    speed_up(fast)
+    assert type(fast) is WideConv2d
+    maps = torch.randn(2, 3, *size).contiguous(memory_format=memory_format)
+    found = []
+    for layer in (plain, fast):
+        leaf = maps.clone().requires_grad_()
+        output = layer(leaf)
+        (output * torch.linspace(0, 1, output.numel()).view_as(output)).sum().backward()
+        found.append([output, leaf.grad, *(weight.grad for weight in layer.parameters())])
+    takes_another_way = type(fast(maps.requires_grad_()).grad_fn).__name__ == "_WideBackward"
+    assert takes_another_way == (min(size) < 12)
+    for expected, actual in zip(*found, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_a_clipped_result_overwrites_its_input_and_keeps_no_other() -> None:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from uda_seg.errors import ConfigError
 from uda_seg.networks.backbones import TimmEncoder, VGGEncoder
 from uda_seg.networks.base import SegmentationNetwork
+from uda_seg.networks.cpu_layers import speed_up
 from uda_seg.networks.prediction import Prediction
 from uda_seg.networks.resizing import resize
 
@@ -35,6 +36,7 @@ class SummedPyramid(nn.Module):
         )
         for branch in self.branches:
             nn.init.normal_(branch.get_parameter("weight"), 0.0, 0.01)
+        speed_up(self)
 
     def forward(self, features: Tensor | Sequence[Tensor]) -> Tensor:
         features = features if isinstance(features, Tensor) else features[-1]
