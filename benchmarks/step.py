@@ -53,7 +53,7 @@ ROWS = (
     "resnet50:adaptseg", "vgg16:adaptseg", "small:source_only", "small:adaptseg", "small:dacs",
     "small:mic",
 )  # fmt: skip
-STEPS, WARM_UP = 10**6, 2
+STEPS, WARM_UP = 250_000, 2
 
 
 class Turns:

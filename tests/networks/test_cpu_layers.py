@@ -20,7 +20,7 @@ def layers() -> nn.Sequential:
 
 def test_results_gradients_and_statistics_are_equal() -> None:
     plain, fast = layers(), layers()
-    assert speed_up(fast) == 4
+    assert speed_up(fast) == 5
     image = 9 * torch.randn(2, 3, 12, 10).contiguous(memory_format=torch.channels_last)
     found = []
     for network in (plain, fast):
@@ -64,6 +64,34 @@ def test_kernels_that_reach_across_a_map_learn_the_same(
     assert takes_another_way == (min(size) < 12)
     for expected, actual in zip(*found, strict=True):
         torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("learns", [True, False])
+def test_batch_norm_is_the_same(
+    batch: int, learns: bool, memory_format: torch.memory_format
+) -> None:
+    torch.manual_seed(0)
+    plain = nn.BatchNorm2d(4)
+    plain.weight.data.uniform_(0.5, 2)
+    plain.weight.requires_grad_(learns)
+    fast = copy.deepcopy(plain)
+    speed_up(fast)
+    maps = (5 + 3 * torch.randn(batch, 4, 6, 7)).contiguous(memory_format=memory_format)
+    found = []
+    for layer in (plain, fast):
+        leaf = maps.clone().requires_grad_()
+        output = layer(leaf)
+        (output * torch.linspace(0, 1, output.numel()).view_as(output)).sum().backward()
+        layer.track_running_stats = False
+        layer(maps * 2)  # moves nothing
+        layer.track_running_stats = True
+        whole = layer.eval()(maps)
+        grads = [weight.grad for weight in layer.parameters() if weight.requires_grad]
+        found.append([output, leaf.grad, whole, *layer.buffers(), *grads])
+    for expected, actual in zip(*found, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_a_clipped_result_overwrites_its_input_and_keeps_no_other() -> None:
