@@ -221,3 +221,50 @@ def test_an_absent_device_is_named(monkeypatch):
     assert choose_device("auto").type == "cpu"
     with pytest.raises(ConfigError, match="device=cuda: is not there; choose auto, or one of cpu"):
         choose_device("cuda")
+
+
+def test_boundaries_and_calibration_are_told_if_asked_for(trained, tmp_path, capsys):
+    run(settings(trained), tmp_path / "plain")
+    assert "boundary" not in capsys.readouterr().out
+    run(settings(trained, boundary_iou=True, calibration=True), tmp_path / "more")
+    shown = capsys.readouterr().out
+    plain, more = (scores.load(tmp_path / n)["selections"]["last"] for n in ("plain", "more"))
+    added = {"boundary_miou", "boundary_iou", "calibration_error"}
+    assert more.keys() - plain.keys() == added
+    assert all(np.array_equal(more[k], plain[k]) for k in ("confusion", "miou"))
+    known = [value for value in more["boundary_iou"].values() if value is not None]
+    assert more["boundary_miou"] == pytest.approx(np.mean(known))
+    assert 0 < more["calibration_error"] <= 100
+    for head, value in (
+        ("boundary mIoU", "boundary_miou"),
+        ("calibration err.", "calibration_error"),
+    ):
+        line = next(line for line in shown.splitlines() if head in line)
+        assert f"{more[value]:.1f}" in line
+
+
+def test_several_targets_are_scored_each_by_itself_and_together(trained, tmp_path, camvid, capsys):
+    one = shipped("target", "camvid") | {"root": str(camvid)}
+    two = shipped("target", "folder") | {
+        "root": str(camvid), "images": "val", "labels": "valannot", "val_split": "all",
+        "classes": {1: "building", 3: "road"}, "void": [0, 2, *range(4, 12)],
+    }  # fmt: skip
+    target = {
+        "_target_": "x", "name": "camvid+folder", "datasets": {"camvid": one, "folder": two},
+        "size": [24, 32], "train_split": "train", "val_split": "val", "shares": None,
+    }  # fmt: skip
+    run(settings(trained, target=target), tmp_path / "both")
+    shown = capsys.readouterr().out
+    whole = scores.load(tmp_path / "both")
+    parts = [scores.load(tmp_path / "both" / name) for name in ("camvid", "folder")]
+    counts = [part["selections"]["last"]["confusion"] for part in (whole, *parts)]
+    assert np.array_equal(counts[0], counts[1] + counts[2])
+    assert [part["target"] for part in parts] == ["camvid", "folder"]
+    run(settings(trained, target=one | {"size": [24, 32]}), tmp_path / "alone")
+    alone = scores.load(tmp_path / "alone")["selections"]["last"]
+    assert np.array_equal(counts[1], alone["confusion"])
+    head = next(line for line in shown.splitlines() if "camvid" in line and "folder" in line)
+    assert head
+    line = next(line for line in shown.splitlines() if line.startswith("│ mIoU  "))
+    for part in (*parts, whole):
+        assert f"{part['selections']['last']['miou']:.1f}" in line

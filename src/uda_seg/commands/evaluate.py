@@ -9,7 +9,7 @@ from uda_seg.data.datasets.labels import LabelSpace, other_classes
 from uda_seg.data.datasets.opening import open_scored
 from uda_seg.evaluation import scores
 from uda_seg.evaluation.measures import customary
-from uda_seg.prediction.score_split import say_what_is_missing, score, submission
+from uda_seg.prediction.score_split import Scored, say_what_is_missing, score, submission
 from uda_seg.report.writers import print_run
 from uda_seg.runs import run_folder
 from uda_seg.runs.trained import Trained, check_checkpoints, evaluation_config, open_trained
@@ -30,32 +30,47 @@ def run(config: dict[str, Any], folder: Path) -> float | None:
     split = complete["split"] or complete["target"]["val_split"]
     say_what_is_missing(complete["target"], split, trained.classes)
     saved = submission(complete, split, trained.classes, folder)
-    confusion, label_free = score(trained.network, trained.classes, split, complete, folder, saved)
+    whole, parts = score(trained.network, trained.classes, split, complete, folder, saved)
     dataset = open_scored(complete["target"], split)
-    scores.save(
-        folder / "scores.json",
-        {
-            **facts(complete, trained, split),
-            "other_classes": list(other_classes(LabelSpace(tuple(trained.classes)), dataset)),
-            "selections": {
-                scores.selection_of(trained.path): {
-                    "step": trained.step,
-                    "confusion": confusion.counts().tolist(),
-                    "other_confusion": confusion.other_counts().tolist(),
-                    "information_maximisation": float(label_free.compute()),
-                    "mean_normalised_entropy": float(label_free.mean_normalised_entropy()),
-                }
-            },
-            "device": str(next(trained.network.parameters()).device),
-        },
-    )
-    result = scores.load(folder / "scores.json")
-    if confusion.counts().sum():
-        print_run(result)
+    others = list(other_classes(LabelSpace(tuple(trained.classes)), dataset))
+    result = written(complete, trained, split, others, whole, folder)
+    members = [
+        written(alone(complete, name), trained, split, others, part, folder / name)
+        for name, part in parts.items()
+    ]
+    if whole.confusion.counts().sum():
+        print_run(result, beside=members)
     log.info("scores and pictures: %s", folder)
     if saved is not None:
         log.info("predictions: %s", saved.finish(complete["zip_predictions"]))
     return float(next(iter(result["selections"].values()))["miou"])
+
+
+def alone(config: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """The config with one of its several targets."""
+    return {**config, "target": config["target"]["datasets"][name]}
+
+
+def written(
+    config: Mapping[str, Any],
+    trained: Trained,
+    split: str,
+    others: list[str],
+    found: Scored,
+    folder: Path,
+) -> dict[str, Any]:
+    """`scores.json` in the folder, read back."""
+    selection = scores.selection_of(trained.path)
+    scores.save(
+        folder / "scores.json",
+        {
+            **facts(config, trained, split),
+            "other_classes": others,
+            "selections": {selection: found.selection(trained.step, trained.classes)},
+            "device": str(next(trained.network.parameters()).device),
+        },
+    )
+    return scores.load(folder / "scores.json")
 
 
 def facts(config: Mapping[str, Any], trained: Trained, split: str) -> dict[str, Any]:

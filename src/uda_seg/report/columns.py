@@ -103,6 +103,11 @@ ACCURACIES = tuple(
     Column(key, head, partial(Row.measure, key=key), stays=True)
     for key, head in (("accuracy", "pixel accuracy"), ("mean_accuracy", "mean accuracy"))
 )
+FURTHER = tuple(
+    Column(key, head, partial(Row.measure, key=key))
+    for key, head in (("boundary_miou", "boundary mIoU"), ("calibration_error", "calibration err."))
+)
+"""What `evaluate` tells if it is asked to."""
 GAINS = (
     Column(
         "over_baseline", "over baseline", lambda row: row.over_baseline, format="{:+.1f}",
@@ -176,7 +181,7 @@ def measures_of_a_run(rows: Sequence[Row]) -> list[Column]:
     """Classes and measures, without what another row is needed for."""
     classes = rows[0].runs[0]["classes"]
     protocols = protocol_columns(rows, classes)
-    return [*map(class_column, classes), MIOU, *protocols, *MEASURES, *ACCURACIES]
+    return [*map(class_column, classes), MIOU, *protocols, *MEASURES, *ACCURACIES, *FURTHER]
 
 
 def run_columns(rows: Sequence[Row]) -> list[Column]:

@@ -50,8 +50,14 @@ def print_table(table: Table, console: Console | None = None) -> None:
         console.print(f"{name}: {words}.", style="dim", highlight=False, markup=False)
 
 
-def print_run(scores: Mapping[str, Any], console: Console | None = None) -> None:
-    """Per-class IoU of one run's selections side by side; `scores` as `scores.load` gives them."""
+def print_run(
+    scores: Mapping[str, Any],
+    console: Console | None = None,
+    beside: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Per-class IoU of one run's selections side by side; `scores` as `scores.load` gives them,
+    `beside` those of the same checkpoint on each of several targets.
+    """
     console = console or Console()
     console.print(
         f"\n{scores['run_name']}: IoU on {scores['target']}, percent", style="bold", markup=False
@@ -59,7 +65,9 @@ def print_run(scores: Mapping[str, Any], console: Console | None = None) -> None
     there = scores["selections"]
     names = sorted(there, key=lambda name: [*SELECTIONS, name].index(name))
     heads = {name: f"{name}\nstep {there[name]['step']}" for name in names}
-    rows = [Row(name, heads[name], runs=[dict(scores)], selection=name) for name in names]
+    each = [(str(one["target"]), str(one["target"]), one, names[0]) for one in beside]
+    each += [(name, heads[name], scores, name) for name in names]
+    rows = [Row(name, head, runs=[dict(one)], selection=at) for name, head, one, at in each]
     columns = [replace(column, is_best=None) for column in measures_of_a_run(rows)]
     grid = Table("", rows, columns).grid().turned()
     bold = [[replace(cell, best=line[1].main) for cell in line] for line in grid.rows]
