@@ -1,5 +1,7 @@
 """Whole, sliding and mirrored prediction."""
 
+from types import SimpleNamespace
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -111,6 +113,24 @@ def test_up_sampling_aligns_corners_as_the_network_does():
     assert not torch.equal(inference.predict(logits, (37, 41)), expected)
 
 
+@pytest.mark.parametrize("flip", [False, True])
+def test_scales_are_averaged(flip):
+    torch.manual_seed(0)
+    network = nn.Conv2d(3, 4, 3, padding=1)
+    network.forward = lambda image, domain, forward=network.forward: SimpleNamespace(
+        logits=forward(image)
+    )
+    image = torch.rand(2, 3, 24, 40)
+    answer = Inference("whole", None, None, flip, None, [0.5, 1.0, 1.5])(network, image)
+    each = []
+    for scale in (0.5, 1.0, 1.5):
+        size = [int(24 * scale), int(40 * scale)]
+        seen = F.interpolate(image, size, mode="bilinear", antialias=scale < 1)
+        logits = Inference("whole", None, None, flip)(network, seen)
+        each.append(F.interpolate(logits, (24, 40), mode="bilinear"))
+    torch.testing.assert_close(answer, torch.stack(each).mean(0))
+
+
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
@@ -120,6 +140,8 @@ def test_up_sampling_aligns_corners_as_the_network_does():
         (("slide", [4, 4], [4, 5], False), "no answer"),
         (("slide", [4, 4, 4], [4, 4], False), "height, width"),
         (("slide", 4, 0, False), "1 or more"),
+        (("whole", None, None, False, None, [1.0, 0.0]), "inference.scales"),
+        (("whole", None, None, False, None, []), "inference.scales"),
     ],
 )
 def test_mistakes_are_named(arguments, complaint):

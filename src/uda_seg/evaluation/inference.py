@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uda_seg.errors import ConfigError
@@ -17,6 +18,7 @@ class Inference:
         window: height, width of a window; a number means both. Only for "slide".
         stride: rows, columns from one window to the next; at most the window. Only for "slide".
         flip: average the logits with those of the mirrored image.
+        scales: average those of the image at so many times its size, enlarged or shrunk back.
         align_corners: of the up-sampling from the image's size to the label's; None: as the network
             up-samples its own logits, False where it does not say.
     """
@@ -28,10 +30,14 @@ class Inference:
         stride: int | Sequence[int] | None,
         flip: bool,
         align_corners: bool | None = None,
+        scales: Sequence[float] = (1.0,),
     ) -> None:
         if mode not in ("whole", "slide"):
             raise ConfigError(f"inference.mode: {mode!r} is not known; choose whole or slide")
+        if not scales or min(scales) <= 0:
+            raise ConfigError(f"inference.scales: {list(scales)} must be numbers above 0")
         self.mode, self.flip, self.align_corners = mode, flip, align_corners
+        self.scales = tuple(scales)
         self._of_network = False
         self.window, self.stride = (0, 0), (0, 0)
         if mode == "slide":
@@ -47,6 +53,16 @@ class Inference:
     def __call__(self, network: nn.Module, image: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] to logits (B, C, H, W) in float32."""
         self._of_network = bool(getattr(network, "align_corners", False))
+        mean = self._mirrored(network, scaled(image, self.scales[0]))
+        if self.scales == (1.0,):
+            return mean
+        size = image.shape[-2:]
+        mean = self.resized(mean, size)
+        for scale in self.scales[1:]:
+            mean = mean + self.resized(self._mirrored(network, scaled(image, scale)), size)
+        return mean / len(self.scales)
+
+    def _mirrored(self, network: nn.Module, image: Tensor) -> Tensor:
         logits = self._logits(network, image)
         if self.flip:
             logits = (logits + self._logits(network, image.flip(3)).flip(3)).div_(2)
@@ -54,31 +70,21 @@ class Inference:
 
     @torch.no_grad()
     def predict(self, logits: Tensor, size: Sequence[int]) -> Tensor:
-<<<<<<< HEAD
         """Logits (B, C, H, W), up-sampled to `size` (h, w), to classes (B, h, w) uint8.
 
         Where two are equal it is the first one, as of `argmax`.
         """
         size = (int(size[0]), int(size[1]))
-        aligned = self._of_network if self.align_corners is None else self.align_corners
-        small = logits.shape[-2:] != size
-        if small and logits.device.type == "cpu" and logits.is_contiguous():
-            maps = (resize(one.contiguous(), size, aligned) for one in logits.split(1, 1))
+        if logits.shape[-2:] != size and logits.device.type == "cpu" and logits.is_contiguous():
+            maps = (self.resized(one.contiguous(), size) for one in logits.split(1, 1))
             return _largest(one.squeeze(1) for one in maps)
-        logits = resize(logits, size, aligned) if small else logits
-        return logits.max(1).indices.byte()  # a sixth of the time of `argmax`
-=======
-        """Logits (B, C, H, W), up-sampled to `size` (h, w), to classes (B, h, w) long."""
-        return self.resized(logits, size).argmax(1)
+        return self.resized(logits, size).max(1).indices.byte()  # a sixth of `argmax`'s time
 
     def resized(self, logits: Tensor, size: Sequence[int]) -> Tensor:
         """Logits (B, C, H, W), up-sampled to `size` (h, w)."""
-        size = (int(size[0]), int(size[1]))
-        if logits.shape[-2:] == size:
-            return logits
         aligned = self._of_network if self.align_corners is None else self.align_corners
-        return F.interpolate(logits, size, mode="bilinear", align_corners=aligned)
->>>>>>> 98d5bc6 (Score several targets each by itself and together; tell boundary IoU and calibration if asked to)
+        size = (int(size[0]), int(size[1]))
+        return logits if logits.shape[-2:] == size else resize(logits, size, aligned)
 
     def _logits(self, network: nn.Module, image: Tensor) -> Tensor:
         if self.mode == "whole":
@@ -113,6 +119,14 @@ def _largest(maps: Iterator[Tensor]) -> Tensor:
         torch.maximum(classes, larger.view(torch.uint8).mul_(place), out=classes)
         torch.maximum(best, one, out=best)
     return classes
+
+
+def scaled(image: Tensor, scale: float) -> Tensor:
+    """(B, 3, H, W) at so many times its sides, which are rounded."""
+    if scale == 1:
+        return image
+    size = [max(1, round(scale * side)) for side in image.shape[-2:]]
+    return F.interpolate(image, size, mode="bilinear", align_corners=False, antialias=scale < 1)
 
 
 def spans(length: int, window: int, stride: int) -> Iterator[slice]:
