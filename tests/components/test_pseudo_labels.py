@@ -5,7 +5,13 @@ import pytest
 import torch
 
 from uda_seg.batch import Target
-from uda_seg.components.pseudo_labels import confident_share, pseudo_labels, trusted
+from uda_seg.components.class_thresholds import ClassThresholds
+from uda_seg.components.pseudo_labels import (
+    confident_share,
+    labels_by_class,
+    pseudo_labels,
+    trusted,
+)
 from uda_seg.data.feeding.transforms import Transform
 from uda_seg.losses import feature_distance, weighted_cross_entropy
 
@@ -88,3 +94,25 @@ def test_distances_count_where_the_mask_says() -> None:
     empty.backward()
     assert float(empty.detach()) == 0
     assert bool((features.grad == 0).all())
+
+
+def test_thresholds_by_class_let_the_surest_share_of_each_count() -> None:
+    """Class 0 is sure of 0.9 … 0.6, class 1 of 0.5 … 0.2: half of each count, none needs 0.8."""
+    confidence = torch.tensor([[[0.9, 0.8, 0.7, 0.6], [0.5, 0.4, 0.3, 0.2]]])
+    label = torch.tensor([[[0, 0, 0, 0], [1, 1, 1, 1]]])
+    thresholds = ClassThresholds(3, share=0.5, most=0.75)
+    found = thresholds(confidence, label)
+    torch.testing.assert_close(found, torch.tensor([0.75, 0.4, 0.75]), atol=2e-3, rtol=0)
+    again = thresholds(torch.full((1, 1, 80), 0.9), torch.ones(1, 1, 80, dtype=torch.long))
+    assert float(again[1]) == pytest.approx(0.75), "80 new ones outweigh the four of before"
+
+
+def test_labels_by_class_weigh_one_or_nothing() -> None:
+    sure = torch.tensor([[[4.0, 2.0, 0.0, 0.0]], [[0.0, 0.0, 0.5, 0.1]]])[None]
+    trust = torch.tensor([[[True, True, True, False]]])
+    found = labels_by_class(sure, ClassThresholds(2, share=0.5, most=0.968), trust)
+    assert found.label.tolist() == [[[0, 0, 1, 1]]]
+    assert found.weight.tolist() == [[[1.0, 0.0, 1.0, 0.0]]]
+    assert torch.equal(found.confident, found.weight.bool())
+    everything = labels_by_class(sure, ClassThresholds(2, share=1.0, most=0.968), trust)
+    assert everything.weight.tolist() == [[[1.0, 1.0, 1.0, 0.0]]]

@@ -125,3 +125,19 @@ def test_void_that_is_pasted_loses_its_loss_and_margins_theirs(network: Any) -> 
     assert torch.equal(label, batch.source.label), "all classes are pasted, IGNORE too"
     assert bool((weight == 1).all())
     assert image.shape == batch.source.image.shape
+
+
+def test_thresholds_by_class_replace_the_one_weight_and_are_kept(network: Any) -> None:
+    words = ("method.sure_share=0.5", "method.margins.bottom=0.25")
+    method: Any = make(("dacs", words), network)
+    batch = make_batch()
+    assert sum(k.endswith("counts") for k in method.state_dict()) == 1
+    list(method.losses(batch))
+    assert float(method.thresholds.counts.sum()) == method.pseudo.label.numel()
+    weight, rows = method.pseudo.weight, method.pseudo.label.shape[1] // 4
+    assert set(weight.unique().tolist()) == {0.0, 1.0}
+    assert not weight[:, -rows:].any()
+    for label in method.pseudo.label.unique():
+        own = weight[:, :-rows][method.pseudo.label[:, :-rows] == label]
+        assert bool(own.any()), "each class has labels that count"
+    assert not any("counts" in k for k in make(("dacs", ()), network).state_dict())

@@ -14,13 +14,16 @@ CELLS = {name: ["method.lambda_feature_distance=null"] for name in ("daformer", 
 """Its mean is over the cells of things of each process, as cross-entropy's over labelled pixels."""
 COMMON = [o for o in SMALL if "discriminator" not in o and o != "backbone=tiny"]
 SURE = "method.threshold=0.1"  # of 11 classes: some pixels of an untrained network are
+BY_CLASS = ["method.sure_share=0.5", "method.threshold=0.5"]
+"""Thresholds of each class, whose counts of confidences are part of a checkpoint."""
 
 
 def words(camvid: Path, method: str, *more: str) -> list[str]:
     roots = [f"source.root={camvid}", f"target.root={camvid}"]
     few = ["method.rare_classes.pixels=20"] if method in ("daformer", "hrda", "vfm_uda") else []
     backbone = BACKBONES.get(method, "tiny")
-    return [*COMMON, *roots, f"backbone={backbone}", f"method={method}", SURE, *few, *more]
+    sure = BY_CLASS if method == "vfm_uda" else [SURE]
+    return [*COMMON, *roots, f"backbone={backbone}", f"method={method}", *sure, *few, *more]
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -8,6 +8,7 @@ import torch.distributed as dist
 from torch import Tensor
 
 from uda_seg.batch import Target
+from uda_seg.components.class_thresholds import ClassThresholds
 
 SIDES = ("top", "bottom", "left", "right")
 
@@ -35,6 +36,19 @@ def pseudo_labels(logits: Tensor, threshold: float, trust: Tensor) -> PseudoLabe
     confident = confidence >= threshold
     weight = torch.ones_like(confidence) * confident_share(confidence, threshold)
     return PseudoLabels(label, weight * trust, confident & trust)
+
+
+def labels_by_class(logits: Tensor, thresholds: ClassThresholds, trust: Tensor) -> PseudoLabels:
+    """The most probable classes, of weight 1 where they reach their class's threshold, else 0.
+
+    Args:
+        logits: (B, C, H, W).
+        thresholds: move with them.
+        trust: (B, H, W) bool, where pseudo-labels count at all.
+    """
+    confidence, label = logits.softmax(1).max(1)
+    confident = (confidence >= thresholds(confidence, label)[label]) & trust
+    return PseudoLabels(label, confident.to(confidence), confident)
 
 
 def confident_share(confidence: Tensor, threshold: float) -> Tensor:

@@ -15,7 +15,13 @@ from torch import Tensor
 
 from uda_seg.batch import Batch, Source, Target
 from uda_seg.components.class_mix import class_masks
-from uda_seg.components.pseudo_labels import PseudoLabels, pseudo_labels, trusted
+from uda_seg.components.class_thresholds import ClassThresholds
+from uda_seg.components.pseudo_labels import (
+    PseudoLabels,
+    labels_by_class,
+    pseudo_labels,
+    trusted,
+)
 from uda_seg.components.strong_augmentation import StrongAugmentation
 from uda_seg.components.teacher import MovingTeacher
 from uda_seg.errors import ConfigError
@@ -38,6 +44,8 @@ class DACS(Method):
         margins: shares of the full target image at its "top", "bottom", "left" and "right" where
             pseudo-labels have no weight.
         source_mean: the source's loss is a mean over the "valid" pixels or over "all".
+        sure_share: of each class's pseudo-labels the surest share weighs 1, the rest 0; None: all
+            have one weight, the batch's share of confident pixels.
     """
 
     labels_targets = True
@@ -53,6 +61,7 @@ class DACS(Method):
         class_share: float,
         margins: Mapping[str, float],
         source_mean: str,
+        sure_share: float | None,
     ) -> None:
         super().__init__(network, weights)
         if source_mean not in SOURCE_MEANS:
@@ -61,6 +70,9 @@ class DACS(Method):
         self.threshold, self.margins = threshold, dict(margins)
         self.class_scope, self.class_share = class_scope, class_share
         self.source_mean = source_mean
+        self.thresholds: ClassThresholds | None = None
+        if sure_share is not None:
+            self.thresholds = ClassThresholds(network.classes, sure_share, threshold)
 
     def losses(self, batch: Batch) -> Iterator[Losses]:
         self.teacher.begin(self.network)
@@ -88,8 +100,19 @@ class DACS(Method):
     @torch.no_grad()
     def pseudo_label(self, target: Target) -> PseudoLabels:
         """The teacher's labels of target images, which it sees as they are."""
+        return self.weighed(self.teacher(target.image).logits, target)
+
+    def weighed(self, logits: Tensor, target: Target) -> PseudoLabels:
+        """The teacher's labels, and how much of them counts.
+
+        Args:
+            logits: (B, C, H, W).
+            target: what they were predicted of.
+        """
         trust = trusted(target, self.margins)
-        return pseudo_labels(self.teacher(target.image).logits, self.threshold, trust)
+        if self.thresholds is not None:
+            return labels_by_class(logits, self.thresholds, trust)
+        return pseudo_labels(logits, self.threshold, trust)
 
     def moving_teacher(self) -> MovingTeacher:
         return self.teacher

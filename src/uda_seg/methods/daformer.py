@@ -45,12 +45,13 @@ class DAFormer(DACS):
         class_share: float,
         margins: Mapping[str, float],
         source_mean: str,
+        sure_share: float | None,
         things: Sequence[str],
         thing_share: float,
     ) -> None:
         super().__init__(
             network, weights, teacher, augmentation, threshold, class_scope, class_share, margins,
-            source_mean,
+            source_mean, sure_share,
         )  # fmt: skip
         self.thing_share = thing_share
         self.guide: FrozenTeacher | None = None

@@ -40,6 +40,7 @@ class HRDA(DAFormer):
         class_share: float,
         margins: Mapping[str, float],
         source_mean: str,
+        sure_share: float | None,
         things: Sequence[str],
         thing_share: float,
         lambda_detail: float,
@@ -51,7 +52,7 @@ class HRDA(DAFormer):
             )
         super().__init__(
             network, weights, teacher, augmentation, threshold, class_scope, class_share, margins,
-            source_mean, things, thing_share,
+            source_mean, sure_share, things, thing_share,
         )  # fmt: skip
         self.lambda_detail = lambda_detail
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from uda_seg.batch import Batch, Target
-from uda_seg.components.pseudo_labels import PseudoLabels, pseudo_labels, trusted
+from uda_seg.components.pseudo_labels import PseudoLabels
 from uda_seg.components.strong_augmentation import StrongAugmentation
 from uda_seg.components.teacher import MovingTeacher
 from uda_seg.errors import ConfigError
@@ -47,11 +47,12 @@ class VFMUDA(DACS):
         class_share: float,
         margins: Mapping[str, float],
         source_mean: str,
+        sure_share: float | None,
         hidden_share: float,
     ) -> None:
         super().__init__(
             network, weights, teacher, augmentation, threshold, class_scope, class_share, margins,
-            source_mean,
+            source_mean, sure_share,
         )  # fmt: skip
         self.weak_augmentation, self.hidden_share = weak_augmentation, hidden_share
         if "hidden" in self.weights and not isinstance(network, PlainViT):
@@ -86,4 +87,4 @@ class VFMUDA(DACS):
         both = torch.cat([target.image, target.image.flip(3)])
         plain, mirrored = self.teacher(both).logits.softmax(1).chunk(2)
         probabilities = (plain + mirrored.flip(3)) / 2
-        return pseudo_labels(probabilities.log(), self.threshold, trusted(target, self.margins))
+        return self.weighed(probabilities.log(), target)
