@@ -11,6 +11,7 @@ from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.cpu_layers import speed_up
 from uda_seg.networks.prediction import Prediction
 from uda_seg.networks.resizing import resize
+from uda_seg.networks.summed_convolutions import sum_of_convolutions
 
 
 class SummedPyramid(nn.Module):
@@ -40,11 +41,7 @@ class SummedPyramid(nn.Module):
 
     def forward(self, features: Tensor | Sequence[Tensor]) -> Tensor:
         features = features if isinstance(features, Tensor) else features[-1]
-        first, *others = self.branches
-        logits = first(features)
-        for branch in others:
-            logits = logits + branch(features)
-        return logits
+        return sum_of_convolutions(list(self.branches), features)  # type: ignore[arg-type]
 
 
 class DeepLab(SegmentationNetwork):
