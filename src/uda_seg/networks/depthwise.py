@@ -66,14 +66,15 @@ def weight_gradient(image: Tensor, gradient: Tensor, weight: Tensor, dilation: i
     """(C, 1, k, k): of the kernel, from the image and the result's gradient, (B, C, H, W) both."""
     size, parts = weight.shape[-1], torch.empty_like(weight)
     gradient = taken_apart(gradient, dilation, 0, 0)
+    # Columns in the middle read as far to the left as to the right: oneDNN pads without a copy.
+    margin = COLUMNS // 2 if size == COLUMNS else 0
     for first in range(0, size - COLUMNS + 1, COLUMNS - 1):
         columns = slice(first, first + COLUMNS)
-        before = size // 2 - first
-        padding = (size // 2, 0)
-        shifted = taken_apart(image, dilation, before, COLUMNS - 1 - before)
+        before = size // 2 - first - margin
+        after = COLUMNS - 1 - before - 2 * margin
         parts[..., columns] = torch.ops.aten.convolution_backward(
-            gradient, shifted, weight[..., columns], None, (1, 1), padding, (1, 1),
-            False, (0, 0), len(weight), (False, True, False),
+            gradient, taken_apart(image, dilation, before, after), weight[..., columns], None,
+            (1, 1), (size // 2, margin), (1, 1), False, (0, 0), len(weight), (False, True, False),
         )[1]  # fmt: skip
     return parts
 
@@ -83,20 +84,21 @@ def taken_apart(maps: Tensor, step: int, left: int, right: int) -> Tensor:
     map. Rows and columns up to the next multiple, and those at the sides, are zeros; a negative
     number of columns is cut off.
     """
-    batch, channels, height, width = maps.shape
+    if step == 1 and left == right == 0:
+        return maps
+    height, width = maps.shape[2:]
     rows, columns = -(-height // step), -(-width // step)
-    apart = maps.new_empty(step, step, batch, rows, left + columns + right, channels)
     pixels = maps.permute(0, 2, 3, 1)
-    for row in range(step):
-        for column in range(step):
-            part = pixels[:, row::step, column::step]
-            part = part[:, :, max(-left, 0) : part.shape[2] + min(right, 0)]
-            place = apart[row, column]
-            start, end = max(left, 0), max(left, 0) + part.shape[2]
-            place[:, : part.shape[1], start:end] = part
-            place[:, part.shape[1] :] = 0
-            place[:, :, :start] = 0
-            place[:, :, end:] = 0
+    if (rows * step, columns * step) != (height, width):
+        pixels = F.pad(pixels, (0, 0, 0, columns * step - width, 0, rows * step - height))
+    parts = pixels.unflatten(2, (columns, step)).unflatten(1, (rows, step))
+    parts = parts.permute(2, 4, 0, 1, 3, 5)[..., max(-left, 0) : columns + min(right, 0), :]
+    start, end = max(left, 0), max(left, 0) + parts.shape[4]
+    apart = parts.new_empty(*parts.shape[:4], left + columns + right, parts.shape[5])
+    apart[..., start:end, :] = parts
+    for margin in (apart[..., :start, :], apart[..., end:, :]):
+        if margin.numel():
+            margin.zero_()
     return apart.flatten(0, 2).permute(0, 3, 1, 2)
 
 
