@@ -50,7 +50,7 @@ def run(config: dict[str, Any], folder: Path) -> float | None:
     if stored is None and config["resume"] == "auto":
         say_why_anew(config, folder)
     silence_known_warnings()
-    set_up_torch(settings["threads"])
+    set_up_torch(settings["threads"], settings["tf32"])
     torch.manual_seed(config["seed"])
     data = make_data_module(config, folder)
     built = config

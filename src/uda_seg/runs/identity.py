@@ -15,7 +15,7 @@ PLACES = (*NOT_THE_EXPERIMENT, "data_root", "cache", "cache_root", "logger", "on
 
 HARDWARE = (
     "accelerator devices strategy num_nodes workers threads progress log_every panels "
-    "pseudo_labels checkpointing".split()
+    "pseudo_labels checkpointing tf32 fused compile".split()
 )
 """Keys of `trainer` that a run may change when it is continued."""
 
@@ -24,7 +24,8 @@ INTERVALS = ("validate_every", "checkpoint_every", "deterministic")
 
 TOLD = (
     "on_bad_image trainer.accelerator trainer.devices trainer.num_nodes trainer.batch_size "
-    "trainer.accumulate trainer.steps trainer.validate_every trainer.deterministic"
+    "trainer.accumulate trainer.steps trainer.validate_every trainer.deterministic trainer.tf32 "
+    "trainer.fused trainer.compile"
 ).split()
 """Keys whose change is allowed but has an effect from then on."""
 

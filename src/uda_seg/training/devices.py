@@ -1,6 +1,7 @@
 """Whether the devices that a run asks for are there, said before anything is built."""
 
 import os
+import shutil
 from collections.abc import Mapping
 from typing import Any
 
@@ -34,6 +35,11 @@ def check_devices(settings: Mapping[str, Any]) -> None:
             "trainer.precision=16-mixed: needs a GPU; on a CPU bfloat16 would be computed instead, "
             "which is trainer.precision=bf16-mixed"
         )
+    if on_cpu and settings.get("compile") and not _compiler():
+        raise ConfigError(
+            "trainer.compile: torch needs a compiler of C++ on a CPU, and finds none; install g++, "
+            "or name one in CXX; or leave trainer.compile out"
+        )
     given = f"trainer.devices={str(devices).replace(' ', '')}"
     if kind != "cpu" and kind != "mps" and gpus:
         _check_gpus(given, devices, gpus)
@@ -45,6 +51,11 @@ def check_devices(settings: Mapping[str, Any]) -> None:
             f"{given}: a list says which GPUs, but {why}; give a number of processes, "
             f"trainer.devices={len(devices)}"
         )
+
+
+def _compiler() -> str | None:
+    names = (os.environ.get("CXX"), "g++", "clang++", "c++")
+    return next((name for name in names if name and shutil.which(name)), None)
 
 
 def _check_gpus(given: str, devices: Any, there: int) -> None:

@@ -89,6 +89,7 @@ def step_repeatedly(optimizer: Optimizer, repeated: Mapping[nn.Parameter, int]) 
     again = {p: repeated[p] for p in every if p in repeated and p.grad is not None}
     sgd = isinstance(optimizer, SGD)
     new = {p for p in again if sgd and optimizer.state.get(p, {}).get("momentum_buffer") is None}
+    begin_momentum(optimizer)
     optimizer.step()
     for time in range(2, max(again.values(), default=1) + 1):
         now = {p for p, times in again.items() if times >= time}
@@ -96,6 +97,22 @@ def step_repeatedly(optimizer: Optimizer, repeated: Mapping[nn.Parameter, int]) 
             optimizer.state.pop(parameter, None)
         with _only(optimizer, now):
             optimizer.step()
+
+
+def begin_momentum(optimizer: Optimizer) -> None:
+    """Zeros for weights of a fused SGD whose first gradient comes later than others'.
+
+    Torch's fused SGD only takes none or all. Without dampening, zeros lead to the same.
+    """
+    if not isinstance(optimizer, SGD):
+        return
+    for group in optimizer.param_groups:
+        if not (group.get("fused") and group["momentum"]):
+            continue
+        now = [p for p in group["params"] if p.grad is not None]
+        new = [p for p in now if optimizer.state[p].get("momentum_buffer") is None]
+        for parameter in new if len(new) < len(now) else []:
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.checkpointing import checkpoint
 from uda_seg.runs import run_folder
 from uda_seg.training.adaptation import Adaptation
+from uda_seg.training.fast import compile_parts, fuse
 from uda_seg.training.optimization import polynomial
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,9 @@ def make_adaptation(
     factories = {"network": build(backbone["optimizer"])}
     _set_updates(method.network, backbone["optimizer"])
     factories |= {k: build(o) for k, o in optimizers_of(config["method"]).items()}
+    if settings.get("fused"):
+        factories = fuse(factories)
+    compile_parts(method, settings.get("compile", []))
     total = backbone["schedule"]["total"] or settings["steps"]
     if total < settings["steps"]:
         raise ConfigError(

@@ -18,6 +18,7 @@ from uda_seg.runs.checkpoint import CheckpointFiles
 from uda_seg.runs.identity import device_count
 from uda_seg.training.adaptation import Adaptation
 from uda_seg.training.checkpoints import Checkpoints
+from uda_seg.training.fast import set_tf32
 from uda_seg.training.finite import FiniteLosses
 from uda_seg.training.gradients import AveragingOnce
 from uda_seg.training.panels import Panels
@@ -29,8 +30,9 @@ from uda_seg.training.stop import Stop
 log = logging.getLogger(__name__)
 
 
-def set_up_torch(threads: int | None) -> None:
+def set_up_torch(threads: int | None, tf32: str = "convolutions") -> None:
     """Threads of the CPU, if a number is given; and no memory is filled before it is used."""
+    set_tf32(tf32)
     if threads:
         torch.set_num_threads(threads)
     # With deterministic algorithms torch writes NaN into every new tensor, so that reading what
