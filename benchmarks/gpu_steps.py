@@ -1,48 +1,88 @@
-"""Time and memory of training steps at published sizes, measured on a GPU.
+"""Time, memory and images a second of training steps at published sizes, measured on a GPU.
 
-    python benchmarks/gpu_steps.py [--precision bf16-mixed] [--steps 8] ["overrides of train" …]
+    sh benchmarks/gpu.sh                      # all of it, ten minutes on one card
+    python benchmarks/gpu_steps.py [--variants bf16 …] [--steps 8] ["overrides of train" …]
 
-Each argument is one command line of train, in quotes; without any, the rows of the self-training
-family at their published sizes. Images are random numbers, weights start at random; the losses are
-the method's own, the optimizers the config's. A step: losses, backward passes, update, teacher.
-benchmarks/step_costs.py computes the same without a GPU.
+Each argument is one command line of train, in quotes; without any, every method and published
+network. Images are random numbers, weights start at random; the losses are the method's own, the
+optimizers the config's. A step: losses, backward passes, update, teacher. `published` is the
+published algorithm in plain PyTorch (benchmarks/published.py), in 32 bits as torch starts: for
+source_only, adaptseg, dacs and MIC on DeepLab; "times" is a variant's speed over it, or else over
+the first variant. The rate is operations, counted once by torch, a second; its share is of what a
+product of bf16 matrices reaches on the same card. `--small` and `--device cpu` try the script out.
+benchmarks/step_costs.py computes operations and memory without a GPU.
 """
 
 import argparse
 import shlex
 import statistics
 import time
+from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from typing import Any
 
+import published
 import torch
 from hydra import compose, initialize_config_dir
+from measure import machine, table
 from omegaconf import OmegaConf
+from torch.utils.flop_counter import FlopCounterMode
 
 from uda_seg.batch import Batch, Source, Target
-from uda_seg.config import conf_folder
+from uda_seg.config import build, conf_folder, optimizers_of
 from uda_seg.data.datasets.classes import SPACES
-from uda_seg.training import setup
+from uda_seg.training import fast, setup
 
 CLASSES = list(SPACES["cityscapes_19"])
-CITIES = "source=gta5 target=cityscapes trainer.batch_size=2"
+GTA = "source=gta5 target=cityscapes"
+CITIES = f"{GTA} trainer.batch_size=2"
+AT_720 = f"{GTA} trainer.batch_size=1 source.size=[720,1280] target.size=[512,1024]"
+WHOLE = f"{GTA} trainer.batch_size=1 source.size=[720,1280] target.size=[720,1280]"
 AT_512 = f"{CITIES} source.augment.crop=[512,512] target.augment.crop=[512,512]"
 AT_1024 = f"{CITIES} source.augment.crop=[1024,1024] target.augment.crop=[1024,1024]"
 PYRAMID, RED = "backbone=daformer_pvt_v2_b5", "backbone=dlv2red_resnet101"
+DEEPLAB = "backbone=deeplab_resnet101"
 ROWS = (
+    f"method=source_only {DEEPLAB} {WHOLE}",
+    f"method=adaptseg {DEEPLAB} {AT_720}",
+    f"method=adaptseg backbone=deeplab_vgg16 {AT_720}",
+    f"method=advent {DEEPLAB} {AT_720}",
+    f"method=minent {DEEPLAB} {AT_720}",
     f"method=source_only {PYRAMID} {AT_512}",
-    f"method=dacs backbone=deeplab_resnet101 {AT_512}",
+    f"method=dacs {DEEPLAB} {AT_512}",
     f"method=dacs_daformer {RED} {AT_512}",
     f"method=daformer {RED} {AT_512}",
     f"method=daformer {PYRAMID} {AT_512}",
     f"method=mic method@method.base=adaptseg_single {RED} {AT_512}",
-    f"method=mic method@method.base=dacs_daformer {RED} {AT_512}",
+    f"method=mic method@method.base=dacs {DEEPLAB} {AT_512}",
     f"method=mic method@method.base=daformer {PYRAMID} {AT_512}",
     f"method=hrda backbone=hrda_dlv2red_resnet101 {AT_1024}",
     f"method=hrda backbone=hrda_pvt_v2_b5 {AT_1024}",
     f"method=mic method@method.base=hrda method.block=64 backbone=hrda_pvt_v2_b5 {AT_1024}",
 )
+SMALL = "source.size=[64,128] target.size=[64,128] trainer.batch_size=1"
+LAST = "backbone.channels_last=true"
+VARIANTS = {
+    "fp32": "trainer.tf32=none",
+    "tf32": "trainer.tf32=all",
+    "bf16": "trainer.precision=bf16-mixed",
+    "bf16-last": f"trainer.precision=bf16-mixed {LAST}",
+    "bf16-fused": f"trainer.precision=bf16-mixed {LAST} trainer.fused=true",
+    "bf16-compiled": f"trainer.precision=bf16-mixed {LAST} trainer.fused=true "
+    "trainer.compile=[encoder]",
+    "bf16-graphs": f"trainer.precision=bf16-mixed {LAST} trainer.fused=true "
+    "trainer.compile=[encoder]",
+}
+"""Overrides of each; `bf16-graphs` also lets torch replay the encoder as a CUDA graph."""
 WARM_UP = 3
+Step = Callable[[], Any]
+
+
+def config_of(words: str) -> dict[str, Any]:
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        composed = compose("train", [*shlex.split(words), "backbone.pretrained=none"])
+        config: Any = OmegaConf.to_container(composed, resolve=True)
+    return config
 
 
 def random_batch(config: dict[str, Any], device: str) -> Batch:
@@ -53,73 +93,177 @@ def random_batch(config: dict[str, Any], device: str) -> Batch:
         return torch.rand(config["trainer"]["batch_size"], 3, *size, device=device)
 
     source, target = image(config["source"]), image(config["target"])
-    rows, columns = (side // 64 for side in source.shape[-2:])
-    label = torch.randint(len(CLASSES), (len(source), rows, columns), device=device)
-    label = label.repeat_interleave(64, 1).repeat_interleave(64, 2)
+    height, width = source.shape[-2:]
+    squares = (len(source), -(-height // 64), -(-width // 64))
+    label = torch.randint(len(CLASSES), squares, device=device)
+    label = label.repeat_interleave(64, 1).repeat_interleave(64, 2)[:, :height, :width]
     window = torch.tensor([[0.0, 0.0, 1.0, 1.0]], device=device).repeat(len(target), 1)
     return Batch(Source(source, label, window=window), Target(target, window=window))
 
 
-def measure(words: str, precision: str, steps: int, device: str) -> tuple[int, float, float, bool]:
-    """Weights, seconds of a step (median), most bytes, whether all losses were finite."""
-    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        overrides = [*shlex.split(words), "backbone.pretrained=none"]
-        config: Any = OmegaConf.to_container(compose("train", overrides), resolve=True)
-    torch.manual_seed(0)
+def ours(config: dict[str, Any], device: str) -> Step:
+    settings = config["trainer"]
+    fast.set_tf32(settings["tf32"])
     module = setup.make_adaptation(config, setup.make_method(config, CLASSES), CLASSES)
     method = module.method.to(device).train()
     optimizer = module.configure_optimizers()["optimizer"]
-    half = torch.autocast(device, torch.bfloat16) if precision == "bf16-mixed" else nullcontext()
-    torch.cuda.reset_peak_memory_stats()
-    times, finite = [], True
-    for step in range(WARM_UP + steps):
-        batch = random_batch(config, device)
-        torch.cuda.synchronize()
-        start = time.perf_counter()
-        optimizer.zero_grad()
-        seen = []
-        generator = method.losses(batch)
+    half = settings["precision"] == "bf16-mixed"
+
+    def losses(batch: Batch) -> Iterator[Any]:
+        found = method.losses(batch)
         while True:
-            with half:
-                losses = next(generator, None)
-                if losses is None:
-                    break
-                total = module.objective(losses)
-            total.backward()
-            seen += [loss.detach() for loss in losses.values()]
+            with torch.autocast(device, torch.bfloat16) if half else nullcontext():
+                one = next(found, None)
+                objective = None if one is None else module.objective(one)
+            if objective is None:
+                return
+            yield objective
+
+    def step() -> torch.Tensor:
+        batch, seen = random_batch(config, device), []
+        optimizer.zero_grad()
+        for objective in losses(batch):
+            if objective.requires_grad:
+                objective.backward()
+            seen.append(objective.detach())
         optimizer.step()
         method.after_step()
-        torch.cuda.synchronize()
-        if step >= WARM_UP:
+        return torch.stack(seen)
+
+    return step
+
+
+def plain(config: dict[str, Any], device: str) -> Step | None:
+    """The published loop, of those that were written; None for other methods and networks."""
+    fast.set_tf32("convolutions")
+    name = config["method"]["name"]
+    on = config["method"].get("base", {}).get("name")
+    written = name in ("source_only", "adaptseg", "dacs") or (name, on) == ("mic", "dacs")
+    if not written or not config["backbone"]["_target_"].endswith("DeepLab"):
+        return None
+    method = setup.make_method(config, CLASSES).to(device)
+    network = published.PlainDeepLab(method.network).to(device).train()
+    rates = network.groups(1.0)
+    optimizers = [build(config["backbone"]["optimizer"])([{"params": r["params"]} for r in rates])]
+    after_step: Step = lambda: None  # noqa: E731
+    if name == "source_only":
+        loop = published.source_only(network)
+    elif name == "adaptseg":
+        games = method.adversaries.values()
+        judges = [published.plain_discriminator(game.discriminator).to(device) for game in games]
+        if len(judges) != 2:
+            return None
+        factory = build(optimizers_of(config["method"])["discriminator"])
+        optimizers += [factory(judge.parameters()) for judge in judges]
+        loop = published.adaptsegnet(network, judges, method.weights)
+    else:
+        masks = name == "mic"
+        strength = (method.base if masks else method).augmentation.strength
+        loop = published.SelfTraining(network, masks, strength, getattr(method, "block", 0))
+        after_step = loop.after_step
+
+    def step() -> torch.Tensor:
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        loss = loop(random_batch(config, device))
+        for optimizer in optimizers:
+            optimizer.step()
+        after_step()
+        return loss.detach()
+
+    return step
+
+
+def measure(step: Step, steps: int, device: str) -> tuple[float, float, bool]:
+    """Seconds of a step (median), most GiB, whether all losses were finite."""
+    on_gpu, times, finite = device == "cuda", [], True
+    for number in range(WARM_UP + steps):
+        if on_gpu:
+            torch.cuda.synchronize()
+        if on_gpu and number == 1:  # cuDNN's trials of the first step are not the step's
+            torch.cuda.reset_peak_memory_stats()
+        start = time.perf_counter()
+        torch.compiler.cudagraph_mark_step_begin()
+        losses = step()
+        finite &= bool(losses.isfinite().all())  # waits for the GPU
+        if number >= WARM_UP:
             times.append(time.perf_counter() - start)
-        finite &= all(bool(loss.isfinite()) for loss in seen)
-    weights = sum(weight.numel() for weight in method.network.parameters())
-    return weights, statistics.median(times), torch.cuda.max_memory_allocated(), finite
+    most = torch.cuda.max_memory_allocated() / 2**30 if on_gpu else float("nan")
+    return statistics.median(times), most, finite
+
+
+def matrix_rate(device: str, side: int) -> float:
+    """TFLOP/s of a product of square bf16 matrices, the best of several."""
+    first, second = (torch.randn(side, side, device=device, dtype=torch.bfloat16) for _ in range(2))
+    best = float("inf")
+    for _ in range(10):
+        start = time.perf_counter()
+        float((first @ second)[0, 0])
+        best = min(best, time.perf_counter() - start)
+    return 2 * side**3 / best / 1e12
+
+
+def operations(step: Step) -> float:
+    """TFLOP of a step: convolutions and products of matrices, two a multiply-add."""
+    with FlopCounterMode(display=False) as counter:
+        step()
+    return counter.get_total_flops() / 1e12
+
+
+def row_of(words: str, variant: str, arguments: Any, reference: dict[str, float]) -> list[Any]:
+    device, extra = arguments.device, SMALL if arguments.small else ""
+    torch.manual_seed(0)
+    torch._dynamo.reset()
+    fast.OPTIONS = {"mode": "reduce-overhead"} if variant == "bf16-graphs" else {}
+    config = config_of(f"{words} {extra} {VARIANTS.get(variant, '')}")
+    made = (plain if variant == "published" else ours)(config, device)
+    if made is None:
+        return []
+    counted = reference.get("operations")
+    if counted is None and "compile" not in VARIANTS.get(variant, ""):
+        counted = reference["operations"] = operations(made)
+    seconds, most, finite = measure(made, arguments.steps, device)
+    base = reference.setdefault("seconds", seconds)
+    images = 2 * config["trainer"]["batch_size"] / seconds
+    rate = float("nan") if counted is None else counted / seconds
+    share = f"{100 * rate / arguments.rate:.0f} %"
+    said = "finite" if finite else "NOT finite"
+    return [f"{base / seconds:.2f}", seconds, images, most, rate, share, said]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--precision", default="bf16-mixed", choices=["bf16-mixed", "32-true"])
+    parser.add_argument("--variants", nargs="+", default=["published", "bf16"])
     parser.add_argument("--steps", type=int, default=8)
-    parser.add_argument("commands", nargs="*", default=ROWS, help="each in quotes")
+    parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
+    parser.add_argument("--small", action="store_true", help="64x128 pixels: to try it out")
+    parser.add_argument("--until", type=float, default=600, help="seconds; rows left are named")
+    parser.add_argument("--rows", nargs="+", default=ROWS, help="of train, each in quotes")
     arguments = parser.parse_args()
-    print(f"{torch.cuda.get_device_name()}, torch {torch.__version__}, {arguments.precision}\n")
-    print("| train | weights, M | s a step | GiB | losses |")
-    print("|---|---:|---:|---:|---|")
-    for words in arguments.commands:
-        try:
-            weights, seconds, size, finite = measure(
-                words, arguments.precision, arguments.steps, "cuda"
-            )
-        except torch.OutOfMemoryError as error:
-            print(f"| `{words}` | | | | out of memory: {str(error)[:60]} |", flush=True)
-            continue
-        said = "finite" if finite else "NOT finite"
-        print(
-            f"| `{words}` | {weights / 1e6:.1f} | {seconds:.3f} | {size / 2**30:.1f} | {said} |",
-            flush=True,
-        )
-        torch.cuda.empty_cache()
+    unknown = set(arguments.variants) - {"published", *VARIANTS}
+    if unknown:
+        parser.error(f"--variants {', '.join(unknown)}: choose of published, {', '.join(VARIANTS)}")
+    start = time.monotonic()
+    arguments.rate = matrix_rate(arguments.device, 512 if arguments.small else 8192)
+    card = torch.cuda.get_device_name() if arguments.device == "cuda" else "no GPU"
+    print(f"{card}; {machine()}; bf16 product {arguments.rate:.3g} TFLOP/s\n", flush=True)
+    header = "train|variant|times|s a step|images/s|GiB|TFLOP/s|of the card|losses".split("|")
+    print("\n".join(table(header, []).splitlines()), flush=True)
+    for words in arguments.rows:
+        reference: dict[str, float] = {}
+        for variant in arguments.variants:
+            if time.monotonic() - start > arguments.until:
+                print(f"| `{words}` | {variant} | left out: no time |", flush=True)
+                continue
+            try:
+                cells = row_of(words, variant, arguments, reference)
+            except (RuntimeError, torch._dynamo.exc.TorchDynamoException) as error:
+                cells = [f"failed: {str(error).splitlines()[0][:90]}"]
+            if cells:
+                line = table(header, [[f"`{words}`", variant, *cells]]).splitlines()[-1]
+                print(line, flush=True)
+            if arguments.device == "cuda":
+                torch.cuda.empty_cache()
 
 
 if __name__ == "__main__":
