@@ -1,5 +1,8 @@
 """A crop's window says where in the full image each of its pixels lies."""
 
+import os
+import random
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -122,11 +125,27 @@ def test_a_crop_is_drawn_again_while_one_class_covers_it() -> None:
 def test_the_last_of_eleven_crops_stays() -> None:
     label = np.zeros((64, 64), np.uint8)
     transform = Transform(None, None, [32, 32], False, 0.0, 0.75)
-    calls = []
-    compose_once = transform.compose
-    assert compose_once is not None
-    transform.compose = lambda **given: calls.append(1) or compose_once(**given)  # type: ignore
-    transform.compose.set_random_state = compose_once.set_random_state  # type: ignore[union-attr]
+    calls, cut = [], transform._cut
+    transform._cut = lambda *given: calls.append(1) or cut(*given)  # type: ignore
     out = transform(np.zeros((64, 64, 3), np.uint8), np.random.default_rng(0), label=label)
     assert len(calls) == 11
     assert out["label"].shape == (32, 32)
+
+
+@pytest.mark.parametrize("crop", [(24, 40), (64, 30), (30, 90)])
+def test_crops_and_flips_are_those_of_albumentations(crop: tuple[int, int]) -> None:
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+    import albumentations as A
+
+    steps = [A.RandomCrop(*crop, True, "top_left", fill_mask=IGNORE), A.HorizontalFlip(p=0.5)]
+    theirs, ours = A.Compose(steps), Transform(None, None, list(crop), True, 0.0)
+    numbers = np.random.default_rng(0)
+    image = numbers.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    label = numbers.integers(0, 5, (48, 64), dtype=np.uint8)
+    for seed in range(12):
+        drawn = np.random.default_rng(seed)
+        theirs.set_random_state(drawn, random.Random(int(drawn.integers(2**31))))
+        expected = theirs(image=image, mask=label)
+        out = ours(image, np.random.default_rng(seed), label=label)
+        np.testing.assert_array_equal(out["image"], expected["image"])
+        np.testing.assert_array_equal(out["label"], expected["mask"])

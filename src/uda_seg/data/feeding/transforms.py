@@ -1,10 +1,10 @@
-"""Geometry and color of samples: the one place that resizes, and that knows albumentations.
+"""Geometry and color of samples: the one place that crops, mirrors, and knows albumentations.
 
 Training, scoring and the cache share one definition of a smaller picture: Pillow's bicubic filter,
 with which the published preprocessing resizes; a label takes the nearest pixel's id.
 
-Of albumentations 2.0.8 is the last MIT release. It asks the network for a newer version when it is
-imported, unless told not to.
+Crops and flips draw their numbers as albumentations 2.0.8 does, the last MIT release: runs are what
+they were when it made them. It makes color changes only, since importing it takes a second.
 """
 
 import os
@@ -12,21 +12,16 @@ import random
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import cv2
 import numpy as np
 
-from uda_seg.images.scaling import Size, _interleave, resize_image, resize_mask
-
-os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
-
-import albumentations as A
-
 from uda_seg.batch import IGNORE, NO_SUPERPIXEL
+from uda_seg.images.scaling import Size, _interleave, resize_image, resize_mask
 
 Item = dict[str, np.ndarray]
 
-OUTSIDE = {"depth": 0, "superpixels": NO_SUPERPIXEL}
-"""What masks hold in padding; a label holds IGNORE."""
-
+OUTSIDE = {"image": 0, "label": IGNORE, "depth": 0, "superpixels": NO_SUPERPIXEL}
+"""What padding holds."""
 
 REDRAWN = 10
 """Crops after the first, at most (mmseg's `cat_max_ratio`, as DAFormer's authors use it)."""
@@ -55,23 +50,9 @@ class Transform:
         largest_class: float | None = None,
     ) -> None:
         self.size, self.scale, self.largest_class = size, scale, largest_class
-        steps: list[Any] = []
-        if crop:
-            steps.append(
-                A.RandomCrop(*crop, pad_if_needed=True, pad_position="top_left", fill_mask=IGNORE)
-            )
-        if flip:
-            steps.append(A.HorizontalFlip(p=0.5))
-        if color:
-            change = (1 - color, 1 + color)
-            steps.append(A.ColorJitter(change, change, change, hue=(0, 0), p=0.8))
-        self.compose: A.Compose | None = None
-        if steps:
-            self.compose = A.Compose(
-                steps,
-                keypoint_params=A.KeypointParams("xy", remove_invisible=False),
-                additional_targets=dict.fromkeys(OUTSIDE, "mask"),
-            )
+        self.crop = (crop[0], crop[1]) if crop else None
+        self.flip = flip
+        self.jitter = _jitter(color) if color else None
 
     def __call__(
         self, image: np.ndarray, random_numbers: np.random.Generator, **masks: np.ndarray
@@ -88,29 +69,43 @@ class Transform:
             shares of the full image; left > right where it is mirrored.
         """
         seed = int(random_numbers.integers(2**31))
-        # One resampling for size and scale; A.RandomScale would round what its keypoints do not.
+        # One resampling for size and scale.
         height, width = self._scaled_size(image.shape[:2], random_numbers)
         image = resize_image(image, (height, width))
         masks = {name: resize_mask(mask, (height, width)) for name, mask in masks.items()}
-        if self.compose is None:
+        if not (self.crop or self.flip or self.jitter):
             return {"image": image, **masks, "window": np.array([0, 0, 1, 1], np.float32)}
-        self.compose.set_random_state(random_numbers, random.Random(seed))
-        named = {"mask" if name == "label" else name: mask for name, mask in masks.items()}
-        image = _interleave(image)
-        # The full image's corners travel along: where they end up tells where the crop lies.
-        corners = np.array([(0, 0), (width, height)], np.float32)
-        out = self.compose(image=image, keypoints=corners, **named)
+        drawing = random.Random(seed)
+        if self.jitter:
+            self.jitter.set_random_state(random_numbers, drawing)
+        item = {"image": _interleave(image), **masks}
+        out = self._cut(item, drawing)
         for _ in range(REDRAWN):
-            if self.largest_class is None or _varied(out.get("mask"), self.largest_class):
+            if self.largest_class is None or _varied(out.get("label"), self.largest_class):
                 break
-            out = self.compose(image=image, keypoints=corners, **named)
-        result = {name: out["mask" if name == "label" else name] for name in masks}
-        result["window"] = _window(out["keypoints"], *out["image"].shape[:2])
-        inside = _inside(result["window"], *out["image"].shape[:2])
-        for name in OUTSIDE.keys() & masks.keys():
-            outside = np.array(OUTSIDE[name], masks[name].dtype)
-            result[name] = np.where(inside, result[name], outside)
-        return {"image": out["image"], **result}
+            out = self._cut(item, drawing)
+        return out
+
+    def _cut(self, item: Item, drawing: random.Random) -> Item:
+        """A crop, perhaps mirrored, its colors changed; and its window."""
+        height, width = item["image"].shape[:2]
+        drawing.random()  # albumentations asks here whether anything is to be done
+        top, left, rows, columns = 0, 0, height, width
+        if self.crop:
+            rows, columns = self.crop
+            top = int(drawing.random() * (max(height - rows, 0) + 1))
+            left = int(drawing.random() * (max(width - columns, 0) + 1))
+        part = slice(top, top + rows), slice(left, left + columns)
+        out = {n: _padded(a[part], (rows, columns), OUTSIDE[n]) for n, a in item.items()}
+        mirrored = self.flip and drawing.random() < 0.5
+        if mirrored:
+            out = {name: cv2.flip(array, 1) for name, array in out.items()}
+        if self.jitter:
+            out["image"] = self.jitter(image=out["image"])["image"]
+        x = np.array([left, left + columns]) / width
+        y = np.array([top, top + rows]) / height
+        x = x[::-1] if mirrored else x
+        return out | {"window": np.array([x[0], y[0], x[1], y[1]], np.float32)}
 
     def _scaled_size(
         self, size: tuple[int, ...], random_numbers: np.random.Generator
@@ -142,16 +137,20 @@ def _varied(label: np.ndarray | None, largest: float) -> bool:
     return bool((counts > 0).sum() >= 2 and counts.max() < largest * counts.sum())
 
 
-def _window(corners: np.ndarray, height: int, width: int) -> np.ndarray:
-    (x0, y0), (x1, y1) = np.asarray(corners, np.float64)[:, :2]
-    if x1 < x0:  # albumentations mirrors pixel centres: a corner lands one pixel too far left
-        x0, x1 = x0 + 1, x1 + 1
-    shares = [-x0 / (x1 - x0), -y0 / (y1 - y0), (width - x0) / (x1 - x0), (height - y0) / (y1 - y0)]
-    return np.asarray(shares, np.float32)
+def _padded(array: np.ndarray, size: tuple[int, int], value: int) -> np.ndarray:
+    """(H, W, …) to `size` (height, width), filled at the bottom and on the right."""
+    height, width = array.shape[:2]
+    if (height, width) == size:
+        return np.ascontiguousarray(array)
+    out = np.full((*size, *array.shape[2:]), value, array.dtype)
+    out[:height, :width] = array
+    return out
 
 
-def _inside(window: np.ndarray, height: int, width: int) -> np.ndarray:
-    """(H, W) bool: the pixels that show the image rather than padding."""
-    x = np.linspace(window[0], window[2], 2 * width + 1)[1::2]
-    y = np.linspace(window[1], window[3], 2 * height + 1)[1::2]
-    return ((y > 0) & (y < 1))[:, None] & ((x > 0) & (x < 1))[None]
+def _jitter(color: float) -> Any:
+    """albumentations' ColorJitter; a newer version is not looked for in the network."""
+    os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
+    from albumentations import ColorJitter
+
+    change = (1 - color, 1 + color)
+    return ColorJitter(change, change, change, hue=(0, 0), p=0.8)
