@@ -1,5 +1,6 @@
 """Checkpoints on disk: `last.ckpt` and the selections, each whole or not there."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,16 @@ class CheckpointFiles(TorchCheckpointIO):
                 if isinstance(error.__context__, OSError):
                     raise error.__context__ from error
                 raise
+
+
+def copy(checkpoint: Path, path: Path) -> None:
+    """The same file under another name, as whole: in a fraction of the time of saving again.
+
+    Raises:
+        WriteError: the disk is full or read-only; a file that was there is as it was.
+    """
+    with open(checkpoint, "rb") as saved, files.replacing(path, durable=True) as file:
+        shutil.copyfileobj(saved, file, 2**22)
 
 
 def step_of(checkpoint: Path) -> int | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from lightning import Callback, Trainer
 
-from uda_seg.runs.checkpoint import step_of
+from uda_seg.runs.checkpoint import copy, step_of
 from uda_seg.training.scoreboard import Scoreboard
 
 log = logging.getLogger(__name__)
@@ -37,8 +37,11 @@ class Checkpoints(Callback):
 
     def save(self, trainer: Trainer, *selections: str) -> None:
         """`last.ckpt`, then the files of selections; every process must call it."""
-        for name in ("last", *selections):
-            trainer.save_checkpoint(self.path(name), weights_only=False)
+        trainer.save_checkpoint(self.path("last"), weights_only=False)
+        if trainer.is_global_zero:
+            for name in selections:
+                copy(self.path("last"), self.path(name))
+        trainer.strategy.barrier("Checkpoints.save")
 
     def on_train_batch_end(
         self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
