@@ -1,6 +1,7 @@
 """Runs a checked command line under Hydra: one folder a run, one outcome a job."""
 
 import argparse
+import gc
 import importlib
 import logging
 import os
@@ -24,7 +25,7 @@ from uda_seg.errors import ConfigError, UserError
 from uda_seg.experiments import sweep_folder
 from uda_seg.experiments.sweep_end import conclude
 from uda_seg.runs import cluster, files, identity, lock, run_folder
-from uda_seg.runs.memory import keep_freed_memory
+from uda_seg.runs.memory import keep_freed_memory, leave_out_what_is_imported
 from uda_seg.runs.stopping import FOLDER_VARIABLE, PARENT, Stopped, command_to_go_on
 
 
@@ -101,6 +102,8 @@ class Job:
         command = importlib.import_module(f"uda_seg.commands.{self.verb}").run
         _quieten_lightning()
         keep_freed_memory()
+        leave_out_what_is_imported()
+        gc.enable()
         returned = command(config, self.folder)
         return _score(self.folder) if self.multirun and returned is not None else returned
 

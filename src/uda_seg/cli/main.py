@@ -5,6 +5,7 @@ are answered at once.
 """
 
 import argparse
+import gc
 import itertools
 import os
 import signal
@@ -22,6 +23,7 @@ from uda_seg.runs.stopping import FOLDER_VARIABLE
 def main() -> None:
     """The console script `uda-seg`."""
     fault_tolerant_output()
+    gc.disable()  # until all is imported that a run needs
     try:
         with stopping.StopRequest():
             stopping.end_with_parent()
@@ -39,6 +41,9 @@ def main() -> None:
             raise
         _say(str(in_words))
         code = in_words.exit_code
+    finally:
+        gc.unfreeze()  # extensions complain at the end about whatever is not given back
+        gc.enable()
     sys.exit(code)
 
 

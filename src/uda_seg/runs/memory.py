@@ -1,6 +1,8 @@
 """How this process handles the memory that training frees and asks for again at every step."""
 
 import ctypes
+import functools
+import gc
 import os
 import platform
 import sys
@@ -26,3 +28,11 @@ def keep_freed_memory() -> bool:
         return False
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(MMAP_THRESHOLD, LARGEST)) and bool(mallopt(TRIM_THRESHOLD, 2**31 - 1))
+
+
+@functools.cache  # a sweep's later jobs find objects that are to go
+def leave_out_what_is_imported() -> None:
+    """Keeps Python's collector of garbage from what is there by now: a million objects of modules,
+    which stay. Going through them again and again took a sixth of a short run's time.
+    """
+    gc.freeze()
