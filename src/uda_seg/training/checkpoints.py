@@ -38,10 +38,10 @@ class Checkpoints(Callback):
     def save(self, trainer: Trainer, *selections: str) -> None:
         """`last.ckpt`, then the files of selections; every process must call it."""
         trainer.save_checkpoint(self.path("last"), weights_only=False)
-        if trainer.is_global_zero:
-            for name in selections:
+        for name in selections:
+            if trainer.is_global_zero:
                 copy(self.path("last"), self.path(name))
-        trainer.strategy.barrier("Checkpoints.save")
+            trainer.strategy.barrier(name)
 
     def on_train_batch_end(
         self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int

@@ -148,7 +148,7 @@ def _padded(array: np.ndarray, size: tuple[int, int], value: int) -> np.ndarray:
 
 
 def _jitter(color: float) -> Any:
-    """albumentations' ColorJitter; a newer version is not looked for in the network."""
+    """ColorJitter of albumentations; a newer version is not looked for in the network."""
     os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"
     from albumentations import ColorJitter
 
