@@ -45,12 +45,12 @@ def compile_parts(method: Method, parts: Collection[str]) -> None:
     Raises:
         ConfigError: there is no such part.
     """
-    modules = {
+    modules: dict[str, list[nn.Module]] = {
         "encoder": [
-            module.encoder
+            encoder
             for module in method.modules()
             if isinstance(module, SegmentationNetwork)
-            and isinstance(getattr(module, "encoder", None), nn.Module)
+            and isinstance(encoder := getattr(module, "encoder", None), nn.Module)
         ],
         "discriminators": [m for m in method.modules() if isinstance(m, DISCRIMINATORS)],
     }
@@ -79,4 +79,4 @@ def fuse(factories: Mapping[str, OptimizerFactory]) -> dict[str, OptimizerFactor
                 f"trainer.fused=true: torch has no fused {getattr(kind, '__name__', kind)} "
                 f"(of the {player}); choose torch.optim.SGD, Adam or AdamW, or trainer.fused=false"
             )
-    return {player: partial(factory, fused=True) for player, factory in factories.items()}
+    return {player: partial(factory, fused=True) for player, factory in factories.items()}  # type: ignore[call-arg]
