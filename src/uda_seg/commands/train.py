@@ -16,6 +16,7 @@ from uda_seg.training import loggers
 from uda_seg.training.checkpoints import Checkpoints
 from uda_seg.training.devices import check_devices
 from uda_seg.training.known_warnings import silence_known_warnings
+from uda_seg.training.memory_presets import how_it_fits, settings_that_fit
 from uda_seg.training.scoreboard import Scoreboard
 from uda_seg.training.setup import (
     facts,
@@ -54,12 +55,16 @@ def run(config: dict[str, Any], folder: Path) -> float | None:
     torch.manual_seed(config["seed"])
     data = make_data_module(config, folder)
     built = config
-    if stored is not None and "pretrained" in config["backbone"]:  # all are in the checkpoint
+    unread = stored is not None or config["dry_run"]  # all weights are in the checkpoint
+    if unread and "pretrained" in config["backbone"]:
         built = config | {"backbone": config["backbone"] | {"pretrained": "none"}}
     classes = list(data.space.classes)
     method = make_method(built, classes)
     started_from = config["initial"] if stored else start(method.network, config, classes)
-    module = make_adaptation(config, method, classes, data.pictures.others)
+    settings = settings_that_fit(method, config)
+    if config["dry_run"]:
+        return None
+    module = make_adaptation(config, method, classes, data.pictures.others, settings)
     if stored is None and isinstance(labellers := getattr(method, "labellers", None), Ensemble):
         start_labellers(labellers.networks, config, classes)
     if stored is None:
@@ -68,14 +73,15 @@ def run(config: dict[str, Any], folder: Path) -> float | None:
         stored.check_weights(module)
         stored.say()
     run_folder.open_run(config, folder, None if stored is None else stored.step)
-    described = facts(config, module, started_from)
+    described = facts(config, module, started_from) | how_it_fits(config, settings)
     log.info("first weights: %s", described["first_weights"])
     scoreboard = Scoreboard(folder, described)
     every = settings["checkpoint_every"], settings["validate_every"]
     checkpoints = Checkpoints(folder, *every, scoreboard)
     request = stop_request()
     stop = Stop(request, checkpoints, folder)
-    trainer = make_trainer(config, folder, scoreboard, checkpoints, stop)
+    run_as = config | {"trainer": settings}
+    trainer = make_trainer(run_as, folder, scoreboard, checkpoints, stop)
     try:
         resume = None if stored is None else stored.path
         with request:

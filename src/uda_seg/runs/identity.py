@@ -10,12 +10,15 @@ from uda_seg.errors import show
 NOT_THE_EXPERIMENT = ("run_name", "outputs", "resume")
 """Top keys that say where a run's files go, not what is computed."""
 
-PLACES = (*NOT_THE_EXPERIMENT, "data_root", "cache", "cache_root", "logger", "on_bad_image")
+PLACES = (
+    *NOT_THE_EXPERIMENT,
+    *"data_root cache cache_root logger on_bad_image dry_run".split(),
+)
 """Top keys that may be different each time a run is started: a node has paths of its own."""
 
 HARDWARE = (
     "accelerator devices strategy num_nodes workers threads progress log_every panels "
-    "pseudo_labels checkpointing tf32 fused compile".split()
+    "pseudo_labels checkpointing estimate tf32 fused compile".split()
 )
 """Keys of `trainer` that a run may change when it is continued."""
 

@@ -70,9 +70,14 @@ def warn_of_random_guide(method: Method) -> None:
 
 
 def make_adaptation(
-    config: dict[str, Any], method: Method, classes: list[str], others: Sequence[str] = ()
+    config: dict[str, Any],
+    method: Method,
+    classes: list[str],
+    others: Sequence[str] = (),
+    settings: dict[str, Any] | None = None,
 ) -> Adaptation:
-    backbone, settings = config["backbone"], config["trainer"]
+    """`settings`: of `trainer`, where they are others than the config's."""
+    backbone, settings = config["backbone"], settings or config["trainer"]
     factories = {"network": build(backbone["optimizer"])}
     _set_updates(method.network, backbone["optimizer"])
     factories |= {k: build(o) for k, o in optimizers_of(config["method"]).items()}

@@ -1,0 +1,164 @@
+"""What a step needs of memory: estimated, and measured; and what activation checkpointing saves.
+
+    python benchmarks/memory.py estimate [--precision 32-true] ["overrides of train" …]
+    python benchmarks/memory.py checkpointing [--rounds 3] ["overrides of train" …]
+
+measured: the most bytes that torch's allocator held at once during the step, as its profiler notes
+each allocation, with the weights, states and images that were there before. On a CPU; on a GPU it
+would be `torch.cuda.max_memory_allocated` (benchmarks/gpu_steps.py), which was not done here.
+checkpointing: peak and processor time with over without it, by turns, the median of ratios.
+
+RECORD
+"""
+
+import argparse
+import shlex
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+from measure import machine, ratio, table, take_turns
+from omegaconf import OmegaConf
+from torch.profiler import ProfilerActivity, profile
+
+from uda_seg.batch import Batch
+from uda_seg.config import conf_folder
+from uda_seg.data.datasets.classes import SPACES
+from uda_seg.training import setup
+from uda_seg.training.adaptation import Adaptation
+from uda_seg.training.memory import estimate, example_batch, run_step
+
+SMALL = "source=camvid target=camvid trainer.batch_size=2 trainer.accelerator=cpu"
+SIZE = "source.size=[128,192] target.size=[128,192]"
+METHODS = (
+    "source_only", "target_only", "adaptive_bn", "adaptseg", "adaptseg_single", "adaptseg_feature",
+    "road", "rpt", "pit", "gio_ada", "minent", "advent", "dacs", "daformer", "mrm", "mic",
+)  # fmt: skip
+NETWORKS = ("tiny", "small", "deeplab_resnet50", "deeplab_vgg16", "pspnet_resnet101",
+            "daformer_pvt_v2_b0", "daformer_small")  # fmt: skip
+ESTIMATED = (
+    *(f"method={method} backbone=small {SMALL} {SIZE}" for method in METHODS),
+    *(f"method=adaptive_bn backbone={network} {SMALL} {SIZE}" for network in NETWORKS),
+    f"method=dacs backbone=deeplab_resnet50 {SMALL} {SIZE}",
+    f"method=hrda backbone=hrda_small {SMALL} {SIZE}",
+    f"method=dacs backbone=deeplab_resnet50 trainer.checkpointing=true {SMALL} {SIZE}",
+    f"method=dacs backbone=deeplab_resnet50 trainer.accumulate=2 {SMALL} {SIZE}",
+)
+CHECKPOINTED = tuple(
+    f"method={method} backbone={network} {SMALL} source.size=[192,320] target.size=[192,320] "
+    "trainer.batch_size=1"
+    for method, network in (
+        ("adaptseg", "deeplab_resnet101"),
+        ("adaptseg", "deeplab_resnet50"),
+        ("dacs", "deeplab_resnet50"),
+    )
+)
+
+
+def composed(words: str, precision: str) -> dict[str, Any]:
+    overrides = [*shlex.split(words), f"trainer.precision={precision}"]
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        config: Any = OmegaConf.to_container(compose("train", overrides), resolve=True)
+    if "pretrained" in config["backbone"]:
+        config["backbone"]["pretrained"] = "none"
+    return dict(config)
+
+
+class Step:
+    """A step that can be run, with its optimizers' states there."""
+
+    def __init__(self, config: dict[str, Any]) -> None:
+        torch.manual_seed(0)
+        self.precision, classes = config["trainer"]["precision"], list(SPACES["camvid_11"])
+        self.method = setup.make_method(config, classes)
+        self.module: Adaptation = setup.make_adaptation(config, self.method, classes)
+        self.optimizer = self.module.configure_optimizers()["optimizer"]
+        self.batch: Batch = example_batch(config, self.method)
+        self()
+
+    def __call__(self) -> None:
+        self.optimizer.zero_grad()
+        run_step(self.module, self.optimizer, self.batch, self.precision)
+
+    def held(self) -> int:
+        """Bytes between two steps."""
+        self.optimizer.zero_grad()
+        states = [s for o in self.optimizer.optimizers.values() for s in o.state.values()]
+        tensors = [*self.method.parameters(), *self.method.buffers()]
+        tensors += [value for state in states for value in state.values()]
+        for domain in (self.batch.source, self.batch.target):
+            tensors += vars(domain).values()
+        storages = [t.untyped_storage() for t in tensors if isinstance(t, torch.Tensor)]
+        return sum({one.data_ptr(): one.nbytes() for one in storages}.values())
+
+    def peak(self) -> int:
+        before = self.held()
+        with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as watched:
+            self()
+        events = watched.profiler.kineto_results.events()  # type: ignore[union-attr]
+        changes = sorted(
+            (event.start_ns(), event.nbytes()) for event in events if event.name() == "[memory]"
+        )
+        live = most = 0
+        for _, change in changes:
+            live += change
+            most = max(most, live)
+        return before + most
+
+
+def shorter(words: str) -> str:
+    kept = [w for w in words.split() if not w.startswith(("source", "target", "trainer.acc"))]
+    return " ".join(kept) + (" trainer.accumulate=2" if "accumulate=2" in words else "")
+
+
+def estimates(commands: list[str], precision: str) -> None:
+    show("train", "estimate, MiB", "measured, MiB", "estimate / measured")
+    for words in commands:
+        config = composed(words, precision)
+        method = setup.make_method(config, list(SPACES["camvid_11"]))
+        need, measured = estimate(method, config), Step(config).peak()
+        sizes = (need.most / 2**20, measured / 2**20, need.most / measured)
+        print(line(f"`{shorter(words)}`{' *' if need.missing else ''}", *sizes), flush=True)
+    print("\n* a part of the step cannot be computed without values")
+
+
+def checkpointed(commands: list[str], precision: str, rounds: int) -> None:
+    show("train", "MiB", "MiB with checkpointing", "peak ratio", "time ratio")
+    for words in commands:
+        steps = {
+            name: Step(composed(f"{words} trainer.checkpointing={name}", precision))
+            for name in ("false", "true")
+        }
+        seconds = take_turns(steps, rounds, warm_up=0)
+        time = 1 / ratio(seconds["false"], seconds["true"])
+        without, with_it = (steps[name].peak() for name in ("false", "true"))
+        sizes = (without / 2**20, with_it / 2**20, with_it / without)
+        print(line(f"`{shorter(words)}`", *sizes, time), flush=True)
+
+
+def show(*header: str) -> None:
+    print(table(header, []), flush=True)
+
+
+def line(*cells: object) -> str:
+    return table((), [cells]).splitlines()[-1]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=["estimate", "checkpointing"])
+    parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"])
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("commands", nargs="*", help="each in quotes")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    print(f"{machine()}, {arguments.precision}\n")
+    if arguments.what == "estimate":
+        estimates(arguments.commands or list(ESTIMATED), arguments.precision)
+    else:
+        commands = arguments.commands or list(CHECKPOINTED)
+        checkpointed(commands, arguments.precision, arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()
