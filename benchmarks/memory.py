@@ -150,7 +150,7 @@ def main() -> None:
     parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("commands", nargs="*", help="each in quotes")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     torch.set_num_threads(1)
     print(f"{machine()}, {arguments.precision}\n")
     if arguments.what == "estimate":

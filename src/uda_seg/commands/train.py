@@ -55,14 +55,14 @@ def run(config: dict[str, Any], folder: Path) -> float | None:
     torch.manual_seed(config["seed"])
     data = make_data_module(config, folder)
     built = config
-    unread = stored is not None or config["dry_run"]  # all weights are in the checkpoint
+    unread = stored is not None or config.get("dry_run")  # all weights are in the checkpoint
     if unread and "pretrained" in config["backbone"]:
         built = config | {"backbone": config["backbone"] | {"pretrained": "none"}}
     classes = list(data.space.classes)
     method = make_method(built, classes)
     started_from = config["initial"] if stored else start(method.network, config, classes)
     settings = settings_that_fit(method, config)
-    if config["dry_run"]:
+    if config.get("dry_run"):
         return None
     module = make_adaptation(config, method, classes, data.pictures.others, settings)
     if stored is None and isinstance(labellers := getattr(method, "labellers", None), Ensemble):
