@@ -174,7 +174,8 @@ def estimate(
     weights = ledger.live
     if not _on_cpu(config["trainer"]):
         cpu_layers.undo(twin)
-    module = make_adaptation(dict(config), twin, list(method.network.class_names))
+    settings = {**config["trainer"], "compile": [], "fused": False}  # fake tensors know neither
+    module = make_adaptation(dict(config), twin, list(method.network.class_names), (), settings)
     optimizer = module.configure_optimizers()["optimizer"]
     with fake, ledger:
         trained = {w for group in optimizer.param_groups for w in group["params"]}
