@@ -127,7 +127,7 @@ def test_a_dry_run_says_what_it_needs_and_trains_nothing(command_line, tmp_path)
 def test_a_run_is_made_to_fit_and_says_so(command_line, tmp_path, monkeypatch):
     monkeypatch.setattr(memory_presets, "OWN", 8 * GIB - 1)  # a card with no room at all
     small = "source.size=[96,128] target.size=[96,128] trainer.batch_size=2".split()
-    words = ["backbone=tiny", "trainer=debug", "trainer.steps=2", "memory=8gb", *small]
+    words = ["backbone=tiny", "method=minent", "trainer=debug", "memory=8gb", *small]
     answer = command_line(*words)
     assert answer.returncode == 0, answer.stderr
     (scores,) = tmp_path.rglob("scores.json")
