@@ -8,7 +8,6 @@ hundred MiB on a GPU), the workspaces of its kernels, and what its allocator can
 
 import copy
 import logging
-import weakref
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -18,8 +17,6 @@ from unittest import mock
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
 
 from uda_seg.batch import Batch, Source, Target
 from uda_seg.components import regions
@@ -29,12 +26,12 @@ from uda_seg.methods.base import Method
 from uda_seg.networks import cpu_layers, resizing
 from uda_seg.runs.identity import device_count
 from uda_seg.training.adaptation import Adaptation, pieces
+from uda_seg.training.ledger import Ledger
 from uda_seg.training.setup import make_adaptation
 
 log = logging.getLogger(__name__)
 
 GIB = 2**30
-aten = torch.ops.aten
 
 
 @dataclass(frozen=True)
@@ -62,83 +59,6 @@ class Need:
         listed = ", ".join(f"{name} {size / GIB:.2g}" for name, size in parts.items())
         kind = "about" if self.missing is None else "at least"
         return f"{kind} {self.most / GIB:.2g} GiB ({listed})"
-
-
-class Ledger(TorchDispatchMode):
-    """Bytes of the storages that live, and the most there ever were.
-
-    Operations whose result's shape hangs on values get the largest one, and single values are made
-    up, where `made_up`.
-    """
-
-    def __init__(self, made_up: bool = False) -> None:
-        super().__init__()
-        self.made_up = made_up
-        self.live = self.most = 0
-        self.known: set[int] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        if self.made_up and func is aten.add.Tensor and _sums_gradients(*args[:2]):
-            return args[0]
-        stand_in = STAND_INS.get(func) if self.made_up else None
-        result = NotImplemented if stand_in is None else stand_in(*args, **(kwargs or {}))
-        if result is NotImplemented:
-            result = func(*args, **(kwargs or {}))
-        tree_map_only(Tensor, self.enter, result)
-        return result
-
-    def enter(self, tensor: Tensor) -> Tensor:
-        if tensor.layout is not torch.strided:
-            return tensor
-        storage = tensor.untyped_storage()
-        key, size = storage._cdata, storage.nbytes()
-        if key not in self.known:
-            self.known.add(key)
-            self.live += size
-            self.most = max(self.most, self.live)
-            weakref.finalize(storage, self.leave, key, size)
-        return tensor
-
-    def leave(self, key: int, size: int) -> None:
-        self.known.discard(key)
-        self.live -= size
-
-
-def _sums_gradients(first: Any, second: Any) -> bool:
-    """Whether it is autograd that adds two gradients: in place, but for modes such as these."""
-    going_back = torch._C._current_graph_task_id() != -1 and not torch.is_grad_enabled()
-    return going_back and isinstance(second, Tensor) and first.shape == second.shape
-
-
-def _scalar(tensor: Tensor) -> float | bool | int:
-    return 0.5 if tensor.is_floating_point() else tensor.dtype is torch.bool or 1
-
-
-def _chosen(tensor: Tensor, indices: list[Tensor | None]) -> Any:
-    """All that a mask could choose."""
-    mask = indices[0]
-    if len(indices) != 1 or mask is None or mask.dtype not in (torch.bool, torch.uint8):
-        return NotImplemented
-    return tensor.new_empty((mask.numel(), *tensor.shape[mask.dim() :]))
-
-
-def _distinct(tensor: Tensor, *_: Any, **__: Any) -> tuple[Tensor, ...]:
-    return tensor.new_empty(tensor.numel()), *(
-        tensor.new_empty(tensor.numel(), dtype=torch.long) for _ in range(2)
-    )
-
-
-STAND_INS: dict[Any, Callable[..., Any]] = {
-    aten._local_scalar_dense.default: _scalar,
-    aten.index.Tensor: _chosen,
-    aten.nonzero.default: lambda t: t.new_empty((t.numel(), t.dim()), dtype=torch.long),
-    aten.masked_select.default: lambda tensor, mask: tensor.new_empty(mask.numel()),
-    aten._unique2.default: _distinct,
-    aten.bincount.default: lambda tensor, weights=None, minlength=0: tensor.new_empty(
-        max(minlength, 1), dtype=torch.long if weights is None else weights.dtype
-    ),
-    aten.equal.default: lambda *_: True,
-}
 
 
 @contextmanager
@@ -169,7 +89,7 @@ def estimate(
         watching: entered while the step runs, such as what counts its operations.
 
     """
-    fake, ledger = _fake(), Ledger(made_up=True)
+    fake, ledger = _fake(), Ledger()
     twin = _without_values(method, fake, ledger)
     weights = ledger.live
     if not _on_cpu(config["trainer"]):
