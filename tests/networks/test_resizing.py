@@ -41,11 +41,16 @@ def test_without_a_gradient_all_bits_are_torchs(
     )
 
 
-def test_an_exported_graph_holds_the_plain_layer() -> None:
+def test_an_exported_graph_holds_the_plain_layer_for_any_size() -> None:
     class Resize(torch.nn.Module):
         def forward(self, maps: torch.Tensor) -> torch.Tensor:
-            return resize(maps, (16, 12), False)
+            small, large = (F.avg_pool2d(maps, 1, step) for step in (8, 4))
+            return resize(small, (large.shape[2], large.shape[3]), False)
 
+    free = {2: torch.export.Dim("height", min=32), 3: torch.export.Dim("width", min=32)}
     with torch.no_grad():
-        graph = torch.export.export(Resize(), (torch.randn(1, 3, 8, 6),)).graph
-    assert sum("upsample" in str(node.target) for node in graph.nodes) == 1
+        program = torch.export.export(
+            Resize(), (torch.randn(1, 4, 400, 480),), dynamic_shapes=(free,), strict=False
+        )
+    assert sum("upsample" in str(node.target) for node in program.graph.nodes) == 1
+    assert program.module()(torch.randn(1, 4, 41, 57)).shape == (1, 4, 11, 15)

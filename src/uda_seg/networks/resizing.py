@@ -18,10 +18,11 @@ def resize(maps: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor:
     side, which a softmax wants. The numbers are the same up to rounding. Where none is wanted,
     `_enlarge` gives the very same numbers in less time.
     """
+    learns = torch.is_grad_enabled() and maps.requires_grad
+    if maps.device.type == "cpu" and not learns:
+        return _enlarge(maps, size, align_corners)
     if maps.device.type != "cpu" or maps.shape[-2:] == size:
         return F.interpolate(maps, size, mode="bilinear", align_corners=align_corners)
-    if not (torch.is_grad_enabled() and maps.requires_grad):
-        return _enlarge(maps, size, align_corners)
     batch, channels, height, width = maps.shape
     rows, columns = (
         shares(old, new, align_corners).to(maps.dtype)
@@ -40,6 +41,7 @@ def _enlarge(maps: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor
     with one number at a time: so a map is stretched to its width first, and then its columns are
     taken for channels of an image of one column. Halfway the other side's weights are 1 and 0.
     """
+    # A graph is to hold the plain layer, and no look at sizes, which would bind it to them.
     if torch.compiler.is_compiling() or not _is_same_in_two(maps, size, align_corners):
         return F.interpolate(maps, size, mode="bilinear", align_corners=align_corners)
     batch, channels, height, _ = maps.shape
