@@ -28,11 +28,28 @@ def test_every_row_runs_for_every_seed_and_says_what_it_starts_from(tmp_path: Pa
         (row, seed) for seed in (0, 7) for row in ("start", "next", "other")
     ]
     follower = wanted[4]
-    assert follower.after == wanted[3].folder == tmp_path / "start" / "seed7"
+    assert follower.after == (wanted[3].folder,) == (tmp_path / "start" / "seed7",)
     assert follower.overrides == (
         "backbone=tiny", "method=adaptseg", "trainer.steps=3", "trainer=cpu", "seed=7",
         f"initial='{tmp_path / 'start' / 'seed7'}'",
     )  # fmt: skip
+
+
+def test_a_row_waits_for_the_rows_that_label_for_it(tmp_path: Path) -> None:
+    later = {"steps": 2, "labelled_by": ["start", "other"], "overrides": ["method=fda"]}
+    table = TABLE | {"rows": {**TABLE["rows"], "later": {**later, "after": "start"}, "new": later}}
+    start, _, other, after, new = jobs(table, [3], [], tmp_path / "old")
+    assert after.after == (start.folder, start.folder, other.folder)
+    assert new.after == (start.folder, other.folder)
+    labellers = f"method.labellers=['{start.folder}','{other.folder}']"
+    assert after.overrides[-2:] == (f"initial='{start.folder}'", labellers)
+    assert new.overrides[-1] == labellers
+    assert wanted_rows(table, ["new"]) == {"new", "start", "other"}
+    finish(new)
+    (tmp_path / "old").rename(tmp_path / "moved")
+    assert jobs(table, [3], [], tmp_path / "moved")[-1].done
+    with pytest.raises(ConfigError, match="later.labelled_by: there is no row 'gone'"):
+        jobs(TABLE | {"rows": {"later": {**later, "labelled_by": ["gone"]}}}, [0], [], tmp_path)
 
 
 def test_steps_are_those_that_are_trained(tmp_path: Path) -> None:

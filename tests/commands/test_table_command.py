@@ -91,7 +91,7 @@ def test_a_failing_run_is_reported_and_tried_again(
     assert error.value.exit_code == 1
     assert "source_only, seed 1: ended with exit code 3" in str(error.value)
     assert "no such luck" in str(error.value)
-    assert "adaptseg, seed 1: not started: it starts from" in str(error.value)
+    assert "adaptseg, seed 1: not started: it needs" in str(error.value)
     assert begun(mini) == {"adaptseg seed0": 1, "source_only seed0": 1}
     printed = " ".join(capsys.readouterr().out.split())
     assert "42.35[a]" in printed

@@ -40,7 +40,7 @@ class Scripted:
 
     folder: Path
     script: str = ""
-    after: Path | None = None
+    after: tuple[Path, ...] = ()
     cost: float = 1.0
     steps: int | None = 2
     done: bool = False
@@ -98,8 +98,8 @@ SITUATIONS = {
         log="begins start begins other ends other",
         failed={
             "start": "ended with exit code 2; its folder is",
-            "next": "not started: it starts from",
-            "last": "not started: it starts from",
+            "next": "not started: it needs",
+            "last": "not started: it needs",
         },
     ),
     "one that is killed harms no other": Situation(
@@ -125,7 +125,7 @@ SITUATIONS = {
 def test_what_is_run_and_in_which_order(name: str, tmp_path: Path) -> None:
     situation = SITUATIONS[name]
     wanted = [
-        Scripted(tmp_path / name, script, tmp_path / after if after else None, cost)
+        Scripted(tmp_path / name, script, (tmp_path / after,) if after else (), cost)
         for name, (script, after, cost) in situation.jobs.items()
     ]
     places = situation.places if isinstance(situation.places, list) else slots(situation.places)
@@ -237,7 +237,7 @@ from uda_seg.experiments.rows import Job
 from uda_seg.experiments.job_progress import watch
 folder = Path(sys.argv[1])
 Job.command = lambda job: [sys.executable, "-c", sys.argv[2], str(folder / job.row)]
-watch([Job(row, 0, 2, folder / row, (), None, 1.0) for row in "ab"], [{}, {}], {})
+watch([Job(row, 0, 2, folder / row, (), (), 1.0) for row in "ab"], [{}, {}], {})
 """
 CHILD = """
 import os, subprocess, sys, time

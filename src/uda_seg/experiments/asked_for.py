@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from uda_seg.errors import ConfigError, suggest
+from uda_seg.experiments.rows import needed_rows
 from uda_seg.report.spec import check_spec, roles_of, without_published
 
 
@@ -37,7 +38,7 @@ def _mistakes(spec: Mapping[str, Any], names: Sequence[str]) -> Iterator[str]:
         yield "no row is left"
         return
     for name in names:
-        if followers := [other for other, entry in kept.items() if entry.get("after") == name]:
+        if followers := [other for other, entry in kept.items() if name in needed_rows(entry)]:
             yield f"{name} is needed, {', '.join(followers)} start from it; leave these out as well"
     for network, roles in roles_of(spec).items():
         same = any((entry.get("backbone") or "") == network for entry in kept.values())

@@ -12,7 +12,7 @@ from typing import Any
 from uda_seg.errors import ConfigError, suggest
 from uda_seg.experiments.runner import command_line
 from uda_seg.runs import files, run_folder
-from uda_seg.runs.quoting import setting
+from uda_seg.runs.quoting import quoted, setting
 
 PLACES = (
     "data_root=", "source.root=", "target.root=", "cache=", "cache_root=",
@@ -21,6 +21,10 @@ PLACES = (
 )  # fmt: skip
 """Overrides that say where a run finds its data and how fast, not what it computes: a finished run
 stays finished when they change."""
+
+
+NETWORKS = ("initial=", "method.labellers=")
+"""Overrides that name runs of the same table."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Job:
         steps: it trains.
         folder: of the run.
         overrides: of the train command, without folder and resume.
-        after: folder of the run whose network it starts from, or None.
+        after: folders of the runs whose networks it needs: to start from, or to label its images.
         cost: how long it takes, in steps of a plain run.
         own_folder: YAML files of the user's own, or None.
     """
@@ -43,7 +47,7 @@ class Job:
     steps: int
     folder: Path
     overrides: tuple[str, ...]
-    after: Path | None
+    after: tuple[Path, ...]
     cost: float
     own_folder: Path | None = None
 
@@ -130,8 +134,13 @@ def wanted_rows(spec: Mapping[str, Any], chosen: Sequence[str] | str | None) -> 
         name = names.pop()
         if name not in found:
             found.add(name)
-            names += [rows[name]["after"]] if rows[name].get("after") else []
+            names += needed_rows(rows[name])
     return found
+
+
+def needed_rows(entry: Mapping[str, Any]) -> list[str]:
+    """Names of the rows whose networks a row needs: the one it starts from first."""
+    return [*([entry["after"]] if entry.get("after") else []), *(entry.get("labelled_by") or ())]
 
 
 def check_replaced(wanted: Sequence[Job], folder: Path) -> None:
@@ -157,13 +166,15 @@ def _job(
     own_folder: Path | None,
 ) -> Job:
     entry = spec["rows"][row]
-    after = entry.get("after")
-    if after is not None and after not in spec["rows"]:
-        raise ConfigError(
-            f"table.rows.{row}.after: there is no row {after!r}; "
-            f"there are {', '.join(spec['rows'])}"
-        )
-    start = folder.absolute() / after / f"seed{seed}" if after else None
+    for key in ("after", "labelled_by"):
+        named = entry.get(key) or ()
+        for other in [named] if isinstance(named, str) else named:
+            if other not in spec["rows"]:
+                raise ConfigError(
+                    f"table.rows.{row}.{key}: there is no row {other!r}; "
+                    f"there are {', '.join(spec['rows'])}"
+                )
+    needed = [folder.absolute() / other / f"seed{seed}" for other in needed_rows(entry)]
     steps = entry.get("steps", spec.get("steps"))
     if not isinstance(steps, int):
         raise ConfigError(f"rows.{row}.steps: is missing; write how many steps the row trains")
@@ -171,17 +182,21 @@ def _job(
     overrides += [*extra, f"seed={seed}"]
     given = [word.partition("=")[2] for word in overrides if word.startswith("trainer.steps=")]
     steps = int(given[-1]) if given[-1].isdecimal() else steps
-    if start is not None:
-        overrides.append(setting("initial", start))
+    if entry.get("after"):
+        overrides.append(setting("initial", needed[0]))
+    if labellers := needed[1:] if entry.get("after") else needed:
+        overrides.append(f"method.labellers=[{','.join(map(quoted, labellers))}]")
     here = folder.absolute() / row / f"seed{seed}"
     cost = steps * entry.get("cost", 1.0)
-    return Job(row, seed, steps, here, tuple(overrides), start, cost, own_folder)
+    return Job(row, seed, steps, here, tuple(overrides), tuple(needed), cost, own_folder)
 
 
 def _computed(overrides: Sequence[str]) -> list[str]:
-    """Of the run it starts from, row and seed count: a table's folder may have been moved."""
+    """Of the runs it needs, row and seed count: a table's folder may have been moved."""
     kept = [override for override in overrides if not override.startswith(PLACES)]
-    return [
-        "/".join(word.strip("'").split("/")[-2:]) if word.startswith("initial=") else word
-        for word in kept
-    ]
+    return [_rows_named(word) if word.startswith(NETWORKS) else word for word in kept]
+
+
+def _rows_named(override: str) -> str:
+    paths = override.partition("=")[2].strip("[]").split(",")
+    return ",".join("/".join(path.strip("'").split("/")[-2:]) for path in paths)

@@ -53,8 +53,8 @@ class Job(Protocol):
         """It trains; None where that is not known."""
 
     @property
-    def after(self) -> Path | None:
-        """Folder of the job whose network it starts from."""
+    def after(self) -> tuple[Path, ...]:
+        """Folders of the jobs whose networks it needs: to start from, or to label its images."""
 
     @property
     def cost(self) -> float:
@@ -169,9 +169,9 @@ def run_all(
 ) -> Generator[list[Process], None, None]:
     """Runs jobs, one in each place at a time; yields the running ones a few times a second.
 
-    A job that starts from another run's network waits for that run. Of those that are ready the
+    A job that needs another run's network waits for that run. Of those that are ready the
     costliest begins first, so that none is left over for one core at the end. One that fails is
-    noted, and the rest goes on without it and those that would have started from it.
+    noted, and the rest goes on without it and those that need it.
 
     Args:
         pending: the jobs.
@@ -195,11 +195,11 @@ def run_all(
                         one.kill()
                         failed[one.job.folder] = complaint
                 for job in list(waiting):
-                    if job.after in failed:
+                    if absent := [path for path in job.after if path in failed]:
                         waiting.remove(job)
-                        failed[job.folder] = _without(job.after)
+                        failed[job.folder] = _without(absent[0])
                 busy = {one.job.folder for one in running} | {job.folder for job in waiting}
-                ready = [job for job in waiting if job.after not in busy]
+                ready = [job for job in waiting if busy.isdisjoint(job.after)]
                 for job in sorted(ready, key=lambda job: -job.cost)[: len(free)]:
                     waiting.remove(job)
                     running.append(Process(job, free.pop(0), shown))
@@ -209,9 +209,8 @@ def run_all(
             stop_all(running)
 
 
-def _without(start: Path | None) -> str:
-    assert start is not None
-    return f"not started: it starts from {start.parent.name}, {start.name}, which is not there"
+def _without(start: Path) -> str:
+    return f"not started: it needs {start.parent.name}, {start.name}, which is not there"
 
 
 def stop_all(running: Sequence[Process]) -> None:

@@ -29,7 +29,7 @@ class SweepJob:
     folder: Path
     command: tuple[str, ...]
     steps: int | None = None
-    after: Path | None = None
+    after: tuple[Path, ...] = ()
     cost: float = 1.0
 
     @property
