@@ -108,6 +108,33 @@ def test_scores_equal_a_plain_loop(trained, tmp_path):
     np.testing.assert_allclose(list(last["iou"].values()), iou(expected))
 
 
+def test_several_checkpoints_are_scored_together(trained, tmp_path):
+    other = tmp_path / "other.ckpt"
+    stored = torch.load(trained / "checkpoints" / "last.ckpt", weights_only=True)
+    stored["state_dict"]["method.network.head.weight"] *= -1
+    torch.save(stored, other)
+    alone, second = run(settings(trained), tmp_path / "one"), run(settings(other), tmp_path / "two")
+    assert alone != second
+    both = {"also": [str(other)], "shares": [0, 2]}
+    for mean in ("logits", "probabilities"):
+        folder = tmp_path / mean
+        run(settings(trained, **both, mean_of=mean), folder)
+        result = scores.load(folder)
+        assert (result["also"], result["mean_of"]) == ([str(other)], mean)
+        ours, theirs = (
+            scores.load(tmp_path / name)["selections"]["last"]["confusion"]
+            for name in (mean, "two")
+        )
+        agreed = np.minimum(ours, theirs).sum() / theirs.sum()
+        assert agreed == 1 if mean == "logits" else agreed > 0.9  # enlarged as probabilities
+    with pytest.raises(ConfigError, match="must be 2 numbers"):
+        run(settings(trained, also=[str(other)], shares=[1.0]), tmp_path / "wrong")
+    stored["hyper_parameters"]["classes"] = CLASSES[::-1]
+    torch.save(stored, other)
+    with pytest.raises(ConfigError, match="only networks of the same classes"):
+        run(settings(trained, also=[str(other)]), tmp_path / "wrong")
+
+
 def test_pictures_lie_where_the_page_looks(trained, tmp_path):
     run(settings(trained), tmp_path / "scored")
     found = sorted((tmp_path / "scored" / "pictures").iterdir())

@@ -45,3 +45,10 @@ def test_what_is_no_run_is_said_before_anything_is_built(tmp_path: Path) -> None
     config = compose("train", [*SMALL, "method.labellers=[nowhere]"])
     with pytest.raises(ConfigError, match="method.labellers=nowhere: .* is not there"):
         train.refuse(config, tmp_path)
+
+
+def test_nothing_stands_on_a_later_round(tmp_path: Path) -> None:
+    words = [word for word in SMALL if word != "method=fda"]
+    words += ["method=mic", "method@method.base=fda", "method.base.labellers=[somewhere]"]
+    with pytest.raises(ConfigError, match="method.base.labellers: a later round"):
+        train.refuse(compose("train", words), tmp_path)

@@ -10,9 +10,10 @@ from uda_seg.data.datasets.opening import open_scored
 from uda_seg.evaluation import scores
 from uda_seg.evaluation.measures import customary
 from uda_seg.prediction.score_split import Scored, say_what_is_missing, score, submission
+from uda_seg.prediction.together import open_together
 from uda_seg.report.writers import print_run
 from uda_seg.runs import run_folder
-from uda_seg.runs.trained import Trained, check_checkpoints, evaluation_config, open_trained
+from uda_seg.runs.trained import Trained, check_checkpoints, evaluation_config
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ def run(config: dict[str, Any], folder: Path) -> float | None:
     """Returns the mIoU in percent."""
     complete = evaluation_config(config)
     run_folder.open_run(complete, folder)
-    trained = open_trained(complete["checkpoint"], device=complete["device"])
+    trained = open_together(complete)
     split = complete["split"] or complete["target"]["val_split"]
     say_what_is_missing(complete["target"], split, trained.classes)
     saved = submission(complete, split, trained.classes, folder)
@@ -65,12 +66,21 @@ def written(
         folder / "scores.json",
         {
             **facts(config, trained, split),
+            **together(config, trained),
             "other_classes": others,
             "selections": {selection: found.selection(trained.step, trained.classes)},
             "device": str(next(trained.network.parameters()).device),
         },
     )
     return scores.load(folder / "scores.json")
+
+
+def together(config: Mapping[str, Any], trained: Trained) -> dict[str, Any]:
+    """What `scores.json` says of several checkpoints."""
+    if not trained.others:
+        return {}
+    paths = [str(one.path) for one in trained.others]
+    return {"also": paths, "mean_of": config["mean_of"], "shares": config["shares"]}
 
 
 def facts(config: Mapping[str, Any], trained: Trained, split: str) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from uda_seg.prediction.look import COMPARISON, Look, id_table, legend_of
 from uda_seg.prediction.movie import check_codec
 from uda_seg.prediction.predictor import Predictor, predictor_of
 from uda_seg.prediction.store import Store, check_folder, writing
+from uda_seg.prediction.together import open_together
 from uda_seg.prediction.work import Work, raise_problems
 from uda_seg.runs import run_folder
 from uda_seg.runs.trained import Trained, open_trained
@@ -37,8 +38,9 @@ def run(config: dict[str, Any], folder: Path) -> None:
     check_folder(output)
     inputs = find(config["input"], output)
     check_settings(config, kinds, inputs)
-    keys = [key for key in ("checkpoint", "compare") if config[key]]
-    trained = {key: open_trained(config[key], key, config["device"]) for key in keys}
+    trained = {"checkpoint": open_together(config)}
+    if config["compare"]:
+        trained["compare"] = open_trained(config["compare"], "compare", config["device"])
     inference = build(config["inference"])
     predictors = {
         key: predictor_of(one, inference, config["size"], config["precision"])
@@ -99,7 +101,8 @@ def open_store(
     same: dict[str, Any] = {"checkpoint": None, "compare": None}
     same |= {key: one.identity() for key, one in trained.items()}
     same |= {f"size of {key}": one.size for key, one in predictors.items()}
-    same |= {key: plain(config[key]) for key in MUST_MATCH}
+    keys = [*MUST_MATCH, *(("mean_of", "shares") if config["also"] else ())]
+    same |= {key: plain(config[key]) for key in keys}
     classes = trained["checkpoint"].classes
     table = id_table(classes, config["ids"])
     also = {

@@ -106,6 +106,11 @@ def start(
 
 def check_labellers(config: Mapping[str, Any]) -> None:
     """As `check_initial`, of the runs in `method.labellers`."""
+    if (config["method"].get("base") or {}).get("labellers"):
+        raise ConfigError(
+            "method.base.labellers: a later round of FDA has no other method on top of it; leave "
+            "them out, or choose method=fda"
+        )
     for path in config["method"].get("labellers") or ():
         with _as_labeller():
             check_initial({**config, "initial": path})

@@ -28,6 +28,7 @@ class Trained:
         network: in evaluation mode.
         classes: their names, in the order of the network's outputs.
         step: it was trained to.
+        others: further ones, whose networks `network` asks too.
     """
 
     path: Path
@@ -35,15 +36,17 @@ class Trained:
     network: nn.Module
     classes: list[str]
     step: int
+    others: tuple["Trained", ...] = ()
 
     @property
     def caption(self) -> str:
-        return f"{self.run['run_name']}, step {self.step}"
+        return " + ".join(f"{one.run['run_name']}, step {one.step}" for one in (self, *self.others))
 
-    def identity(self) -> dict[str, str]:
+    def identity(self) -> dict[str, Any]:
         with open(self.path, "rb") as file:
             digest = hashlib.file_digest(file, "sha256")
-        return {"path": str(self.path.resolve()), "sha256": digest.hexdigest()}
+        own = {"path": str(self.path.resolve()), "sha256": digest.hexdigest()}
+        return own | ({"also": [one.identity() for one in self.others]} if self.others else {})
 
 
 def open_trained(path: str | Path, key: str = "checkpoint", device: str = "cpu") -> Trained:
@@ -129,12 +132,12 @@ def evaluation_config(
 def check_checkpoints(config: Mapping[str, Any]) -> None:
     """
     Args:
-        config: of a command with `checkpoint=`, and perhaps `compare=`.
+        config: of a command with `checkpoint=`, and perhaps `also=` or `compare=`.
 
     Raises:
         UserError: one is not there, or no checkpoint of a run.
     """
-    for key in ("checkpoint", "compare"):
+    for key in ("checkpoint", "also", "compare"):
         named = config.get(key) or []
         for path in named if isinstance(named, list) else [named]:
             read_checkpoint(run_folder.checkpoint_at(path, key), key)
