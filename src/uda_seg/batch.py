@@ -7,6 +7,8 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from uda_seg.errors import ConfigError
+
 IGNORE = 255
 """Label of pixels that count neither in losses nor in metrics."""
 
@@ -102,6 +104,20 @@ class TargetPass:
         shared = values.to(self.device)
         dist.broadcast(shared, 0)
         return shared.cpu()
+
+
+def check_one_size(batch: Batch) -> None:
+    """
+    Raises:
+        ConfigError: source and target images, which are to be put together, differ in size.
+    """
+    source, target = (tuple(each.image.shape[-2:]) for each in (batch.source, batch.target))
+    if source != target:
+        raise ConfigError(
+            f"source images of {list(source)} (height, width) cannot be put together with target "
+            f"images of {list(target)}: give both one source.augment.crop and "
+            "target.augment.crop, or one source.size and target.size"
+        )
 
 
 def random_numbers(images: int, count: int, device: torch.device | str = "cpu") -> Tensor:

@@ -11,6 +11,7 @@ from test_adaptsegnet import STEPS, TOTAL, train
 from test_all_methods import make
 
 from uda_seg.batch import IGNORE, Batch
+from uda_seg.errors import ConfigError
 from uda_seg.training.optimization import seed_step
 
 pytestmark = [
@@ -141,3 +142,17 @@ def test_thresholds_by_class_replace_the_one_weight_and_are_kept(network: Any) -
         own = weight[:, :-rows][method.pseudo.label[:, :-rows] == label]
         assert bool(own.any()), "each class has labels that count"
     assert not any("counts" in k for k in make(("dacs", ()), network).state_dict())
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [("dacs", ()), ("mic", ("method@method.base=adaptseg", "method.masked_images=both"))],
+)
+def test_images_of_two_sizes_are_refused_with_the_keys_that_set_them(
+    variant: Any, network: Any
+) -> None:
+    batch, other = make_batch(), make_batch()
+    other.target.image = other.target.image[..., :48, :96]
+    method: Any = make(variant, network)
+    with pytest.raises(ConfigError, match=r"\[64, 128\].*\[48, 96\].*target.augment.crop"):
+        list(method.losses(Batch(batch.source, other.target)))

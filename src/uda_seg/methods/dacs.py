@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 import torch
 from torch import Tensor
 
-from uda_seg.batch import Batch, Source, Target
+from uda_seg.batch import Batch, Source, Target, check_one_size
 from uda_seg.components.class_mix import class_masks
 from uda_seg.components.class_thresholds import ClassThresholds
 from uda_seg.components.pseudo_labels import (
@@ -121,6 +121,7 @@ class DACS(Method):
     def mixed(self, batch: Batch, pseudo: PseudoLabels) -> tuple[Tensor, Tensor, Tensor]:
         """Target images with classes of source images pasted in: image, label and weight."""
         source = batch.source
+        check_one_size(batch)
         pasted = class_masks(source.label, self.class_scope, self.class_share)
         image = torch.where(pasted, source.image, batch.target.image)
         pasted = pasted[:, 0]

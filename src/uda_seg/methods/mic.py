@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor
 
-from uda_seg.batch import Batch
+from uda_seg.batch import Batch, check_one_size
 from uda_seg.components.block_mask import block_mask, masked
 from uda_seg.components.strong_augmentation import StrongAugmentation
 from uda_seg.components.teacher import MovingTeacher
@@ -69,6 +69,7 @@ class MIC(Wrapper):
         assert pseudo is not None
         if self.masked_images == "target":
             return target.image, pseudo.label, pseudo.weight
+        check_one_size(batch)
         image = torch.cat([source.image[:1], target.image[:1]])
         label = torch.cat([source.label[:1], pseudo.label[:1]])
         return image, label, torch.cat([certain[:1], pseudo.weight[:1]])
