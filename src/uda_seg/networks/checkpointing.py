@@ -23,7 +23,7 @@ def checkpoint(network: nn.Module) -> int:
     """Turns the blocks in `network` into ones that keep only their inputs; returns how many."""
     found = list(blocks(network))
     for block in found:
-        block.__class__ = _forgetful(type(block))
+        block.__class__ = _forgetful(type(block))  # type: ignore[arg-type]
     for body in network.modules():
         if type(body) is FeatureListNet:
             body.__class__ = _InGroups
