@@ -168,13 +168,15 @@ def test_the_oracle_opens_them(camvid: Path, tmp_path: Path) -> None:
         run(tmp_path / "run", [*arguments, "trainer.steps=1"])
 
 
-def test_the_number_of_workers_changes_nothing(camvid: Path, tmp_path: Path) -> None:
+def test_neither_the_number_of_workers_nor_a_cache_changes_anything(
+    camvid: Path, tmp_path: Path
+) -> None:
     results = [
         run(
             tmp_path / f"workers{workers}",
-            overrides(camvid, "trainer.steps=3", f"trainer.workers={workers}"),
+            overrides(camvid, "trainer.steps=3", f"trainer.workers={workers}", f"cache={cache}"),
         )["state_dict"]
-        for workers in (0, 2)
+        for workers, cache in ((0, "none"), (2, "auto"))
     ]
     same(*results)
 

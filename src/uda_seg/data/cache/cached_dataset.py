@@ -16,12 +16,21 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 
-from uda_seg.data.cache.stores import Address, Disk, Memory, Store, folder_apart
+from uda_seg.data.cache.stores import (
+    SPARE,
+    Address,
+    Disk,
+    Memory,
+    Store,
+    folder_apart,
+    free_memory,
+)
 from uda_seg.data.datasets import base
 from uda_seg.data.datasets.base import Dataset, Sample
 from uda_seg.data.datasets.merged import MergedDataset
 from uda_seg.data.datasets.wrapper import DatasetWrapper
 from uda_seg.data.files.decoding import FORMAT
+from uda_seg.errors import ConfigError
 from uda_seg.images import scaling
 
 log = logging.getLogger(__name__)
@@ -40,7 +49,8 @@ def cached(
     Args:
         dataset: what is read.
         size: (height, width) of the images; None keeps theirs.
-        cache: "none", "disk" or "ram".
+        cache: "none"; "disk"; "ram", which refuses what does not fit; or "auto": as many samples
+            as memory has room for, as they come; the others are read every time.
         root: folder for "disk"; `~` is the home folder.
         own_labels: labels keep their own resolution, as scoring wants them.
     """
@@ -53,8 +63,14 @@ def cached(
         return several
     if cache == "none" or not len(dataset) or _origin(dataset, 0) is None:
         return dataset
-    if cache == "ram":
-        return Cached(dataset, size, _memory(dataset, size), own_labels)
+    if cache in ("ram", "auto"):
+        try:
+            memory = _memory(dataset, size, all_of_it=cache == "ram")
+        except ConfigError:
+            if cache == "ram":
+                raise
+            return dataset  # the system promises no memory that is not needed yet
+        return Cached(dataset, size, memory, own_labels)
     folder = folder_apart(root, getattr(dataset, "root", None))
     return Cached(dataset, size, Disk(folder), own_labels)
 
@@ -258,8 +274,12 @@ def _settings(dataset: Dataset) -> str:
     )
 
 
-def _memory(dataset: Dataset, size: list[int] | None) -> Memory:
-    """Room for all images for sure; for labels and depth too when there is as much."""
+def _memory(dataset: Dataset, size: list[int] | None, all_of_it: bool) -> Memory:
+    """Room for all images for sure, or for none; for labels and depth too when there is as much.
+
+    Where not all need fit, a fifth of what is free is left to training, which has not begun.
+    """
     height, width = size or dataset.read(0, set()).image.shape[:2]
     pixels = len(dataset) * height * width
-    return Memory(len(dataset), KINDS, need=3 * pixels, most=12 * pixels)
+    need, spare = (3 * pixels, SPARE) if all_of_it else (0, max(SPARE, (free_memory() or 0) // 5))
+    return Memory(len(dataset), KINDS, need, most=12 * pixels, spare=spare)

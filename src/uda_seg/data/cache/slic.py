@@ -156,7 +156,7 @@ def with_superpixels(
         dataset: as it is read, behind a cache or not.
         size: (height, width) of the images; None keeps theirs.
         cache_root: folder where superpixels of files are kept, unless the dataset's cache is in
-            memory: then they are there too.
+            memory that takes all: then they are there too.
         divide: makes them.
     """
     if isinstance(dataset, MergedDataset):
@@ -172,6 +172,8 @@ def with_superpixels(
         kept = Remembered(len(dataset), height * width)
     elif not isinstance(dataset, Cached):
         kept = cached(dataset, size, "disk", cache_root)
+    elif isinstance(dataset.store, Memory) and not dataset.store.need:
+        kept = cached(dataset.dataset, size, "disk", cache_root)
     assert isinstance(kept, Cached | Remembered)
     return WithSuperpixels(dataset, kept, size, divide)
 

@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 STALE_SECONDS = 3600.0
 """Half-written files this old belong to a process that was killed."""
 SPARE = 2**30
-"""Bytes of memory that are left to everything else."""
+"""Bytes of memory that are left to everything else, at least."""
 
 
 def folder_apart(cache_root: str | Path, dataset_root: str | Path | None) -> Path:
@@ -168,6 +168,7 @@ class Memory(Store):
         kinds: results of a sample that can be kept.
         need: bytes that will be filled for sure; more than is free is refused.
         most: bytes that can be filled, as long as there is memory.
+        spare: bytes that this store leaves free, whoever takes them.
 
     Raises:
         ConfigError: it does not fit.
@@ -175,8 +176,10 @@ class Memory(Store):
 
     _all: "weakref.WeakSet[Memory]" = weakref.WeakSet()
 
-    def __init__(self, samples: int, kinds: tuple[str, ...], need: int, most: int) -> None:
-        self.samples, self.kinds, self.need = samples, kinds, need
+    def __init__(
+        self, samples: int, kinds: tuple[str, ...], need: int, most: int, spare: int = SPARE
+    ) -> None:
+        self.samples, self.kinds, self.need, self.spare = samples, kinds, need, spare
         self.most = max(need, most)
         free = free_memory()
         if free is not None:
@@ -215,7 +218,7 @@ class Memory(Store):
         length = sum(len(part) for part in parts)
         with self.lock:
             start = self.held()
-            if self.most - start < length or (free_memory() or SPARE) < SPARE:
+            if self.most - start < length or _lacking(self.spare):
                 self._tell()
                 return
             self.used[0] = start + length
@@ -237,14 +240,18 @@ class Memory(Store):
 
     def _tell(self) -> None:
         if not self.told:
-            log.warning("cache=ram: memory is full; the other images are read anew every time")
+            log.warning(
+                "cache: memory is full with %.1f GB of samples; what does not fit is read anew "
+                "every time",
+                self.held() / 1e9,
+            )
         self.told = True
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"samples": self.samples, "kinds": self.kinds, "most": self.most}
+        return {name: getattr(self, name) for name in ("samples", "kinds", "most", "spare")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        Memory.__init__(self, state["samples"], state["kinds"], need=0, most=state["most"])
+        Memory.__init__(self, **state, need=0)
 
 
 _ENTRY = np.dtype([("start", np.int64), ("length", np.int64), ("digest", np.uint8, 32)])
@@ -262,6 +269,11 @@ def _memory(length: int) -> mmap.mmap:
             f"cache=ram: the system refuses {length / 1e9:.1f} GB of memory ({error.strerror}); "
             "take cache=disk or cache=none"
         ) from error
+
+
+def _lacking(spare: int) -> bool:
+    free = free_memory()
+    return free is not None and free < spare
 
 
 def free_memory() -> int | None:

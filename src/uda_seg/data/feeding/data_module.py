@@ -76,7 +76,7 @@ class DomainDataModule(LightningDataModule):
         workers: processes that read; 0 reads in this one.
         seed: of the stream of samples.
         bad_images: what happens when a training sample cannot be read.
-        cache: "none", "disk" or "ram": where decoded, resized samples are kept.
+        cache: "none", "disk", "ram" or "auto": where decoded, resized samples are kept.
         cache_root: folder of "disk", and of superpixels.
         superpixels: how an image is divided, for methods that need it.
         observed: target training images whose labels are opened beside training; 0: none.
