@@ -33,7 +33,7 @@ class FakeModule(nn.Module):
         self.method = SimpleNamespace()
         if pictures is not None:
             self.method.pictures = pictures
-        self.last_losses, self.classes, self.device = {}, CLASSES, "cpu"
+        self.last_losses, self.classes, self.device = {}, CLASSES, torch.device("cpu")
         self.overflows = 0
 
     def predict_label(self, image):
@@ -143,8 +143,12 @@ def test_on_a_device_losses_are_looked_at_only_every_few_steps():
     assert reads == [3, 6]
 
 
-def run_progress(folder, monkeypatch, terminal, show=True, steps=4, every=1, seconds=1.0):
-    """A run whose every step takes `seconds` of a clock of its own; returns the text."""
+def run_progress(
+    folder, monkeypatch, terminal, show=True, steps=4, every=1, seconds=1.0, waits=0.0
+):
+    """A run whose every step takes `seconds` of a clock of its own, `waits` of them until its
+    batch is there; returns the text.
+    """
     now = [100.0]
     monkeypatch.setattr(progress.time, "monotonic", lambda: now[0])
     text = io.StringIO()
@@ -152,8 +156,11 @@ def run_progress(folder, monkeypatch, terminal, show=True, steps=4, every=1, sec
     callback = ProgressLine(folder, show=show, every=every, console=console)
     trainer, module = make_trainer(max_steps=steps), FakeModule()
     callback.on_train_start(trainer, module)
+    trainer.datamodule = SimpleNamespace(workers=3)
     for step in range(1, steps + 1):
-        now[0] += seconds
+        now[0] += waits
+        callback.on_train_batch_start(trainer, module, None, step)
+        now[0] += seconds - waits
         trainer.global_step = step
         module.last_losses = tensors(supervision_main=0.5 / step, adversarial_main=2)
         callback.on_train_batch_end(trainer, module, None, make_batch(2), step)
@@ -179,6 +186,33 @@ def test_lines_without_a_terminal_are_few_and_say_it_all(tmp_path, monkeypatch):
     assert lines[2].endswith("7:43 left")
 
 
+@pytest.mark.parametrize(("waits", "shown", "told"), [(0.05, 0, 0), (0.125, 1, 0), (0.25, 1, 1)])
+def test_waiting_for_data_is_shown_and_once_there_is_advice(
+    tmp_path, monkeypatch, caplog, waits, shown, told
+):
+    text = run_progress(tmp_path, monkeypatch, terminal=False, steps=120, every=10, waits=waits)
+    # From the 51st step on, which is the first with 50 before it; scoring is no waiting.
+    lines = [line for line in text.splitlines() if int(line.split()[1].split("/")[0]) > 50]
+    assert len(lines) > 2
+    words = f"waiting for data {100 * waits:.0f} %"
+    assert [words in line for line in lines] == [bool(shown)] * len(lines)
+    assert "waiting" not in text.splitlines()[0]
+    assert caplog.text.count("raise trainer.workers= (3 now") == told
+    state = json.loads((tmp_path / "progress.json").read_text())
+    assert state["waiting_for_data"] == pytest.approx(waits)
+
+
+def test_a_busy_accelerator_is_no_waiting():
+    clock = progress.Clock()
+    clock.start()
+    for step in range(1, 80):
+        clock.begin()
+        clock.tick(step, 4, idle=False)
+    assert clock.rate() is not None
+    assert clock.waiting() is None
+    assert not progress.at_rest(torch.device("mps"), 10)
+
+
 def test_bar_on_a_terminal_shows_step_losses_and_speed(tmp_path, monkeypatch):
     text = run_progress(tmp_path, monkeypatch, terminal=True)
     assert "step 4/4" in text
@@ -193,6 +227,7 @@ def test_progress_file_says_how_far_a_run_is(tmp_path, monkeypatch):
         "step": 4,
         "steps": 4,
         "images_per_second": 4.0,
+        "waiting_for_data": None,
         "seconds_left": 0.0,
         "loss": {"supervision_main": 0.125, "adversarial_main": 2.0},
     }

@@ -1,13 +1,20 @@
-"""How far a run is: a bar on a terminal, lines elsewhere, and progress.json for other programs."""
+"""How far a run is: a bar on a terminal, lines elsewhere, and progress.json for other programs.
+
+Also what share of the time the step waits for data. An accelerator may still be at work while it
+does, which is no waiting: there, one step in ten begins when the one before it is through.
+"""
 
 import json
+import logging
 import math
+import os
 import time
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from lightning import Callback, Trainer
 from rich.console import Console
 from torch import Tensor
@@ -15,6 +22,8 @@ from torch import Tensor
 from uda_seg.batch import Batch
 from uda_seg.runs import files
 from uda_seg.runs.bars import Bars, write_line
+
+log = logging.getLogger(__name__)
 
 BAR_SECONDS = 0.5
 """Between two looks at the losses: each makes the CPU wait for an accelerator."""
@@ -25,6 +34,10 @@ SCORING_SECONDS = 30.0
 """The same while a run is scored."""
 WINDOW = 50
 """Steps that the images a second are a mean of."""
+WAITED_EVERY = 10
+"""Steps between two of a GPU whose wait for data is measured."""
+NOTICEABLE, TOO_MUCH = 0.1, 0.2
+"""Shares of the time that is spent waiting for data: from where it is shown, and advised on."""
 
 
 class ProgressLine(Callback):
@@ -47,6 +60,7 @@ class ProgressLine(Callback):
         self.clock = Clock()
         self.last: dict[str, float] = {}
         """When each way of telling was last used."""
+        self.advised = False
 
     def on_train_start(self, trainer: Trainer, module: Any) -> None:
         if not trainer.is_global_zero:
@@ -58,11 +72,18 @@ class ProgressLine(Callback):
             self.bar.start()
         self.tell(trainer, module)
 
+    def on_train_batch_start(
+        self, trainer: Trainer, module: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.clock.begin()
+
     def on_train_batch_end(
         self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         if trainer.is_global_zero:
-            self.clock.tick(trainer.global_step, images_in(batch) * trainer.world_size)
+            idle = at_rest(module.device, trainer.global_step)
+            self.clock.tick(trainer.global_step, images_in(batch) * trainer.world_size, idle)
+            self.advise(trainer)
             self.tell(trainer, module)
 
     def on_validation_start(self, trainer: Trainer, module: Any) -> None:
@@ -121,6 +142,20 @@ class ProgressLine(Callback):
         if file:
             self.write(state)
 
+    def advise(self, trainer: Trainer) -> None:
+        """Once, when the step has waited for data for long."""
+        waiting = self.clock.waiting()
+        if self.advised or waiting is None or waiting <= TOO_MUCH:
+            return
+        self.advised = True
+        log.warning(
+            "%.0f %% of the time, training waits for data: raise trainer.workers= (%s now; %s "
+            "cores), or keep what was read: cache=auto, cache=disk",
+            100 * waiting,
+            trainer.datamodule.workers,  # type: ignore[attr-defined]
+            os.cpu_count(),
+        )
+
     def due(self, way: str, seconds: float) -> bool:
         now = time.monotonic()
         if now - self.last.get(way, -math.inf) < seconds:
@@ -140,10 +175,12 @@ class ProgressLine(Callback):
 
     def state(self, step: int, steps: int | None, losses: Mapping[str, Tensor]) -> dict[str, Any]:
         rate, left = self.clock.rate(), self.clock.left(step, steps)
+        waiting = self.clock.waiting()
         return {
             "step": step,
             "steps": steps,
             "images_per_second": rate and round(rate, 2),
+            "waiting_for_data": None if waiting is None else round(waiting, 3),
             "seconds_left": None if left is None else round(left, 1),
             "loss": {name: number(loss) for name, loss in losses.items()},
         }
@@ -163,26 +200,43 @@ class Clock:
         self.latest = 0.0
         self.recent: deque[tuple[float, int]] = deque(maxlen=WINDOW)
         """Seconds and images of the latest steps."""
+        self.waits: deque[float] = deque(maxlen=WINDOW)
+        """Seconds until the batch was there, of those among them where it is known."""
+        self.idle, self.wait = False, math.nan
         self.warm: tuple[float, int] | None = None
         """Time and step when the first step, which is slow, was over."""
 
     def start(self) -> None:
         self.latest = time.monotonic()
         self.recent.clear()
+        self.waits.clear()
         self.warm = None
 
-    def tick(self, step: int, images: int) -> None:
-        """A step is over."""
-        now = time.monotonic()
+    def begin(self) -> None:
+        """The batch of a step is there."""
+        self.wait = time.monotonic() - self.latest if self.idle else math.nan
+
+    def tick(self, step: int, images: int, idle: bool) -> None:
+        """A step is over, and whether the device is idle until the next begins."""
+        self.idle, now = idle, time.monotonic()
         if self.warm is None:
             self.warm = (now, step)
         else:
             self.recent.append((now - self.latest, images))
+            if not math.isnan(self.wait):
+                self.waits.append(self.wait)
         self.latest = now
 
     def skip(self) -> None:
         """What happened since the last tick was no training."""
-        self.latest = time.monotonic()
+        self.latest, self.idle = time.monotonic(), False
+
+    def waiting(self) -> float | None:
+        """The share of the latest steps' time until their batches were there; None while few."""
+        seconds = sum(duration for duration, _ in self.recent)
+        if len(self.recent) < WINDOW or not self.waits or not seconds:
+            return None
+        return sum(self.waits) / len(self.waits) / (seconds / len(self.recent))
 
     def rate(self) -> float | None:
         """Images a second over the latest steps."""
@@ -195,6 +249,14 @@ class Clock:
             return 0.0 if step == steps else None
         began, first = self.warm
         return (time.monotonic() - began) / (step - first) * (steps - step)
+
+
+def at_rest(device: torch.device, step: int) -> bool:
+    """Whether a device has nothing to do once a step is over; now and then a GPU is waited for."""
+    if device.type == "cuda" and step % WAITED_EVERY == 0:
+        torch.cuda.synchronize(device)
+        return True
+    return device.type == "cpu"
 
 
 def images_in(batch: Batch) -> int:
@@ -217,6 +279,8 @@ def words(state: Mapping[str, Any]) -> tuple[str, str]:
     ]
     if state["images_per_second"] is not None:
         tail.append(f"{state['images_per_second']:.1f} images/s")
+    if (state["waiting_for_data"] or 0) >= NOTICEABLE:
+        tail.append(f"waiting for data {100 * state['waiting_for_data']:.0f} %")
     if state["seconds_left"] is not None:
         tail.append(f"{clock_time(state['seconds_left'])} left")
     return f"step {state['step']}{steps}", "  ".join(tail)
