@@ -75,6 +75,32 @@ for words in {lines}:
 """
 
 
+UNUSED = {"albumentations", "timm", "pandas", "sklearn", "skimage", "wandb", "av", "onnx", "optuna"}
+"""What one kind of run, or another verb, is for."""
+
+
+def test_a_run_imports_only_what_it_uses(tmp_path: Path) -> None:
+    """But not what lightning imports: torchmetrics, and with it scipy, torchvision, matplotlib."""
+    program = (
+        "import sys\n"
+        "from uda_seg.__main__ import main\n"
+        "try:\n"
+        "    main()\n"
+        "except SystemExit as stop:\n"
+        f"    sys.exit(stop.code or ' '.join({UNUSED} & set(sys.modules)))\n"
+    )
+    tiny = ["backbone=tiny", "trainer=debug", "trainer.steps=1", "logger=none"]
+    small = ["source.size=[32,64]", "target.size=[32,64]", "target.length.val=2", *tiny]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *small, f"hydra.run.dir={tmp_path}"],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(uda_seg.__file__).parents[1])},
+    )
+    assert (tmp_path / "scores.json").is_file(), done.stderr
+    assert done.stderr.splitlines()[-1].strip() == "", f"imported: {done.stderr[-200:]}"
+
+
 def test_answers_come_at_once() -> None:
     program = ONE_AFTER_ANOTHER.format(lines=[words for words, _, _ in ANSWERS])
     done = subprocess.run(
