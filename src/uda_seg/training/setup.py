@@ -19,7 +19,6 @@ from uda_seg.evaluation.scores import method_facts
 from uda_seg.export.terms import of_first_weights
 from uda_seg.methods.base import Method
 from uda_seg.networks.base import SegmentationNetwork
-from uda_seg.networks.checkpointing import checkpoint
 from uda_seg.runs import run_folder
 from uda_seg.training.adaptation import Adaptation
 from uda_seg.training.fast import compile_parts, fuse
@@ -91,6 +90,8 @@ def make_adaptation(
             "make it null (as long as the run) or longer"
         )
     if settings.get("checkpointing", False):  # configs that are older lack it
+        from uda_seg.networks.checkpointing import checkpoint  # which imports timm, and that W&B
+
         checkpoint(method.network)
     schedule = arguments_of(backbone["schedule"]) | {"total": total}
     module = Adaptation(
