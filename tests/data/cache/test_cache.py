@@ -240,40 +240,6 @@ def test_full_memory_is_told_once_and_reading_goes_on(
     assert caplog.text.count("memory is full") == 1
 
 
-@pytest.mark.parametrize("entries", [0, 2, 100])
-def test_auto_keeps_what_memory_has_room_for_and_reads_the_rest(
-    camvid: Path, root: str, monkeypatch: pytest.MonkeyPatch, entries: int
-) -> None:
-    plain, room = CamVid(str(camvid), "train"), [entries]
-
-    def free() -> int:
-        room[0] -= 1
-        return 10 * stores.SPARE if room[0] >= 0 else 2 * stores.SPARE - 1
-
-    monkeypatch.setattr(cached_dataset, "free_memory", lambda: 10 * stores.SPARE)
-    expected = fill(cached(plain, SIZE, "ram", root))
-    kept = cached(plain, SIZE, "auto", root)
-    assert isinstance(kept, Cached)
-    assert isinstance(kept.store, stores.Memory)
-    monkeypatch.setattr(stores, "free_memory", free)  # a fifth of it is left to training
-    assert fill(kept) == fill(kept) == expected
-    found = [i for i in range(len(plain)) if not kept.lacks(i, {"image"})]
-    assert len(found) == min((entries + 1) // 2, len(plain))  # an image and its label each
-
-
-def test_auto_is_no_reason_to_stop(
-    camvid: Path, root: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def refused(*_: object) -> None:
-        raise ConfigError("the system refuses")
-
-    plain = CamVid(str(camvid), "train")
-    monkeypatch.setattr(stores, "_memory", refused)
-    assert cached(plain, SIZE, "auto", root) is plain
-    with pytest.raises(ConfigError, match="refuses"):
-        cached(plain, SIZE, "ram", root)
-
-
 def test_a_full_disk_and_a_wrong_folder_name_the_cure(
     camvid: Path, tmp_path: Path, root: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
