@@ -66,11 +66,13 @@ def network(name: str) -> torch.nn.Module:
     return made
 
 
-def predict(predictor: Predictor, video: Path, kinds: tuple[str, ...], threads: int) -> None:
+def predict(
+    predictor: Predictor, video: Path, kinds: tuple[str, ...], threads: int, batch: int = 1
+) -> None:
     with tempfile.TemporaryDirectory() as folder:
         look = Look(kinds, [CLASSES], [""], np.arange(256, dtype=np.uint8), 0.5, True)
         store = Store(Path(folder) / "found", {}, {}, overwrite=False)
-        work = Work([predictor], look, store, 4, threads, "libx264", 20)
+        work = Work([predictor], look, store, batch, threads, "libx264", 20)
         work.video(Input(video, "short", True), Clip(video, 1), lambda _: None)
 
 
@@ -161,6 +163,7 @@ def main() -> None:
             "predict, overlay": lambda: predict(predictor, video, ("overlay",), 2),
             "predict, all four kinds": lambda: predict(predictor, video, ALL, 2),
             "predict, all four, workers=0": lambda: predict(predictor, video, ALL, 0),
+            "predict, overlay, batch_size=4": lambda: predict(predictor, video, ("overlay",), 2, 4),
             "usual loop, overlay": lambda: usual(predictor, video),
         }
         found = measure.take_turns(ways, arguments.rounds, clock=both_clocks)  # type: ignore[arg-type]

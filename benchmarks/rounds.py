@@ -82,7 +82,7 @@ def measured(images: int, backbone: str) -> tuple[dict[str, float], int]:
                 "verdicts on order",
                 lambda c=votes[0], s=segments: method.order.probabilities_of(c, s),
             )
-            features = timed("ImageNet features, once", lambda x=image: method.teacher(x).features)
+            features = timed("ImageNet features, once", lambda x=image: method.teacher(x))
             timed(
                 "pooled and projected, once",
                 lambda f=features, s=segments, n=count: clusters.compact(

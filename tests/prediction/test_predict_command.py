@@ -3,6 +3,7 @@
 import json
 from fractions import Fraction
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from tiny_run import (
 )
 
 from uda_seg.cli.command_line import check
-from uda_seg.commands.predict import run
+from uda_seg.commands.predict import run, usual_batch
 from uda_seg.config import build
 from uda_seg.data.files.reading import read_ids, read_rgb
 from uda_seg.errors import ConfigError
@@ -227,3 +228,8 @@ def test_the_command_line_is_checked_and_runs(trained, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.mps, "is_available", lambda: False)
     with pytest.raises(ConfigError, match="is not there; choose auto, or one of cpu"):
         run(settings(trained, image, "other", device="gpu"), tmp_path)
+
+
+def test_frames_are_asked_together_on_a_gpu_alone():
+    on = {name: SimpleNamespace(device=torch.device(name)) for name in ("cpu", "cuda")}
+    assert {name: usual_batch(one) for name, one in on.items()} == {"cpu": 1, "cuda": 4}
