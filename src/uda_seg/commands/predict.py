@@ -53,7 +53,7 @@ def run(config: dict[str, Any], folder: Path) -> None:
         pictures.save(output / "legend.png", legend_of(look.classes[0], LEGEND_WIDTH))
     work = Work(
         list(predictors.values()), look, store,
-        config["batch_size"] or usual_batch(predictors["checkpoint"]),
+        config["batch_size"] or predictors["checkpoint"].usual_batch,
         config["workers"], config["codec"], config["quality"],
     )  # fmt: skip
     try:
@@ -68,13 +68,6 @@ def run(config: dict[str, Any], folder: Path) -> None:
         log.info("%d inputs were predicted before", len(inputs) - len(todo))
     log.info("pictures, videos and prediction.json: %s", output)
     raise_problems(problems, len(inputs))
-
-
-def usual_batch(predictor: Predictor) -> int:
-    """On a CPU four frames of 1024x512 at once take twice as long as one by one: their maps are
-    larger than its caches, and than what the process keeps of freed memory.
-    """
-    return 1 if predictor.device.type == "cpu" else 4
 
 
 def check_settings(config: Mapping[str, Any], kinds: Sequence[str], inputs: list[Input]) -> None:
