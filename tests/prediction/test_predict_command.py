@@ -24,7 +24,7 @@ from tiny_run import (
 )
 
 from uda_seg.cli.command_line import check
-from uda_seg.commands.predict import run, usual_batch
+from uda_seg.commands.predict import run
 from uda_seg.config import build
 from uda_seg.data.files.reading import read_ids, read_rgb
 from uda_seg.errors import ConfigError
@@ -32,6 +32,7 @@ from uda_seg.images import pictures
 from uda_seg.images.legend import LINE
 from uda_seg.images.scaling import resize_image
 from uda_seg.prediction.look import GAP
+from uda_seg.prediction.predictor import Predictor
 from uda_seg.prediction.work import Work
 
 KINDS = ["color", "entropy", "ids", "overlay"]
@@ -232,4 +233,5 @@ def test_the_command_line_is_checked_and_runs(trained, tmp_path, monkeypatch):
 
 def test_frames_are_asked_together_on_a_gpu_alone():
     on = {name: SimpleNamespace(device=torch.device(name)) for name in ("cpu", "cuda")}
-    assert {name: usual_batch(one) for name, one in on.items()} == {"cpu": 1, "cuda": 4}
+    found = {name: Predictor.usual_batch.fget(one) for name, one in on.items()}
+    assert found == {"cpu": 1, "cuda": 4}
