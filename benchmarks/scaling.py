@@ -211,6 +211,7 @@ def draw(curves: dict[str, Any], figure: Path) -> None:
         axis.plot(xs, ys, "o-")
         axis.plot([0, xs[-1]], [0, ys[-1]], ":", color="gray", label="in proportion")
         axis.set(xlabel=name, ylabel=f"processor {unit}", xlim=(0, None), ylim=(0, None))
+        axis.locator_params(axis="x", nbins=4)
         axis.legend(frameon=False)
     figure.parent.mkdir(parents=True, exist_ok=True)
     plot.tight_layout()
