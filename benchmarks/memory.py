@@ -13,8 +13,8 @@ estimate / measured: dacs, mrm, mic, minent 1.00, road 0.98, gio_ada 0.97, adapt
 rpt 0.76 (*); source_only on deeplab_resnet50 at 256x384, batch 1: 0.98, with checkpointing 1.00.
 checkpointing --rounds 1, source_only on deeplab_resnet50, batch 1: at 256x384 601 -> 397 MiB
 (0.66), at 128x192 323 -> 297 MiB (0.92), time 1.31; at 512x768, quiet, 1814 -> 924 MiB (0.51), time
-1.27. --rounds 3, adaptseg at 128x192, batch 1: ResNet-101 1083 -> 803 MiB (0.74), time 1.26, ResNet-50
-661 -> 517 (0.78), 1.25: at this size weights are most of it.
+1.27. --rounds 3, adaptseg at 128x192, batch 1: ResNet-101 1083 -> 803 MiB (0.74), time 1.26,
+ResNet-50 661 -> 517 (0.78), 1.25: at this size weights are most of it.
 """
 
 import argparse
