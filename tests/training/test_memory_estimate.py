@@ -114,9 +114,11 @@ def test_the_smallest_is_taken_and_said_where_nothing_fits(caplog):
     assert "batch norm's statistics" in caplog.text
 
 
-def test_a_dry_run_says_what_it_needs_and_trains_nothing(command_line, tmp_path):
+@pytest.mark.parametrize("trainer", ["cpu", "gpu"])
+def test_a_dry_run_says_what_it_needs_and_trains_nothing(command_line, tmp_path, trainer):
+    """With or without the GPU that the run itself would need."""
     small = "source.size=[96,128] target.size=[96,128] trainer.steps=1".split()
-    answer = command_line("backbone=tiny", "trainer=cpu", "dry_run=true", *small)
+    answer = command_line("backbone=tiny", f"trainer={trainer}", "dry_run=true", *small)
     assert answer.returncode == 0, answer.stderr
     assert "memory: a step needs about" in answer.stdout + answer.stderr
     assert not list(tmp_path.rglob("*.ckpt"))

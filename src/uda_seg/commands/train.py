@@ -37,7 +37,8 @@ def refuse(config: dict[str, Any], folder: Path | None) -> None:
     Raises:
         UserError: something is not there, or does not fit.
     """
-    check_devices(config["trainer"])
+    if not config.get("dry_run"):  # which needs no device
+        check_devices(config["trainer"])
     if continuation(config, folder) is None:
         check_initial(config)
         check_labellers(config)
@@ -46,7 +47,8 @@ def refuse(config: dict[str, Any], folder: Path | None) -> None:
 def run(config: dict[str, Any], folder: Path) -> float | None:
     """Returns the last mIoU in percent, which a search maximises."""
     settings = config["trainer"]
-    check_devices(settings)
+    if not config.get("dry_run"):
+        check_devices(settings)
     stored = continuation(plain(config), folder)
     if stored is None and config["resume"] == "auto":
         say_why_anew(config, folder)

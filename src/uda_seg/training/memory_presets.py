@@ -19,7 +19,7 @@ MARGIN, OWN = 1.15, 0.6 * GIB
 """By how much a GPU's allocator held more than was computed (docs/self_training.md: up to 14 %),
 and bytes of a card that CUDA and cuDNN keep for themselves."""
 MEANING = {
-    "checkpointing": "the same numbers, about a third more time",
+    "checkpointing": "the same numbers, about a quarter more time",
     "precision": "products in bfloat16, weights in 32 bits: numbers differ in their rounding",
     "accumulate": "the same images a step; batch norm's statistics, and means over labelled "
     "pixels, are those of a piece",
