@@ -18,7 +18,7 @@ from uda_seg.prediction.predictor import (
     Predictor,
     answer_frames,
     batches,
-    normalised_entropy,
+    entropy_map,
 )
 
 WHOLE = Inference("whole", None, None, flip=False)
@@ -95,7 +95,7 @@ def test_entropy_is_a_share_of_the_largest_possible() -> None:
     logits = torch.zeros(1, 4, 1, 3)
     logits[0, 0, 0, 1] = 1000.0
     logits[0, :2, 0, 2] = 1000.0
-    found = normalised_entropy(logits)[0, 0, 0].tolist()
+    found = entropy_map(logits)[0, 0, 0].tolist()
     assert found == pytest.approx([1, 0, math.log(2) / math.log(4)], abs=1e-6)
 
 
@@ -147,4 +147,4 @@ def test_entropy_is_the_same_in_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("uda_seg.evaluation.selection.CACHED", 300)
     probabilities = logits.softmax(1)
     expected = torch.special.entr(probabilities).sum(1, keepdim=True) / math.log(5)
-    torch.testing.assert_close(normalised_entropy(logits), expected)
+    torch.testing.assert_close(entropy_map(logits), expected)

@@ -27,7 +27,7 @@ def normalised_entropy(logits: Tensor) -> Tensor:
     """(B, C, H, W) to (B, H, W) in [0, 1]: 0 is sure, 1 knows nothing."""
     log_probabilities = logits.log_softmax(1)
     entropy = -(log_probabilities.exp() * log_probabilities).sum(1)
-    return entropy / math.log(logits.shape[1])
+    return entropy / math.log(max(logits.shape[1], 2))
 
 
 def robust_entropy(logits: Tensor, exponent: float) -> Tensor:

@@ -1,6 +1,5 @@
 """One checkpoint's network, and how pictures are put to it."""
 
-import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ import torch.nn.functional as F
 from PIL import Image, ImageOps
 from torch import Tensor, nn
 
+from uda_seg.components.entropy import normalised_entropy
 from uda_seg.config import build
 from uda_seg.data.feeding.streams import to_tensor
 from uda_seg.data.files.reading import read_rgb
@@ -114,7 +114,7 @@ class Predictor:
         images = images.to(self.device).float() / 255
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
             logits = self.inference(self.network, images)
-        maps = normalised_entropy(logits) if entropy else None
+        maps = entropy_map(logits) if entropy else None
         answers = []
         for number, size in enumerate(sizes):
             ids = self.inference.predict(logits[number : number + 1], size)[0]
@@ -176,13 +176,10 @@ def predictor_of(
     return Predictor(trained.network, trained.classes, inference, size, precision)
 
 
-def normalised_entropy(logits: Tensor) -> Tensor:
+def entropy_map(logits: Tensor) -> Tensor:
     """(B, C, h, w) to (B, 1, h, w) in [0, 1]."""
-    maps = []
-    for part in cached_parts(logits.float()):
-        log_probabilities = part.log_softmax(1)
-        maps.append(-(log_probabilities.exp() * log_probabilities).sum(1, keepdim=True))
-    return (torch.cat(maps, 2) / math.log(max(logits.shape[1], 2))).clamp(0, 1)
+    parts = [normalised_entropy(part) for part in cached_parts(logits.float())]
+    return torch.cat(parts, 1)[:, None].clamp(0, 1)
 
 
 def answer_frames(
