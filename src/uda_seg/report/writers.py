@@ -64,7 +64,8 @@ def print_run(
     )
     there = scores["selections"]
     names = sorted(there, key=lambda name: [*SELECTIONS, name].index(name))
-    heads = {name: f"{name}\nstep {there[name]['step']}" for name in names}
+    every = "all together\n" if beside else ""
+    heads = {name: f"{every}{name}\nstep {there[name]['step']}" for name in names}
     each = [(str(one["target"]), str(one["target"]), one, names[0]) for one in beside]
     each += [(name, heads[name], scores, name) for name in names]
     rows = [Row(name, head, runs=[dict(one)], selection=at) for name, head, one, at in each]
