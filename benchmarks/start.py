@@ -5,11 +5,9 @@
 Every row is a process of its own with one thread; another checkout's takes turns with it, in the
 same environment. "Imports" is the time until the modules are there that the command needs.
 
-Not run as a whole yet. By hand on 2026-11-26, AMD EPYC, two cores shared with other work, one
-thread, seconds of processor time, least of 3 to 4 by turns: import uda_seg 0.03, --help 0.14,
-import torch 1.8, with torch._dynamo (which torch's optimizers import) 3.3, lightning 5.2 (its
-torchmetrics imports scipy.signal, 0.84, and matplotlib, 0.49, where they are installed), a run of
-one step 11.3, and 9.2 when Python's garbage collector leaves alone what was imported.
+2026-11-26, --rounds 1, Intel Xeon of two cores, seconds of processor time: import uda_seg 0.03,
+--help 0.14, a wrong key 0.46, import torch 1.8, lightning 5.4, imports of a run 4.9, a run of one
+step 10.5 (goal 5), evaluate 9.4. By turns with a checkout of that morning: 9.9 instead of 11.8.
 """
 
 import argparse
