@@ -12,6 +12,7 @@ from uda_seg.errors import CheckError, ConfigError, DataError
 from uda_seg.images import pictures
 from uda_seg.prediction.store import OutputError
 from uda_seg.prediction.work import Work
+from uda_seg.runs import lock
 
 
 @pytest.fixture
@@ -105,3 +106,18 @@ def test_a_full_disk_stops_at_once_and_leaves_no_line(trained, street, tmp_path,
     with pytest.raises(OutputError, match=r"b\.png: cannot be written \(No space left on device\)"):
         run(settings(trained, street / "drive", out, write=["ids"]), tmp_path)
     assert len((out / "predictions.jsonl").read_text().splitlines()) == 1
+
+
+def test_two_processes_do_not_write_into_one_folder(trained, street, tmp_path, monkeypatch):
+    def taken(handle: int) -> None:
+        raise BlockingIOError
+
+    out = tmp_path / "out"
+    with monkeypatch.context() as another:
+        another.setattr(lock, "_take", taken)
+        another.setattr(lock.lock, "__defaults__", (0.0, "hydra.run.dir"))
+        with pytest.raises(ConfigError, match=r"another run .*name another folder \(output=\)"):
+            run(settings(trained, street / "a.png", out), tmp_path)
+    assert [path.name for path in out.iterdir()] == [lock.NAME]
+    run(settings(trained, street / "a.png", out), tmp_path)  # what a killed process leaves
+    assert not (out / lock.NAME).exists()

@@ -14,7 +14,7 @@ from uda_seg.prediction.inputs import Input, find
 from uda_seg.prediction.look import COMPARISON, Look, id_table, legend_of
 from uda_seg.prediction.movie import check_codec
 from uda_seg.prediction.predictor import Predictor, predictor_of
-from uda_seg.prediction.store import Store, check_folder, writing
+from uda_seg.prediction.store import Store, alone, check_folder, writing
 from uda_seg.prediction.together import open_together
 from uda_seg.prediction.work import Work, raise_problems
 from uda_seg.runs import run_folder
@@ -47,17 +47,18 @@ def run(config: dict[str, Any], folder: Path) -> None:
         for key, one in trained.items()
     }
     look = look_of(config, kinds, list(trained.values()))
-    store = open_store(output, config, trained, predictors)
-    todo = store.plan(inputs, kinds)
-    with writing(output):
-        pictures.save(output / "legend.png", legend_of(look.classes[0], LEGEND_WIDTH))
-    work = Work(
-        list(predictors.values()), look, store,
-        config["batch_size"] or predictors["checkpoint"].usual_batch,
-        config["workers"], config["codec"], config["quality"],
-    )  # fmt: skip
     try:
-        problems = work.predict(todo, config["every"]) if todo else []
+        with alone(output):
+            store = open_store(output, config, trained, predictors)
+            todo = store.plan(inputs, kinds)
+            with writing(output):
+                pictures.save(output / "legend.png", legend_of(look.classes[0], LEGEND_WIDTH))
+            work = Work(
+                list(predictors.values()), look, store,
+                config["batch_size"] or predictors["checkpoint"].usual_batch,
+                config["workers"], config["codec"], config["quality"],
+            )  # fmt: skip
+            problems = work.predict(todo, config["every"]) if todo else []
     except torch.OutOfMemoryError as error:
         raise ConfigError(
             "the device's memory does not suffice; take batch_size=1, precision=bf16-mixed, a "

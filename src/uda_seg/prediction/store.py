@@ -14,7 +14,7 @@ from uda_seg.data.datasets.video import VIDEOS
 from uda_seg.data.files.reading import PICTURES
 from uda_seg.errors import ConfigError, DataError
 from uda_seg.prediction.inputs import Input
-from uda_seg.runs import files
+from uda_seg.runs import files, lock
 
 MADE_BY, FINISHED = "prediction.json", "predictions.jsonl"
 ENDINGS = {"ids": ".mkv"}
@@ -112,6 +112,21 @@ def writing(path: Path) -> Iterator[None]:
         raise OutputError(f"{path}: cannot be written ({reason}); give another output=") from error
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """One process at a time predicts into a folder.
+
+    Raises:
+        ConfigError: another one does.
+    """
+    with writing(folder):
+        lock.lock(folder, key="output")
+    try:
+        yield
+    finally:
+        lock.unlock(folder)
+
+
 def check_folder(folder: Path) -> None:
     """
     Raises:
@@ -122,7 +137,10 @@ def check_folder(folder: Path) -> None:
             f"output={folder}: is a file's name; give a folder, which will hold a folder for each "
             "kind of picture"
         )
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MADE_BY).is_file():
+    others = (
+        (path for path in folder.iterdir() if path.name != lock.NAME) if folder.is_dir() else ()
+    )
+    if any(others) and not (folder / MADE_BY).is_file():
         raise ConfigError(
             f"output={folder}: holds files that predict did not write; give a new or empty folder"
         )

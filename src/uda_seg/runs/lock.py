@@ -31,8 +31,13 @@ class InUseError(ConfigError):
     """Another process writes into the folder."""
 
 
-def lock(folder: Path, patience: float = PATIENCE) -> None:
+def lock(folder: Path, patience: float = PATIENCE, key: str = "hydra.run.dir") -> None:
     """Keeps other processes out of a folder until this one ends, or unlocks it.
+
+    Args:
+        folder: made if it is not there.
+        patience: seconds to wait for another process to end.
+        key: that names another folder.
 
     Raises:
         InUseError: another process has it.
@@ -51,7 +56,7 @@ def lock(folder: Path, patience: float = PATIENCE) -> None:
                 continue
             raise InUseError(
                 f"{folder}: is being written by another run ({_owner(folder / NAME)}); wait for it "
-                "or stop it, or name another folder (hydra.run.dir=)"
+                f"or stop it, or name another folder ({key}=)"
             ) from None
         except OSError as error:  # the file system knows no locks, or is read-only
             log.debug("%s: cannot be locked (%s)", folder, error)
