@@ -10,6 +10,7 @@ from conftest import compose
 from torch import Tensor, nn
 
 from uda_seg.training import gradients
+from uda_seg.training.optimization import JointOptimizer
 from uda_seg.training.trainer import _strategy
 
 
@@ -87,18 +88,31 @@ def test_one_all_reduce_makes_every_gradient_the_mean(three: Processes) -> None:
     assert three.calls == ["all_reduce"]
 
 
-def test_an_overflow_of_one_is_seen_by_all(three: Processes) -> None:
-    """So that a gradient scaler leaves the step out everywhere; the others stay as they are."""
+def test_an_overflow_of_one_leaves_the_step_out_in_all(three: Processes) -> None:
+    """Of both players, with the same scale afterwards; the next step is made by all."""
 
-    def work(rank: int) -> nn.Parameter:
-        weight = nn.Parameter(torch.zeros(2))
-        weight.grad = torch.tensor([1.0, float("inf") if rank == 2 else 1.0])
-        gradients.average([weight])
-        return weight
+    def work(rank: int) -> tuple[list[list[float]], list[float], int]:
+        weights = [nn.Parameter(torch.ones(2)) for _ in range(2)]
+        joint = JointOptimizer(
+            {str(number): torch.optim.SGD([w], lr=1.0) for number, w in enumerate(weights)}
+        )
+        scaler = torch.amp.GradScaler("cpu", init_scale=8.0)
+        seen, scales = [], []
+        for step in range(2):
+            for player, weight in enumerate(weights):
+                weight.grad = torch.full((2,), scaler.get_scale() * (rank + 1))
+                if (step, rank, player) == (0, 2, 1):
+                    weight.grad[1] = float("inf")
+                scaler.scale(torch.ones(()))
+            for parameters in joint.parameters():
+                gradients.average(parameters)
+            scaler.step(joint)
+            scaler.update()
+            seen.append([float(w.detach()[0]) for w in weights])
+            scales.append(scaler.get_scale())
+        return seen, scales, joint.steps
 
-    for weight in three.run(work):
-        assert weight.grad is not None
-        assert weight.grad.tolist() == [1.0, float("inf")]
+    assert three.run(work) == [([[1.0, 1.0], [-1.0, -1.0]], [4.0, 4.0], 1)] * 3
 
 
 def test_a_player_that_learns_nothing_sends_nothing(three: Processes) -> None:

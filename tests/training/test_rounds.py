@@ -24,9 +24,9 @@ SMALL = [
 ]  # fmt: skip
 
 
-def run(folder: Path, *more: str) -> dict[str, Any]:
+def run(folder: Path, *more: str, own: list[str] = SMALL) -> dict[str, Any]:
     folder.mkdir(exist_ok=True)
-    words = [*SMALL, "trainer=cpu", "trainer.batch_size=2", *more]
+    words = [*own, "trainer=cpu", "trainer.batch_size=2", *more]
     train.run(compose("train", words), folder)
     return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
 
@@ -115,15 +115,27 @@ def test_panels_show_pseudo_labels(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_agree_with_one(tmp_path: Path) -> None:
+@pytest.mark.parametrize("method", ["rpt_plain", "rpt", "cbst", "crst"])
+def test_two_processes_agree_with_one(method: str, tmp_path: Path) -> None:
     """Both look at their share; together they decide what one decides that looks at all."""
-    still = ["backbone.optimizer.lr=0", "backbone.batch_norm=frozen", "method.order.columns=4"]
-    still += ["method.optimizers.order.lr=0"]
-    one = run(tmp_path / "one", *still, "trainer.checkpoint_every=6")
-    ranks = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2", "trainer.batch_size=1"]
-    two = in_two_processes(tmp_path / "two", [*SMALL, *still, *ranks])
-    states = [state["state_dict"]["method._extra_state"] for state in (one, two)]
-    assert states[0]["round"] == states[1]["round"] == 3
-    for name, table in states[0]["pseudo_labels"].items():
-        assert torch.equal(table, states[1]["pseudo_labels"][name]), name
-    assert torch.equal(states[0]["cluster_of"], states[1]["cluster_of"])
+    still = ["backbone.optimizer.lr=0", "backbone.batch_norm=frozen", "trainer.checkpoint_every=6"]
+    if rpt := method.startswith("rpt"):
+        own = [f"method={method}", *SMALL[1:], "method.optimizers.order.lr=0"]
+        own += ["method.order.columns=4"]
+    else:
+        own = [f"method={method}", "method.rounds=3", "method.first_round=0.25"]
+        own += [word for word in SMALL if not word.startswith(("method", "superpixels"))]
+    one = run(tmp_path / "one", *still, own=own)
+    ranks = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
+    ranks += ["trainer.batch_size=2", "trainer.accumulate=2"]
+    two = in_two_processes(tmp_path / "two", [*own, *still, *ranks])
+    ours, theirs = (state["state_dict"] for state in (one, two))
+    extra = [state["method._extra_state"] for state in (ours, theirs)]
+    assert extra[0]["round"] == extra[1]["round"] == 3
+    if not rpt:
+        assert torch.equal(ours["method.thresholds"], theirs["method.thresholds"])
+        assert 0 < ours["method.thresholds"].min() < 1
+        return
+    for name, table in extra[0]["pseudo_labels"].items():
+        assert torch.equal(table, extra[1]["pseudo_labels"][name]), name
+    assert torch.equal(extra[0]["cluster_of"], extra[1]["cluster_of"])

@@ -183,18 +183,20 @@ def test_neither_the_number_of_workers_nor_a_cache_changes_anything(
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("starter", "trainer"),
+    ("starter", "trainer", "pieces"),
     [
-        ([], ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]),
+        ([], ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"], 1),
+        ([], ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"], 2),
         (
             ["-m", "torch.distributed.run", "--nproc-per-node=2"],
             ["trainer=cpu", "trainer.devices=2"],
+            1,
         ),
     ],
-    ids=["run", "torchrun"],
+    ids=["run", "accumulate", "torchrun"],
 )
 def test_two_processes_equal_one(
-    starter: list[str], trainer: list[str], camvid: Path, tmp_path: Path
+    starter: list[str], trainer: list[str], pieces: int, camvid: Path, tmp_path: Path
 ) -> None:
     """On gloo, where nothing depends on how a batch is cut.
 
@@ -203,7 +205,7 @@ def test_two_processes_equal_one(
     """
     write_camvid(camvid, void=False)
     common = ["backbone.batch_norm=frozen", "trainer.steps=4", "trainer.validate_every=4"]
-    common += ["+method.optimizers.discriminator.eps=1e-4"]
+    common += ["+method.optimizers.discriminator.eps=1e-4", f"trainer.accumulate={pieces}"]
     one = run(tmp_path / "one", overrides(camvid, *common, "trainer.batch_size=4"))
     folder = tmp_path / "two"
     arguments = [word for word in overrides(camvid, *common) if word != "trainer=cpu"]
