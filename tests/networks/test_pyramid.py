@@ -82,8 +82,13 @@ def test_fusions_have_these_convolutions(fusion: str, shapes: list[tuple[int, ..
     assert isinstance(layers.context, nn.Identity)
 
 
-def test_context_of_the_deepest_stage_alone() -> None:
-    layers = head("deepest_aspp")
+@pytest.mark.parametrize(("fusion", "stage"), [("deepest_aspp", 0), ("coarse_aspp", -1)])
+def test_context_of_the_deepest_stage_alone(fusion: str, stage: int) -> None:
+    """At the first stage's size, or at its own."""
+    layers, maps, seen = head(fusion), stages(), []
+    layers.context.register_forward_pre_hook(lambda _, given: seen.append(given[0].shape))
+    assert layers(maps).shape[-2:] == maps[0].shape[-2:]
+    assert [size[-2:] for size in seen] == [maps[stage].shape[-2:]]
     found = [tuple(m.weight.shape) for m in layers.context.modules() if isinstance(m, nn.Conv2d)]
     assert found == [(4, 4, 1, 1), *[(4, 1, 3, 3), (4, 4, 1, 1)] * 3, (4, 16, 3, 3)]
     assert [tuple(w.shape) for w in layers.fuse.parameters()] == [(4, 16, 1, 1), (4,), (4,)]

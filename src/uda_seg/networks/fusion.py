@@ -14,6 +14,7 @@ FUSIONS = {
     "separable_aspp": "context around each place by depthwise-separable convolutions (DAFormer)",
     "aspp": "by plain dilated convolutions (the paper's row without depthwise ones)",
     "deepest_aspp": "context for the deepest stage alone, then 1x1 (its row: only at F4)",
+    "coarse_aspp": "the same at the deepest stage's own stride, which costs next to nothing (ours)",
     "3x3": "a single convolution",
     "1x1": "a single convolution that sees no neighbours (SegFormer)",
 }
@@ -51,7 +52,8 @@ class FusionHead(nn.Module):
         self.width, together = width, width * len(channels)
         self.embed = nn.ModuleList(nn.Conv2d(depth, width, 1) for depth in channels)
         self.context: nn.Module = nn.Identity()
-        if fusion == "deepest_aspp":
+        self.early = fusion == "coarse_aspp"
+        if fusion in ("deepest_aspp", "coarse_aspp"):
             self.context = _aspp(width, width, dilations, separable=True)
         self.fuse = (
             _aspp(together, width, dilations, separable=fusion == "separable_aspp")
@@ -69,11 +71,12 @@ class FusionHead(nn.Module):
     def fused(self, stages: Sequence[Tensor]) -> Tensor:
         """[(B, D, h, w), …] to (B, width, h, w) of the first one."""
         size = stages[0].shape[-2:]
-        maps = [
-            F.interpolate(embed(stage), size, mode="bilinear", align_corners=False)
-            for embed, stage in zip(self.embed, stages, strict=True)
-        ]
-        maps[-1] = self.context(maps[-1])
+        maps = [embed(stage) for embed, stage in zip(self.embed, stages, strict=True)]
+        if self.early:
+            maps[-1] = self.context(maps[-1])
+        maps = [F.interpolate(m, size, mode="bilinear", align_corners=False) for m in maps]
+        if not self.early:
+            maps[-1] = self.context(maps[-1])
         return self.fuse(torch.cat(maps, 1))
 
     def classify(self, fused: Tensor) -> Tensor:
