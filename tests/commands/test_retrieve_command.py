@@ -20,7 +20,7 @@ from uda_seg.data.datasets.opening import open_scored
 from uda_seg.data.feeding.evaluation_set import EvaluationSet
 from uda_seg.errors import ConfigError
 from uda_seg.retrieval.descriptors import describe
-from uda_seg.retrieval.layout import layout, layout_similarity
+from uda_seg.retrieval.layout import layout, layout_similarities
 
 CLASSES = ["road", "building", "sky", "car"]
 
@@ -129,7 +129,7 @@ def test_numbers_equal_a_plain_loop(runs, tmp_path):
             describe(network, item[0][None].float() / 255, domain)["classes"][0] for item in items
         ]
         layouts[domain] = [layout(item[1].numpy(), range(4), 4) for item in items]
-    alike = np.array([layout_similarity(q, np.stack(layouts["target"])) for q in layouts["source"]])
+    alike = layout_similarities(np.stack(layouts["source"]), np.stack(layouts["target"]))
     above = np.quantile(alike, 0.7, axis=1)
     assert result["judged"]
     hits = []

@@ -8,8 +8,9 @@ import torch
 from conftest import make_network
 
 from uda_seg.batch import IGNORE
+from uda_seg.retrieval import layout as module
 from uda_seg.retrieval.descriptors import describe, pyramid
-from uda_seg.retrieval.layout import CELLS, WEIGHTS, cells, layout, layout_similarity
+from uda_seg.retrieval.layout import CELLS, WEIGHTS, cells, layout, layout_similarities
 
 RANDOM = np.random.default_rng(0)
 
@@ -44,14 +45,14 @@ def test_layout_and_similarity_equal_loops():
             assert [one[place, name] for one in ours] == pytest.approx(shares)
             common += min(shares)
         total += WEIGHTS[place] * common
-    assert layout_similarity(ours[0], ours[1][None]) == pytest.approx([total])
+    assert layout_similarities(ours[0][None], ours[1][None])[0] == pytest.approx([total])
 
 
 def test_similarity_of_the_same_of_the_opposite_and_of_nothing():
     label = RANDOM.integers(0, 3, (9, 9)).astype(np.uint8)
     other, bare = np.full((9, 9), 3, np.uint8), np.full((9, 9), IGNORE, np.uint8)
     one, opposite, nothing = (layout(x, range(4), 4) for x in (label, other, bare))
-    found = layout_similarity(one, np.stack([one, opposite, nothing]))
+    found = layout_similarities(one[None], np.stack([one, opposite, nothing]))[0]
     assert found[:2] == pytest.approx([1, 0])
     assert np.isnan(found[2])
 
@@ -61,14 +62,25 @@ def test_cells_without_a_label_are_left_out():
     half = label.copy()
     half[:3] = IGNORE  # the upper row of cells
     pair = layout(label, [0, 1], 2), layout(half, [0, 1], 2)
-    assert layout_similarity(pair[0], pair[1][None]) == pytest.approx([1])
+    assert layout_similarities(pair[0][None], pair[1][None])[0] == pytest.approx([1])
+
+
+def test_similarities_of_many_are_those_of_each_and_ties_stay_ties(monkeypatch):
+    shares = RANDOM.random((10, CELLS, 3)).astype(np.float32)
+    shares[RANDOM.random(shares.shape[:2]) < 0.3] = 0
+    shares[5:9] = shares[1:5]
+    monkeypatch.setattr(module, "TOGETHER", 5)
+    found = layout_similarities(shares[:4], shares)
+    alone = [[layout_similarities(a[None], b[None])[0, 0] for b in shares] for a in shares[:4]]
+    np.testing.assert_allclose(found, alone, rtol=1e-6)
+    np.testing.assert_array_equal(found[:, 5:9], found[:, 1:5])
 
 
 def test_position_counts():
     left, right = np.zeros((9, 9), np.uint8), np.zeros((9, 9), np.uint8)
     left[:, :3], right[:, 6:] = 1, 1
     one, other = layout(left, [0, 1], 2), layout(right, [0, 1], 2)
-    assert layout_similarity(one, other[None]) == pytest.approx([0.5 + 0.5 / 3])
+    assert layout_similarities(one[None], other[None])[0] == pytest.approx([0.5 + 0.5 / 3])
 
 
 def test_pyramid_of_certain_predictions_is_the_labels_layout():

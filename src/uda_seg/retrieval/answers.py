@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from uda_seg.retrieval import ranking
+from uda_seg.retrieval.layout import layout_similarities
 from uda_seg.retrieval.ranking import Scores
 from uda_seg.retrieval.side import Side
 from uda_seg.retrieval.tables import SCHEMA
@@ -67,7 +68,7 @@ def answer(
     """
     alike = None
     if layouts["source"] is not None and layouts["target"] is not None:
-        alike = ranking.layout_similarities(layouts["source"], layouts["target"])
+        alike = layout_similarities(layouts["source"], layouts["target"])
     found = []
     for queries, gallery in DIRECTIONS:
         turned = alike.T if alike is not None and queries == "target" else alike

@@ -11,8 +11,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from uda_seg.retrieval.layout import layout_similarity
-
 Scores = dict[tuple[str, int | None], np.ndarray]
 """By metric and k (None where there is no k): (Q,) a share each."""
 TIES = 0
@@ -22,11 +20,6 @@ TIES = 0
 def cosines(queries: np.ndarray, gallery: np.ndarray) -> np.ndarray:
     """(Q, D) and (G, D), rows of length 1, to (Q, G)."""
     return queries.astype(np.float64) @ gallery.astype(np.float64).T
-
-
-def layout_similarities(queries: np.ndarray, gallery: np.ndarray) -> np.ndarray:
-    """Layouts (Q, CELLS, C) and (G, CELLS, C) to (Q, G) in [0, 1]."""
-    return np.stack([layout_similarity(query, gallery) for query in queries])
 
 
 def ranking(similarity: np.ndarray) -> np.ndarray:
