@@ -9,8 +9,8 @@ would be `torch.cuda.max_memory_allocated` (benchmarks/gpu_steps.py), which was 
 checkpointing: peak and processor time with over without it, by turns, the median of ratios.
 
 Printed on 26 November 2026, Intel Xeon, 2 cores, busy, torch 2.15, 128x192, batch 2, tiny network,
-estimate / measured: dacs, mrm, mic, minent 1.00, road 0.98, gio_ada 0.97, adaptseg 0.85, pit 0.79,
-rpt 0.76 (*); source_only on deeplab_resnet50 at 256x384, batch 1: 0.98, with checkpointing 1.00.
+estimate / measured: dacs, mrm, mic, minent, adaptseg, pit 1.00, road 0.98, gio_ada 0.97, rpt 0.95
+(*); source_only on deeplab_resnet50 at 256x384, batch 1: 0.98, with checkpointing 1.00.
 checkpointing --rounds 1, source_only on deeplab_resnet50, batch 1: at 256x384 601 -> 397 MiB
 (0.66), at 128x192 323 -> 297 MiB (0.92), time 1.31; at 512x768, quiet, 1814 -> 924 MiB (0.51), time
 1.27. --rounds 3, adaptseg at 128x192, batch 1: ResNet-101 1083 -> 803 MiB (0.74), time 1.26,

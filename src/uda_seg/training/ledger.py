@@ -17,10 +17,14 @@ class Ledger(TorchDispatchMode):
 
     Operations whose result's shape hangs on values, which fake tensors lack, get the largest one,
     and single values are made up.
+
+    Args:
+        on_cpu: whether convolutions are oneDNN's, whose own copies count too.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on_cpu: bool = False) -> None:
         super().__init__()
+        self.on_cpu = on_cpu
         self.live = self.most = 0
         self.known: set[int] = set()
 
@@ -32,6 +36,8 @@ class Ledger(TorchDispatchMode):
         if result is NotImplemented:
             result = func(*args, **(kwargs or {}))
         tree_map_only(Tensor, self.enter, result)
+        if self.on_cpu and func in CONVOLUTIONS:
+            self.most = max(self.most, self.live + CONVOLUTIONS[func](*args))
         return result
 
     def enter(self, tensor: Tensor) -> Tensor:
@@ -75,6 +81,38 @@ def _distinct(tensor: Tensor, *_: Any, **__: Any) -> tuple[Tensor, ...]:
     )
 
 
+def _copies_forward(image: Tensor, weight: Tensor, *_: Any) -> int:
+    """Bytes of oneDNN's copies in its own order: of the weights, and of what lies otherwise."""
+    return _as_onednn_wants(image, weight) + _size(weight)
+
+
+def _copies_backward(gradient: Tensor, image: Tensor, weight: Tensor, *rest: Any) -> int:
+    """The same, and the weights' gradient in its order, which is then turned once or twice."""
+    turned = 1 + any(map(_last, (image, weight)))
+    return _as_onednn_wants(image, weight, gradient) + turned * rest[-1][1] * _size(weight)
+
+
+def _as_onednn_wants(image: Tensor, weight: Tensor, *others: Tensor) -> int:
+    """Bytes of copies of those that lie otherwise than the one whose channels come last."""
+    order = torch.channels_last if _last(image) or _last(weight) else torch.contiguous_format
+    given = (image, weight, *others)
+    return sum(_size(one) for one in given if not one.is_contiguous(memory_format=order))
+
+
+def _last(maps: Tensor) -> bool:
+    """Whether channels come last, and not in either order, as those of a single pixel do."""
+    only = maps.dim() == 4 and not maps.is_contiguous()
+    return only and maps.is_contiguous(memory_format=torch.channels_last)
+
+
+def _size(tensor: Tensor) -> int:
+    return tensor.numel() * tensor.element_size()
+
+
+CONVOLUTIONS: dict[Any, Callable[..., int]] = {
+    aten.convolution.default: _copies_forward,
+    aten.convolution_backward.default: _copies_backward,
+}
 STAND_INS: dict[Any, Callable[..., Any]] = {
     aten._local_scalar_dense.default: _scalar,
     aten.index.Tensor: _chosen,

@@ -3,7 +3,7 @@
 The method's own losses, backward passes and optimizers run on fake tensors, which have shapes and
 no values, and a ledger adds up the storages that live: seconds, and no memory. What hangs on values
 is answered with the most that there could be. Left out are what a device adds by itself (some
-hundred MiB on a GPU), the workspaces of its kernels, and what its allocator cannot use.
+hundred MiB on a GPU), the workspaces of a GPU's kernels, and what its allocator cannot use.
 """
 
 import copy
@@ -89,7 +89,7 @@ def estimate(
         watching: entered while the step runs, such as what counts its operations.
 
     """
-    fake, ledger = _fake(), Ledger()
+    fake, ledger = _fake(), Ledger(_on_cpu(config["trainer"]))
     twin = _without_values(method, fake, ledger)
     weights = ledger.live
     if not _on_cpu(config["trainer"]):
