@@ -124,6 +124,19 @@ def test_a_row_is_the_same_where_the_tables_folder_was_moved(tmp_path: Path) -> 
     assert "a, seed 0: had w/seed0, has v/seed0" in str(other.check_replaced())
 
 
+def test_a_later_choice_replaces_the_tables_own(tmp_path: Path) -> None:
+    spec = {
+        "common": ["backbone=small", "backbone.optimizer.lr=1e-3"],
+        "rows": {"row": {"overrides": ["method=mic", "method@method.base=dacs"], "steps": 3}},
+    }
+    extra = ["backbone=tiny", "method@method.base=daformer", "trainer.steps=2"]
+    (job,) = jobs(spec, [0], extra, tmp_path)
+    assert job.overrides == (
+        "backbone.optimizer.lr=1e-3", "method=mic", "trainer.steps=3",
+        "backbone=tiny", "method@method.base=daformer", "trainer.steps=2", "seed=0",
+    )  # fmt: skip
+
+
 def test_a_plan_tells_time_commands_and_what_is_missing(tmp_path: Path) -> None:
     table = {"cost": {"seconds": 2.0, "origin": "estimate", "basis": "a guess"}}
     made = [Job("a", s, 900, tmp_path / f"a{s}", ("x='1 2'",), None, 1800.0) for s in (0, 1)]

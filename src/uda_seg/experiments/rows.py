@@ -4,7 +4,7 @@ Runs are processes of their own, `python -m uda_seg train …`, so that each is 
 would start by hand and its command stands in its folder.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -188,7 +188,17 @@ def _job(
         overrides.append(f"method.labellers=[{','.join(map(quoted, labellers))}]")
     here = folder.absolute() / row / f"seed{seed}"
     cost = steps * entry.get("cost", 1.0)
-    return Job(row, seed, steps, here, tuple(overrides), tuple(needed), cost, own_folder)
+    chosen = tuple(_chosen(overrides))
+    return Job(row, seed, steps, here, chosen, tuple(needed), cost, own_folder)
+
+
+def _chosen(overrides: Sequence[str]) -> Iterator[str]:
+    """Of choices of one group the last alone: a command line takes no second one."""
+    for place, word in enumerate(overrides, 1):
+        group = word.partition("=")[0]
+        is_key = "." in group and "@" not in group
+        if is_key or not any(later.startswith(f"{group}=") for later in overrides[place:]):
+            yield word
 
 
 def _computed(overrides: Sequence[str]) -> list[str]:
