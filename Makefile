@@ -24,7 +24,7 @@ $(INSTALLED): pyproject.toml constraints.txt
 	@touch $@
 
 demo: install  ## train and compare on drawn streets; prints a table, writes a page
-	$(RUN) -m uda_seg compare table=toytown jobs=2
+	$(RUN) -m uda_seg compare table=demo jobs=2
 
 test: install  ## the fast tests
 	$(RUN) -m pytest -q
