@@ -10,18 +10,23 @@ from conftest import compose
 from test_runs import in_two_processes
 
 from uda_seg.commands import train
+from uda_seg.methods.cbst import CBST
 from uda_seg.methods.rpt import RPT
 from uda_seg.training.adaptation import Adaptation
 
-SMALL = [
-    "method=rpt_plain", "method.cluster_count=8", "method.order.hidden=8", "method.order.columns=8",
-    "superpixels.segments=16", "backbone=tiny", "source=toytown", "target=toytown_camera",
+COMMON = [
+    "backbone=tiny", "source=toytown", "target=toytown_camera",
     "logger=none", "source.size=[32,64]", "target.size=[32,64]",
     "source.length={train: 4, val: 2}", "target.length={train: 5, val: 2}",
     "trainer.workers=0", "trainer.panels=0", "trainer.progress=false", "trainer.steps=12",
-    "trainer.validate_every=6", "method.first_round=0.25", "method.patch_share=0.3",
+    "trainer.validate_every=6",
+]  # fmt: skip
+SMALL = [
+    "method=rpt_plain", "method.cluster_count=8", "method.order.hidden=8", "method.order.columns=8",
+    "superpixels.segments=16", *COMMON, "method.first_round=0.25", "method.patch_share=0.3",
     "method.cluster_share=0.3",
 ]  # fmt: skip
+BALANCED = ["method=cbst", *COMMON, "method.first_round=0.25"]
 
 
 def run(folder: Path, *more: str, own: list[str] = SMALL) -> dict[str, Any]:
@@ -43,17 +48,19 @@ def same(ours: Any, theirs: Any) -> None:
 
 
 @pytest.fixture
-def begun(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, list[int], bool]]:
-    """What each round began with: its number, the images it saw, whether in training mode."""
-    found: list[tuple[int, list[int], bool]] = []
-    original = RPT.start_round
+def begun(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int, int, bool]]:
+    """What each round began with: its number, the images it saw, how many of these differ, whether
+    in training mode.
+    """
+    found: list[tuple[int, int, int, bool]] = []
+    for kind in (RPT, CBST):
 
-    def begin(method: RPT, target_images: Any) -> None:
-        seen = [index for images in target_images for index in images.index.tolist()]
-        found.append((method.round, sorted(seen), method.network.training))
-        original(method, target_images)
+        def begin(method: Any, target_images: Any, original: Any = kind.start_round) -> None:
+            seen = [float(one.sum()) for images in target_images for one in images.image]
+            found.append((method.round, len(seen), len(set(seen)), method.network.training))
+            original(method, target_images)
 
-    monkeypatch.setattr(RPT, "start_round", begin)
+        monkeypatch.setattr(kind, "start_round", begin)
     return found
 
 
@@ -61,11 +68,12 @@ class KilledError(Exception):
     pass
 
 
+@pytest.mark.parametrize("own", [SMALL, BALANCED], ids=["rpt", "cbst"])
 def test_every_round_sees_all_images_once_and_a_killed_run_does_not_look_again(
-    tmp_path: Path, begun: list[Any], monkeypatch: pytest.MonkeyPatch
+    own: list[str], tmp_path: Path, begun: list[Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    straight = run(tmp_path / "straight", "trainer.checkpoint_every=5")
-    assert begun == [(number, list(range(5)), False) for number in (1, 2, 3)]
+    straight = run(tmp_path / "straight", "trainer.checkpoint_every=5", own=own)
+    assert begun == [(number, 5, 5, False) for number in (1, 2, 3)]
     begun.clear()
     original = Adaptation.training_step
 
@@ -77,15 +85,14 @@ def test_every_round_sees_all_images_once_and_a_killed_run_does_not_look_again(
     with monkeypatch.context() as patch:
         patch.setattr(Adaptation, "training_step", dies)
         with pytest.raises(KilledError):
-            run(tmp_path / "killed", "trainer.checkpoint_every=5")
+            run(tmp_path / "killed", "trainer.checkpoint_every=5", own=own)
     stored = torch.load(tmp_path / "killed" / "checkpoints" / "last.ckpt", weights_only=True)
     assert stored["state_dict"]["method._extra_state"]["round"] == 1
-    assert [number for number, _, _ in begun] == [1, 2]
+    assert [number for number, *_ in begun] == [1, 2]
     begun.clear()
-    resumed = run(
-        tmp_path / "killed", "trainer.checkpoint_every=5", f"resume={tmp_path / 'killed'}"
-    )
-    assert [number for number, _, _ in begun] == [2, 3], "round 1 was in the checkpoint"
+    words = ["trainer.checkpoint_every=5", f"resume={tmp_path / 'killed'}"]
+    resumed = run(tmp_path / "killed", *words, own=own)
+    assert [number for number, *_ in begun] == [2, 3], "round 1 was in the checkpoint"
     for part in ("state_dict", "optimizer_states"):
         for ours, theirs in zip(
             *(x[part] if part == "optimizer_states" else [x[part]] for x in (straight, resumed)),
@@ -123,8 +130,7 @@ def test_two_processes_agree_with_one(method: str, tmp_path: Path) -> None:
         own = [f"method={method}", *SMALL[1:], "method.optimizers.order.lr=0"]
         own += ["method.order.columns=4"]
     else:
-        own = [f"method={method}", "method.rounds=3", "method.first_round=0.25"]
-        own += [word for word in SMALL if not word.startswith(("method", "superpixels"))]
+        own = [f"method={method}", *COMMON, "method.first_round=0.25"]
     one = run(tmp_path / "one", *still, own=own)
     ranks = ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
     ranks += ["trainer.batch_size=2", "trainer.accumulate=2"]
