@@ -2,12 +2,16 @@
 
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uda_seg.errors import ConfigError
 from uda_seg.networks.resizing import resize
+
+CACHED = 2**17
+"""Numbers of a map, 0.5 MB of them."""
 
 
 class Inference:
@@ -75,7 +79,7 @@ class Inference:
         Where two are equal it is the first one, as of `argmax`.
         """
         size = (int(size[0]), int(size[1]))
-        if logits.shape[-2:] != size and logits.device.type == "cpu" and logits.is_contiguous():
+        if logits.device.type == "cpu" and logits.is_contiguous():
             maps = (self.resized(one.contiguous(), size) for one in logits.split(1, 1))
             return _largest(one.squeeze(1) for one in maps)
         return self.resized(logits, size).max(1).indices.byte()  # a sixth of `argmax`'s time
@@ -110,15 +114,25 @@ class Inference:
 def _largest(maps: Iterator[Tensor]) -> Tensor:
     """Maps (B, h, w), one a class, to the class (B, h, w) uint8 of the largest.
 
-    One by one: those of 19 classes are 160 MB for 2048x1024 pixels.
+    One by one, since those of 19 classes are 160 MB for 2048x1024 pixels; and of each as much at
+    once as caches hold.
     """
-    best = next(maps)
-    classes = torch.zeros(best.shape, dtype=torch.uint8)
+    first = next(maps)
+    best, classes = first.flatten().clone(), torch.zeros(first.numel(), dtype=torch.uint8)
+    at_once = CACHED * torch.get_num_threads()
     for place, one in enumerate(maps, 1):
-        larger = one > best
-        torch.maximum(classes, larger.view(torch.uint8).mul_(place), out=classes)
-        torch.maximum(best, one, out=best)
-    return classes
+        parts = (each.split(at_once) for each in (one.flatten(), best, classes))
+        for values, top, ids in zip(*parts, strict=True):
+            torch.maximum(ids, _larger(values, top).view(torch.uint8).mul_(place), out=ids)
+            torch.maximum(top, values, out=top)
+    return classes.view(first.shape)
+
+
+def _larger(values: Tensor, others: Tensor) -> Tensor:
+    """Where they are, as booleans: by NumPy in less than half of one torch thread's time."""
+    if torch.get_num_threads() > 2:
+        return values > others
+    return torch.from_numpy(np.greater(values.numpy(), others.numpy()))
 
 
 def scaled(image: Tensor, scale: float) -> Tensor:

@@ -58,10 +58,13 @@ class InformationMaximisation(Metric):
         pixels = logits.shape[2] * logits.shape[3]
         used, certain = [], []
         for part in cached_parts(logits.float()):
-            log_probabilities = part.log_softmax(1)
-            probabilities = log_probabilities.exp()
+            # log p = lower - log Σ exp lower, with one exponential a number
+            lower = part - part.amax(1, keepdim=True)
+            probabilities = lower.exp()
+            sums = probabilities.sum(1, keepdim=True)
+            probabilities /= sums
             used.append(probabilities.sum((0, 2, 3)))
-            certain.append((probabilities * log_probabilities).sum())
+            certain.append(probabilities.flatten() @ lower.flatten() - sums.log().sum())
         self.probabilities = self.probabilities + torch.stack(used).sum(0) / pixels
         self.entropies = self.entropies - torch.stack(certain).sum() / pixels
         self.images = self.images + len(logits)
