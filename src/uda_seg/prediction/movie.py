@@ -21,6 +21,10 @@ USUAL_RATE = Fraction(25)
 ENCODERS = (
     "libx264 libopenh264 h264_nvenc h264_videotoolbox h264_qsv h264_vaapi h264_amf mpeg4"
 ).split()
+PRESET = "veryfast"
+"""Of libx264: 0.4 of the processor time of its usual one (30 instead of 77 ms a frame of 1280x720)
+for files as large within a sixth, at 0.6 dB less (32.6 of 33.2; halved colors cost most of it).
+"""
 BT709 = 1
 """The number of ITU-R BT.709 among FFmpeg's matrices, primaries and transfer functions."""
 LIMITED = 1
@@ -122,7 +126,7 @@ class Movie:
         options = {} if matroska else {"movflags": "+faststart"}  # plays while it is fetched
         name = "matroska" if matroska else "mp4"
         self.container = av.open(str(self.unfinished), "w", format=name, options=options)
-        own = {"crf": str(self.quality)} if self.codec == "libx264" else {}
+        own = {"crf": str(self.quality), "preset": PRESET} if self.codec == "libx264" else {}
         self.stream = self.container.add_stream(self.codec, self.clip.rate, options=own)
         height, width = picture.shape[:2]
         context = self.stream.codec_context
