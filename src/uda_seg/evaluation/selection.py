@@ -115,9 +115,12 @@ class SoftNeighbourhoodDensity(MeanOverImages):
         """`logits`: (B, C, H, W) of target images."""
         chosen = F.interpolate(logits.float(), self.GRID, mode="nearest").flatten(2)
         directions = F.normalize(chosen.softmax(1), dim=1)
-        likeness = directions.transpose(1, 2) @ directions / self.TEMPERATURE
-        likeness.diagonal(dim1=1, dim2=2).fill_(-torch.inf)
-        self.add(torch.special.entr(likeness.softmax(2)).sum(2).mean(1))
+        # From -20, for products of what is not negative, to 0: the exponential is never 0.
+        lower = (directions.transpose(1, 2) @ directions - 1) / self.TEMPERATURE
+        shares = lower.exp()
+        shares.diagonal(dim1=1, dim2=2).zero_()
+        sums = shares.sum(2)
+        self.add((sums.log() - (shares * lower).sum(2) / sums).mean(1))
 
 
 class TeacherAgreement(MeanOverImages):
