@@ -1,15 +1,16 @@
 """Time, memory and images a second of training steps at published sizes, measured on a GPU.
 
     sh benchmarks/gpu.sh                      # all of it, ten minutes on one card
-    python benchmarks/gpu_steps.py [--variants bf16 …] [--steps 8] ["overrides of train" …]
+    python benchmarks/gpu_steps.py [--variants bf16 …] [--steps 8] [--rows "method=dacs" …]
 
-Each argument is one command line of train, in quotes; without any, every method and published
-network. Images are random numbers, weights start at random; the losses are the method's own, the
-optimizers the config's. A step: losses, backward passes, update, teacher. `published` is the
-published algorithm in plain PyTorch (benchmarks/published.py), in 32 bits as torch starts: for
-source_only, adaptseg, dacs and MIC on DeepLab; "times" is a variant's speed over it, or else over
-the first variant. The rate is operations, counted once by torch, a second; its share is of what a
-product of bf16 matrices reaches on the same card. `--small` and `--device cpu` try the script out.
+Each row is one command line of train; without any, those of `gpu_rows.py`: every method and
+published network. Images are random numbers, weights start at random; the losses are the method's
+own, the optimizers the config's. A step: losses, backward passes, update, teacher; of a method with
+rounds, one of the first round. `published` is the published algorithm in plain PyTorch
+(`published.py`), in 32 bits as torch starts: for source_only, adaptseg, dacs and MIC on DeepLab;
+"times" is a variant's speed over it, or else over the first variant. The rate is operations,
+counted once by torch, a second; its share is of what a product of bf16 matrices reaches on the same
+card. Rows that --until leaves no time for are named. `--small` and `--device cpu` try it out.
 benchmarks/step_costs.py computes operations and memory without a GPU.
 """
 
@@ -19,74 +20,46 @@ import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import published
 import torch
+from gpu_rows import PRESETS, ROWS, VARIANTS
 from hydra import compose, initialize_config_dir
 from measure import machine, table
 from omegaconf import OmegaConf
-from torch.utils.flop_counter import FlopCounterMode
+from step_costs import Operations
 
-from uda_seg.batch import Batch, Source, Target
-from uda_seg.config import build, conf_folder, optimizers_of
+from uda_seg.batch import Batch, Source, Target, TargetPass
+from uda_seg.config import build, conf_folder, needed_by, optimizers_of
 from uda_seg.data.datasets.classes import SPACES
+from uda_seg.methods.base import Method
+from uda_seg.networks.modes import evaluating
 from uda_seg.training import fast, setup
+from uda_seg.training.adaptation import pieces
+from uda_seg.training.memory_presets import settings_that_fit
 
 CLASSES = list(SPACES["cityscapes_19"])
-GTA = "source=gta5 target=cityscapes"
-CITIES = f"{GTA} trainer.batch_size=2"
-AT_720 = f"{GTA} trainer.batch_size=1 source.size=[720,1280] target.size=[512,1024]"
-WHOLE = f"{GTA} trainer.batch_size=1 source.size=[720,1280] target.size=[720,1280]"
-AT_512 = f"{CITIES} source.augment.crop=[512,512] target.augment.crop=[512,512]"
-AT_1024 = f"{CITIES} source.augment.crop=[1024,1024] target.augment.crop=[1024,1024]"
-PYRAMID, RED = "backbone=daformer_pvt_v2_b5", "backbone=dlv2red_resnet101"
-DEEPLAB = "backbone=deeplab_resnet101"
-ROWS = (
-    f"method=source_only {DEEPLAB} {WHOLE}",
-    f"method=adaptseg {DEEPLAB} {AT_720}",
-    f"method=adaptseg backbone=deeplab_vgg16 {AT_720}",
-    f"method=advent {DEEPLAB} {AT_720}",
-    f"method=minent {DEEPLAB} {AT_720}",
-    f"method=source_only {PYRAMID} {AT_512}",
-    f"method=dacs {DEEPLAB} {AT_512}",
-    f"method=dacs_daformer {RED} {AT_512}",
-    f"method=daformer {RED} {AT_512}",
-    f"method=daformer {PYRAMID} {AT_512}",
-    f"method=mic method@method.base=adaptseg_single {RED} {AT_512}",
-    f"method=mic method@method.base=dacs {DEEPLAB} {AT_512}",
-    f"method=mic method@method.base=daformer {PYRAMID} {AT_512}",
-    f"method=hrda backbone=hrda_dlv2red_resnet101 {AT_1024}",
-    f"method=hrda backbone=hrda_pvt_v2_b5 {AT_1024}",
-    f"method=mic method@method.base=hrda method.block=64 backbone=hrda_pvt_v2_b5 {AT_1024}",
-)
-SMALL = "source.size=[64,128] target.size=[64,128] trainer.batch_size=1"
-LAST = "backbone.channels_last=true"
-VARIANTS = {
-    "fp32": "trainer.tf32=none",
-    "tf32": "trainer.tf32=all",
-    "bf16": "trainer.precision=bf16-mixed",
-    "bf16-last": f"trainer.precision=bf16-mixed {LAST}",
-    "bf16-fused": f"trainer.precision=bf16-mixed {LAST} trainer.fused=true",
-    "bf16-compiled": f"trainer.precision=bf16-mixed {LAST} trainer.fused=true "
-    "trainer.compile=[encoder]",
-    "bf16-graphs": f"trainer.precision=bf16-mixed {LAST} trainer.fused=true "
-    "trainer.compile=[encoder]",
-}
-"""Overrides of each; `bf16-graphs` also lets torch replay the encoder as a CUDA graph."""
+SMALL = [56, 112]
 WARM_UP = 3
 Step = Callable[[], Any]
 
 
-def config_of(words: str) -> dict[str, Any]:
+def config_of(words: str, device: str, small: bool) -> dict[str, Any]:
     with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-        composed = compose("train", [*shlex.split(words), "backbone.pretrained=none"])
+        own = [f"trainer.accelerator={device}".replace("cuda", "gpu"), "backbone.pretrained=none"]
+        composed = compose("train", [*shlex.split(words), *own])
         config: Any = OmegaConf.to_container(composed, resolve=True)
+    for domain in (config["source"], config["target"]) if small else ():
+        domain["size"], crop = SMALL, domain["augment"]["crop"]
+        domain["augment"]["crop"] = crop and SMALL
     return config
 
 
 def random_batch(config: dict[str, Any], device: str) -> Batch:
-    """Squares of 64 pixels of one class each, in noise."""
+    """Squares of 64 pixels of one class each, in noise; square superpixels."""
+    needs = needed_by(config["method"])
 
     def image(domain: dict[str, Any]) -> torch.Tensor:
         size = domain["augment"]["crop"] or domain["size"]
@@ -98,34 +71,63 @@ def random_batch(config: dict[str, Any], device: str) -> Batch:
     label = torch.randint(len(CLASSES), squares, device=device)
     label = label.repeat_interleave(64, 1).repeat_interleave(64, 2)[:, :height, :width]
     window = torch.tensor([[0.0, 0.0, 1.0, 1.0]], device=device).repeat(len(target), 1)
-    return Batch(Source(source, label, window=window), Target(target, window=window))
+    height, width = target.shape[-2:]
+    side = round((height * width / config["superpixels"]["segments"]) ** 0.5)
+    down, along = (torch.arange(n, device=device) // side for n in (height, width))
+    cells = (down[:, None] * (width // side + 1) + along).expand(len(target), -1, -1)
+    return Batch(
+        Source(
+            source,
+            label,
+            depth=50 * source[:, :1] + 1 if "source.depth" in needs else None,
+            window=window,
+        ),
+        Target(
+            target,
+            window=window,
+            superpixels=cells if "target.superpixels" in needs else None,
+            index=torch.arange(len(target)),
+        ),
+    )
+
+
+def begin_round(method: Method, target: Target, device: str) -> None:
+    """The first, over the images of a batch."""
+    if method.rounds:
+        method.round = 1
+        images = replace(target, image=(target.image * 255).byte())
+        with evaluating(method):
+            method.start_round(TargetPass([images], len(images.image), torch.device(device)))
 
 
 def ours(config: dict[str, Any], device: str) -> Step:
-    settings = config["trainer"]
+    made = setup.make_method(config, CLASSES)
+    settings = settings_that_fit(made, config) if config["memory"] else config["trainer"]
     fast.set_tf32(settings["tf32"])
-    module = setup.make_adaptation(config, setup.make_method(config, CLASSES), CLASSES)
+    module = setup.make_adaptation(config, made, CLASSES, (), settings)
     method = module.method.to(device).train()
     optimizer = module.configure_optimizers()["optimizer"]
-    half = settings["precision"] == "bf16-mixed"
+    half, count = settings["precision"] != "32-true", settings["accumulate"]
+    begin_round(method, random_batch(config, device).target, device)
 
     def losses(batch: Batch) -> Iterator[Any]:
         found = method.losses(batch)
         while True:
             with torch.autocast(device, torch.bfloat16) if half else nullcontext():
                 one = next(found, None)
-                objective = None if one is None else module.objective(one)
+                objective = None if one is None else module.objective(one) / count
             if objective is None:
                 return
             yield objective
 
     def step() -> torch.Tensor:
-        batch, seen = random_batch(config, device), []
+        seen = []
         optimizer.zero_grad()
-        for objective in losses(batch):
-            if objective.requires_grad:
-                objective.backward()
-            seen.append(objective.detach())
+        for batch in pieces(random_batch(config, device), count):
+            for objective in losses(batch):
+                if objective.requires_grad:
+                    objective.backward()
+                seen.append(objective.detach())
         optimizer.step()
         method.after_step()
         return torch.stack(seen)
@@ -174,10 +176,10 @@ def plain(config: dict[str, Any], device: str) -> Step | None:
     return step
 
 
-def measure(step: Step, steps: int, device: str) -> tuple[float, float, bool]:
+def measure(step: Step, steps: int, warm_up: int, device: str) -> tuple[float, float, bool]:
     """Seconds of a step (median), most GiB, whether all losses were finite."""
     on_gpu, times, finite = device == "cuda", [], True
-    for number in range(WARM_UP + steps):
+    for number in range(warm_up + steps):
         if on_gpu:
             torch.cuda.synchronize()
         if on_gpu and number == 1:  # cuDNN's trials of the first step are not the step's
@@ -186,7 +188,7 @@ def measure(step: Step, steps: int, device: str) -> tuple[float, float, bool]:
         torch.compiler.cudagraph_mark_step_begin()
         losses = step()
         finite &= bool(losses.isfinite().all())  # waits for the GPU
-        if number >= WARM_UP:
+        if number >= warm_up:
             times.append(time.perf_counter() - start)
     most = torch.cuda.max_memory_allocated() / 2**30 if on_gpu else float("nan")
     return statistics.median(times), most, finite
@@ -205,24 +207,25 @@ def matrix_rate(device: str, side: int) -> float:
 
 def operations(step: Step) -> float:
     """TFLOP of a step: convolutions and products of matrices, two a multiply-add."""
-    with FlopCounterMode(display=False) as counter:
+    with Operations() as counter:
         step()
-    return counter.get_total_flops() / 1e12
+    return counter.total / 1e12
 
 
 def row_of(words: str, variant: str, arguments: Any, reference: dict[str, float]) -> list[Any]:
-    device, extra = arguments.device, SMALL if arguments.small else ""
+    device = arguments.device
     torch.manual_seed(0)
     torch._dynamo.reset()
     fast.OPTIONS = {"mode": "reduce-overhead"} if variant == "bf16-graphs" else {}
-    config = config_of(f"{words} {extra} {VARIANTS.get(variant, '')}")
+    config = config_of(f"{words} {VARIANTS.get(variant, '')}", device, arguments.small)
     made = (plain if variant == "published" else ours)(config, device)
     if made is None:
         return []
     counted = reference.get("operations")
     if counted is None and "compile" not in VARIANTS.get(variant, ""):
         counted = reference["operations"] = operations(made)
-    seconds, most, finite = measure(made, arguments.steps, device)
+    warm_up = 0 if arguments.small else WARM_UP
+    seconds, most, finite = measure(made, arguments.steps, warm_up, device)
     base = reference.setdefault("seconds", seconds)
     images = 2 * config["trainer"]["batch_size"] / seconds
     rate = float("nan") if counted is None else counted / seconds
@@ -236,9 +239,10 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", default=["published", "bf16"])
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
-    parser.add_argument("--small", action="store_true", help="64x128 pixels: to try it out")
+    parser.add_argument("--small", action="store_true", help="56x112 pixels: to try it out")
     parser.add_argument("--until", type=float, default=600, help="seconds; rows left are named")
-    parser.add_argument("--rows", nargs="+", default=ROWS, help="of train, each in quotes")
+    parser.add_argument("--presets", action="store_true", help="memory presets instead of methods")
+    parser.add_argument("--rows", nargs="+", help="of train, each in quotes")
     arguments = parser.parse_args()
     unknown = set(arguments.variants) - {"published", *VARIANTS}
     if unknown:
@@ -249,7 +253,7 @@ def main() -> None:
     print(f"{card}; {machine()}; bf16 product {arguments.rate:.3g} TFLOP/s\n", flush=True)
     header = "train|variant|times|s a step|images/s|GiB|TFLOP/s|of the card|losses".split("|")
     print("\n".join(table(header, []).splitlines()), flush=True)
-    for words in arguments.rows:
+    for words in arguments.rows or (PRESETS if arguments.presets else ROWS):
         reference: dict[str, float] = {}
         for variant in arguments.variants:
             if time.monotonic() - start > arguments.until:

@@ -1,6 +1,7 @@
 """What two processes of a CPU are worth, and what the cost of a step grows with.
 
-    python benchmarks/scaling.py [--rounds 12] [--figure outputs/scaling.png] [overrides of train …]
+    python benchmarks/scaling.py [--rounds 12] [--figure outputs/scaling.png] [--figure-only]
+                                 [overrides of train …]
 
 Two processes, a thread each, on gloo; each does the same step on its own images. Ways take turns
 step by step: one process while the other waits; both, without a word between them (what the
@@ -41,9 +42,10 @@ from omegaconf import OmegaConf
 from torch.nn.parallel import DistributedDataParallel
 from torch.profiler import ProfilerActivity, profile
 
-from uda_seg.batch import Batch, Source, Target
+from uda_seg.batch import Batch, Source, Target, TargetPass
 from uda_seg.config import conf_folder
 from uda_seg.data.files.listing import walk
+from uda_seg.networks.modes import evaluating
 from uda_seg.runs.memory import keep_freed_memory
 from uda_seg.training import setup
 from uda_seg.training.gradients import average, share
@@ -58,6 +60,11 @@ ONE, SILENT, ONCE, REDUCER = WAYS = (
 )
 
 
+def config_of(words: list[str]) -> Any:
+    with initialize_config_dir(str(conf_folder()), version_base="1.3"):
+        return OmegaConf.to_container(compose("train", words), resolve=True)
+
+
 class Step:
     """A training step on random images.
 
@@ -69,8 +76,7 @@ class Step:
     """
 
     def __init__(self, words: list[str], size: tuple[int, int], batch: int, classes: int) -> None:
-        with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            config: Any = OmegaConf.to_container(compose("train", [*WORDS, *words]), resolve=True)
+        config = config_of([*WORDS, *words])
         torch.manual_seed(0)
         names = [f"class {number}" for number in range(classes)]
         self.module = setup.make_adaptation(config, setup.make_method(config, names), names)
@@ -181,6 +187,8 @@ def growth(figure: Path, rounds: int, words: list[str]) -> None:
         medians = [statistics.median(found) for found in seconds]
         curves[name] = ([x for x, _ in points], medians, "s a step")
     curves["images of a training set"] = (*listing_times(), "s to list")
+    for method in ("rpt_plain", "cbst"):
+        curves[f"images of a round of {method}"] = (*round_times(method), "s a round")
     print()
     rows = []
     for name, (xs, ys, unit) in curves.items():
@@ -203,11 +211,35 @@ def listing_times() -> tuple[list[int], list[float]]:
     return counts, seconds
 
 
+def round_times(method_name: str) -> tuple[list[int], list[float]]:
+    """Of first rounds, in which RPT's clusters are made too."""
+    counts, seconds = [8, 16, 32, 64], []
+    words = [f"method={method_name}", *WORDS[1:]]
+    words += ["method.cluster_count=64"] if method_name == "rpt_plain" else []
+    squares = torch.arange(8 * 16).view(8, 16).repeat_interleave(16, 0).repeat_interleave(16, 1)
+    for count in counts:
+        method = setup.make_method(config_of(words), [f"class {number}" for number in range(19)])
+        method.round = 1
+        images = [
+            Target(
+                torch.randint(256, (4, 3, 128, 256), dtype=torch.uint8),
+                superpixels=squares.expand(4, -1, -1),
+                index=torch.arange(first, first + 4),
+            )
+            for first in range(0, count, 4)
+        ]
+        start = time.process_time()
+        with evaluating(method):
+            method.start_round(TargetPass(images, count, torch.device("cpu")))
+        seconds.append(time.process_time() - start)
+    return counts, seconds
+
+
 def draw(curves: dict[str, Any], figure: Path) -> None:
     import matplotlib.pyplot as plt
 
-    plot, axes = plt.subplots(1, len(curves), figsize=(4 * len(curves), 3.4))
-    for axis, (name, (xs, ys, unit)) in zip(axes, curves.items(), strict=True):
+    plot, axes = plt.subplots(2, len(curves) // 2, figsize=(2 * len(curves), 6.8))
+    for axis, (name, (xs, ys, unit)) in zip(axes.flat, curves.items(), strict=True):
         axis.plot(xs, ys, "o-")
         axis.plot([0, xs[-1]], [0, ys[-1]], ":", color="gray", label="in proportion")
         axis.set(xlabel=name, ylabel=f"processor {unit}", xlim=(0, None), ylim=(0, None))
@@ -223,6 +255,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=12)
     parser.add_argument("--figure", type=Path, default=Path("outputs/scaling.png"))
+    parser.add_argument("--figure-only", action="store_true", help="without two processes")
     parser.add_argument("--process", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("overrides", nargs="*", help="of train")
     given = parser.parse_args()
@@ -230,6 +263,12 @@ def main() -> None:
         process(int(given.process[0]), given.rounds, given.process[1], given.overrides)
         return
     print(f"{machine()}\n", flush=True)
+    if not given.figure_only:
+        two_processes()
+    growth(given.figure, given.rounds, given.overrides)
+
+
+def two_processes() -> None:
     with tempfile.TemporaryDirectory() as place:
         own = [sys.executable, __file__, *sys.argv[1:]]
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
@@ -239,7 +278,6 @@ def main() -> None:
         ]
         if any(one.wait() for one in started):
             raise SystemExit("a process failed")
-    growth(given.figure, given.rounds, given.overrides)
 
 
 if __name__ == "__main__":

@@ -56,6 +56,7 @@ BACKBONES = {
     "resnet50": ["backbone=deeplab_resnet50"],
     "vgg16": ["backbone=deeplab_vgg16"],
     "small": ["backbone=small"],
+    "small_fast": ["backbone=small_fast"],
 }
 METHODS = {
     "source_only": ["method=source_only"],
@@ -113,6 +114,9 @@ def engine(config: dict[str, Any], turns: Turns) -> None:
     from lightning import Callback
 
     from uda_seg.commands import train
+    from uda_seg.runs.memory import leave_out_what_is_imported
+
+    leave_out_what_is_imported()  # as the command line does
 
     class Stepped(Callback):
         def on_train_batch_end(self, trainer: Any, module: Any, *_: Any) -> None:
@@ -155,9 +159,11 @@ def parts(config: dict[str, Any]) -> tuple[Any, Any, Iterator[Any]]:
 def bare(config: dict[str, Any], turns: Turns) -> None:
     import torch
 
+    from uda_seg.runs.memory import leave_out_what_is_imported
     from uda_seg.training.optimization import seed_step
     from uda_seg.training.trainer import set_up_torch
 
+    leave_out_what_is_imported()
     set_up_torch(1)
     torch.use_deterministic_algorithms(True, warn_only=True)  # as trainer.deterministic=warn
     module, method, batches = parts(config)

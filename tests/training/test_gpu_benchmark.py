@@ -13,23 +13,27 @@ from uda_seg.cli.command_line import check
 
 FOLDER = Path(__file__).parents[2] / "benchmarks"
 sys.path.insert(0, str(FOLDER))
-import gpu_steps  # noqa: E402
+import gpu_rows  # noqa: E402
 
 
-@pytest.mark.parametrize("words", gpu_steps.ROWS)
+@pytest.mark.parametrize("words", gpu_rows.ROWS + gpu_rows.PRESETS)
 def test_every_row_is_a_command_line_of_train(words: str) -> None:
     check("train", [*shlex.split(words), "data_root=/data"])
 
 
-@pytest.mark.parametrize("words", gpu_steps.VARIANTS.values(), ids=gpu_steps.VARIANTS)
+@pytest.mark.parametrize("words", gpu_rows.VARIANTS.values(), ids=gpu_rows.VARIANTS)
 def test_every_variant_is_one(words: str) -> None:
-    check("train", [*shlex.split(gpu_steps.ROWS[0]), *shlex.split(words), "data_root=/data"])
+    check("train", [*shlex.split(gpu_rows.ROWS[0]), *shlex.split(words), "data_root=/data"])
 
 
 @pytest.mark.slow
 def test_the_script_runs_on_a_cpu() -> None:
-    """One row of each of its two calls, at 64x128 pixels."""
-    row = ["--rows", "method=source_only backbone=small source=gta5 target=cityscapes"]
+    """Two rows of each of its three calls: one with a published loop, one with a round, an
+    adversary and a memory preset.
+    """
+    pair = "backbone=small source=gta5 target=cityscapes trainer.batch_size=2"
+    own = ["method=source_only", "method=rpt method.cluster_count=8 memory=8gb"]
+    row = ["--rows", *(f"{words} {pair}" for words in own)]
     small = ["--device", "cpu", "--small", "--steps", "1", "--variants", "published", "bf16-fused"]
     done = subprocess.run(
         ["sh", FOLDER / "gpu.sh", *small, *row],
@@ -39,6 +43,6 @@ def test_the_script_runs_on_a_cpu() -> None:
         timeout=300,
     )
     assert done.returncode == 0, done.stderr[-2000:]
-    rows = re.findall(r"^\| `method=source_only.*\| (\S+) \| .* \| finite \|$", done.stdout, re.M)
-    assert len(rows) == 4, done.stdout
+    found = re.findall(r"^\| `method=(\w+) .* \| finite \|$", done.stdout, re.M)
+    assert found == ["source_only", "source_only", "rpt"] * 3, done.stdout
     assert done.stdout.count("failed") == 0
