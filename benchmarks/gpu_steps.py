@@ -34,6 +34,7 @@ from step_costs import Operations
 from uda_seg.batch import Batch, Source, Target, TargetPass
 from uda_seg.config import build, conf_folder, needed_by, optimizers_of
 from uda_seg.data.datasets.classes import SPACES
+from uda_seg.errors import UserError
 from uda_seg.methods.base import Method
 from uda_seg.networks.modes import evaluating
 from uda_seg.training import fast, setup
@@ -41,7 +42,7 @@ from uda_seg.training.adaptation import pieces
 from uda_seg.training.memory_presets import settings_that_fit
 
 CLASSES = list(SPACES["cityscapes_19"])
-SMALL = [56, 112]
+SMALL = [64, 128]
 WARM_UP = 3
 Step = Callable[[], Any]
 
@@ -239,7 +240,7 @@ def main() -> None:
     parser.add_argument("--variants", nargs="+", default=["published", "bf16"])
     parser.add_argument("--steps", type=int, default=8)
     parser.add_argument("--device", default="cuda", choices=["cuda", "cpu"])
-    parser.add_argument("--small", action="store_true", help="56x112 pixels: to try it out")
+    parser.add_argument("--small", action="store_true", help="64x128 pixels: to try it out")
     parser.add_argument("--until", type=float, default=600, help="seconds; rows left are named")
     parser.add_argument("--presets", action="store_true", help="memory presets instead of methods")
     parser.add_argument("--rows", nargs="+", help="of train, each in quotes")
@@ -261,7 +262,7 @@ def main() -> None:
                 continue
             try:
                 cells = row_of(words, variant, arguments, reference)
-            except (RuntimeError, torch._dynamo.exc.TorchDynamoException) as error:
+            except (RuntimeError, UserError, torch._dynamo.exc.TorchDynamoException) as error:
                 cells = [f"failed: {str(error).splitlines()[0][:90]}"]
             if cells:
                 line = table(header, [[f"`{words}`", variant, *cells]]).splitlines()[-1]

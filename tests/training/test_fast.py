@@ -79,6 +79,33 @@ def test_compiled_parts_give_the_same_gradients_under_the_same_names() -> None:
         torch.testing.assert_close(theirs[name], gradient, rtol=1e-4, atol=1e-7, msg=name)
 
 
+@pytest.mark.parametrize(
+    "backbone",
+    [
+        "vfm_tiny",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("small", "deeplab_resnet101", "daformer_pvt_v2_b5", "vfm_dinov2_base")
+        ),
+    ],
+)
+def test_an_encoder_is_one_graph(backbone: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Torch refuses a graph with breaks; in training and in evaluation."""
+    monkeypatch.setattr(fast, "OPTIONS", {"fullgraph": True})
+    config = compose(
+        "train",
+        [f"backbone={backbone}", "backbone.pretrained=none", "method=source_only", *THIN[-2:]],
+    )
+    method = make_method(config, list("abcd"))
+    fast.compile_parts(method, ["encoder"])
+    torch._dynamo.utils.counters.clear()
+    image = torch.rand(1, 3, 56, 56)
+    method.network.train()(image, "source").logits.sum().backward()
+    with torch.no_grad():
+        method.network.eval()(image, "source")
+    assert torch._dynamo.utils.counters["stats"]["unique_graphs"] == 2
+
+
 def test_a_part_that_is_not_there_is_named() -> None:
     for words, part, match in (
         (["backbone=tiny", "method=adaptseg"], "encoder", "AdaptSegNet .* has discriminators"),
