@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from uda_seg.cli.job_configs import configs
+from uda_seg.commands.table import rows_of
 from uda_seg.errors import ConfigError
 from uda_seg.experiments.asked_for import asked_for
-from uda_seg.experiments.requirements import needs
+from uda_seg.experiments.requirements import needs, needs_of_rows
 from uda_seg.experiments.rows import Job, jobs, wanted_rows
 
 TABLE = {
@@ -20,6 +21,13 @@ TABLE = {
         "other": {"label": "other", "steps": 3, "overrides": ["method=target_only"]},
     },
 }
+
+NOTHING_MISSING = {
+    "source": {"name": "toytown"}, "target": {"name": "toytown"},
+    "backbone": {"name": "tiny"}, "trainer": {"accelerator": "cpu"},
+    "method": {"_target_": "uda_seg.methods.source_only.SourceOnly", "weights": {}},
+}  # fmt: skip
+NO_SOURCE = {"source": {"name": "gta5", "root": "/no/such"}}
 
 
 def test_every_row_runs_for_every_seed_and_says_what_it_starts_from(tmp_path: Path) -> None:
@@ -52,6 +60,57 @@ def test_a_row_waits_for_the_rows_that_label_for_it(tmp_path: Path) -> None:
         jobs(TABLE | {"rows": {"later": {**later, "labelled_by": ["gone"]}}}, [0], [], tmp_path)
 
 
+BOTH = {"label": "both", "together": ["next", "other"], "mean_of": "logits", "shares": [2, 1]}
+
+
+def test_rows_together_are_scored_after_those_that_train(tmp_path: Path) -> None:
+    table = TABLE | {"rows": TABLE["rows"] | {"both": BOTH}}
+    *_, first, second, both = jobs(table, [3], ["trainer=cpu", "target.root='/there'"], tmp_path)
+    assert both.after == (first.folder, second.folder)
+    assert (both.steps, both.cost, both.verb) == (0, 0.0, "evaluate")
+    assert both.overrides == (
+        f"checkpoint='{first.folder}'", f"also=['{second.folder}']", "mean_of=logits",
+        "shares=[2, 1]", "target.root='/there'",
+    )  # fmt: skip
+    finish(first)
+    inference = "{_target_: x, mode: slide, window: [4, 6], stride: null}"
+    (first.folder / "config.yaml").write_text(
+        f"inference: {inference}\nmethod: {{}}\nbackbone: {{}}"
+    )
+    words = ["inference.mode=slide", "inference.window=[4, 6]", "inference.stride=null"]
+    assert both.command()[3] == "evaluate"
+    assert both.command()[-3:] == words, "as its runs were scored"
+    assert configs([both]) == {}
+    lacking = {"next": NOTHING_MISSING, "other": NOTHING_MISSING | NO_SOURCE}
+    for pending, count in (([second, both], 1), ([both], 0)):
+        assert len(needs_of_rows(pending, lacking)["both"]) == count, "what is done needs nothing"
+    row = rows_of([both], {"both"}, {"both": []}, {}, "label_free")["both"]
+    assert "last step alone" in row.why
+    assert wanted_rows(table, ["both"]) == {"both", "start", "next", "other"}
+    finish(both)
+    tmp_path.rename(moved := tmp_path.with_name(f"{tmp_path.name}_moved"))
+    assert jobs(table, [3], ["trainer=cpu"], moved)[-1].done
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"together": ["next", "gone"]}, "together: there is no row 'gone'"),
+        ({"together": ["next", "both"]}, "together: both trains no network"),
+        ({"together": ["next"]}, "together=.*: must be a list of two rows or more"),
+        ({"mean_of": "logit"}, "mean_of=logit: choose from logits, probabilities"),
+        ({"shares": [1, 1, 1]}, "shares=.*: must be 2 numbers"),
+        ({"after": "start"}, "after: a row of others together trains nothing"),
+    ],
+)
+def test_mistakes_in_rows_together_are_told(
+    change: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    table = TABLE | {"rows": TABLE["rows"] | {"both": BOTH | change}}
+    with pytest.raises(ConfigError, match=f"table.rows.both.{words}"):
+        jobs(table, [0], [], tmp_path)
+
+
 def test_steps_are_those_that_are_trained(tmp_path: Path) -> None:
     shorter = jobs(TABLE, [0], ["trainer.steps=1", "trainer.workers=0"], tmp_path)
     assert [job.steps for job in shorter] == [1, 1, 1]
@@ -65,7 +124,7 @@ def test_a_row_after_nothing_is_refused(tmp_path: Path) -> None:
 
 
 def finish(job: Job) -> None:
-    job.folder.mkdir(parents=True)
+    job.folder.mkdir(parents=True, exist_ok=True)
     (job.folder / "job.json").write_text(json.dumps({"overrides": list(job.overrides)}))
     (job.folder / "scores.json").write_text(json.dumps({"finished": True}))
 
@@ -147,7 +206,7 @@ def test_mistakes_in_a_row_are_told_before_anything_runs(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("settings", "words", "blocks"),
     [
-        ({"source": {"name": "gta5", "root": "/no/such"}}, "gta5: source.root=/no/such", True),
+        (NO_SOURCE, "gta5: source.root=/no/such", True),
         ({"target": {"datasets": {"idd": {"root": "/no"}}}}, "idd: target.root=/no", True),
         ({"backbone": {"pretrained": "/no.pth", "encoder": {"name": "x"}}}, "/no.pth is not", True),
         ({"backbone": {"pretrained": "hub", "encoder": {"name": "x"}}}, "fetched when", False),
@@ -159,12 +218,7 @@ def test_what_a_run_needs_and_is_not_here_is_named(
     settings: dict[str, Any], words: str | None, blocks: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    plain = {
-        "source": {"name": "toytown"}, "target": {"name": "toytown"},
-        "backbone": {"name": "tiny"}, "trainer": {"accelerator": "cpu"},
-        "method": {"_target_": "uda_seg.methods.source_only.SourceOnly", "weights": {}},
-    }  # fmt: skip
-    assert list(needs(plain)) == []
-    found = list(needs(plain | settings))
+    assert list(needs(NOTHING_MISSING)) == []
+    found = list(needs(NOTHING_MISSING | settings))
     assert [need.blocks for need in found] == [blocks] * bool(words)
     assert all(words in need.words for need in found if words)

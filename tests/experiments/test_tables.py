@@ -19,7 +19,7 @@ from uda_seg.experiments.dry_run import cost_of, plan_lines, spoken
 from uda_seg.experiments.requirements import Need
 from uda_seg.experiments.rows import Job, jobs, wanted_rows
 from uda_seg.report.published import UNPUBLISHED, columns_of, published_of
-from uda_seg.report.spec import check_spec, classes_of, roles_of
+from uda_seg.report.spec import check_spec, classes_of, is_quoted, roles_of
 
 NAMES = sorted(path.stem for path in Path(conf_folder(), "table").glob("*.yaml"))
 FAST = re.compile(r"gta5_to_cityscapes|slides_synthia_to_camvid|toytown(?!_to_camvid_).*")
@@ -60,8 +60,10 @@ def test_every_row_is_a_right_command(name: str, tmp_path: Path) -> None:
     assert table["name"] == name
     made = jobs(table, [0], [], tmp_path)
     found = configs(made)
-    assert {job.row for job in made} == wanted_rows(table, None) == set(found)
-    for job in made:
+    assert {job.row for job in made} == wanted_rows(table, None)
+    trained = [job for job in made if job.verb == "train"]
+    assert {job.row for job in trained} == set(found)
+    for job in trained:
         assert found[job.row]["trainer"]["steps"] == job.steps
         assert (found[job.row]["backbone"]["schedule"]["total"] or job.steps) >= job.steps
     methods = {"baseline": "source_only", "control": "adaptive_bn", "oracle": "target_only"}
@@ -77,7 +79,7 @@ def test_every_table_is_well_formed(table: dict[str, Any]) -> None:
     for roles in roles_of(table).values():
         assert set(roles) == {"baseline", "control", "oracle"}
     for name, entry in table["rows"].items():
-        assert entry.get("overrides") is not None or entry["published"], name
+        assert not is_quoted(entry) or entry["published"], name
 
 
 def test_published_classes_average_to_the_published_mean(table: dict[str, Any]) -> None:

@@ -97,6 +97,8 @@ def test_published_files(tmp_path):
     path.write_text("published: [{label: a}]")
     with pytest.raises(ConfigError, match="needs a list published: of label, key and points"):
         read_published(str(path))
+    (curve,) = read_published("fda_gta5_to_cityscapes")  # some of its rows are only quoted
+    assert (curve.key, len(curve.points)) == ("method.band", 3)
     with pytest.raises(ConfigError, match="published=nothing: is not there"):
         read_published("nothing")
 

@@ -9,14 +9,15 @@ from uda_seg.experiments.rows import Job
 
 
 def configs(jobs: Sequence[Job]) -> dict[str, dict[str, Any]]:
-    """The config of every row's runs, checked as `train` checks it.
+    """The config of every row's runs, checked as `train` checks it; none of a row that trains
+    nothing.
 
     Raises:
         ConfigError: the mistakes of the first row that has any.
     """
     found: dict[str, dict[str, Any]] = {}
     for job in jobs:
-        if job.row in found:
+        if job.row in found or job.verb != "train":
             continue
         # A network that is trained only later is not there yet.
         given = [override for override in job.overrides if not override.startswith("initial=")]

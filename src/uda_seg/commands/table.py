@@ -11,7 +11,7 @@ from uda_seg.evaluation import scores
 from uda_seg.experiments.asked_for import asked_for
 from uda_seg.experiments.dry_run import plan_lines
 from uda_seg.experiments.job_progress import complaints
-from uda_seg.experiments.requirements import Need, lacking, needs, run_missing
+from uda_seg.experiments.requirements import Need, lacking, needs_of_rows, run_missing
 from uda_seg.experiments.rows import Job, check_replaced, jobs, wanted_rows
 from uda_seg.experiments.runner import RunError, slots
 from uda_seg.report.page import write_table_page
@@ -38,7 +38,7 @@ def run(config: dict[str, Any], folder: Path, verb: str = "table") -> None:
     every = jobs(spec, config["seeds"], config["overrides"], folder, own_folder())
     wanted = [job for job in every if job.row in chosen]
     composed = configs(wanted)
-    missing = {row: list(needs(made)) for row, made in composed.items()}
+    missing = needs_of_rows(wanted, composed)
     devices = max(device_count(made["trainer"]["devices"]) for made in composed.values())
     places = slots(config["jobs"], config["gpus"], devices, config["threads"])
     if config["dry_run"]:
@@ -48,7 +48,8 @@ def run(config: dict[str, Any], folder: Path, verb: str = "table") -> None:
     else:
         check_replaced(wanted, folder)
         failed = run_missing(spec["name"], wanted, missing, places)
-    write(spec, rows_of(every, chosen, missing, failed), config["selection"], folder, verb)
+    rows = rows_of(every, chosen, missing, failed, config["selection"])
+    write(spec, rows, config["selection"], folder, verb)
     if failed:
         raise RunError(
             f"{len(failed)} of {len(wanted)} runs are missing; the same command tries them again\n"
@@ -61,11 +62,16 @@ def rows_of(
     chosen: set[str],
     missing: Mapping[str, Sequence[Need]],
     failed: Mapping[Path, str],
+    selection: str,
 ) -> dict[str, Row]:
     """Rows by name: their finished runs, how many these are, and why there are no others."""
     rows = {}
     for name in dict.fromkeys(job.row for job in every):
         mine = [job for job in every if job.row == name]
+        if mine[0].verb == "evaluate" and selection != "last":
+            why = "networks are scored together at their last step alone"
+            rows[name] = Row(name, name, state="not run", why=why)
+            continue
         done = [job for job in mine if job.done]
         row = rows[name] = Row(name, name, [job.folder for job in done])
         row.runs = [scores.load(job.folder / "scores.json") for job in done]

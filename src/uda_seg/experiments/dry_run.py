@@ -29,7 +29,8 @@ def plan_lines(
     for job in wanted:
         lacks = [need.words for need in missing[job.row]]
         state = "done" if job.done else "lacks" if _blocked(missing[job.row]) else "pending"
-        yield f"{state:<8} {job.name}: {job.steps:,} steps, {duration(job, seconds, origin)}"
+        work = f"{job.steps:,} steps, {duration(job, seconds, origin)}" if job.steps else "scored"
+        yield f"{state:<8} {job.name}: {work}"
         if not job.done:
             yield from (f"         needs {words}" for words in lacks)
             yield f"         {shlex.join(['python', *job.command()[1:]])}"

@@ -86,6 +86,24 @@ def _has_gpu() -> bool:
     return torch.cuda.is_available()
 
 
+def needs_of_rows(
+    wanted: Sequence[Job], composed: Mapping[str, Mapping[str, Any]]
+) -> dict[str, list[Need]]:
+    """By row; one that scores others' networks needs what those need that are not done.
+
+    Args:
+        wanted: the jobs.
+        composed: the config of each row that trains.
+    """
+    found = {row: list(needs(made)) for row, made in composed.items()}
+    pending = {job.folder: job.row for job in wanted if not job.done}
+    for job in wanted:
+        if job.row not in composed:
+            others = [need for path in job.after for need in found.get(pending.get(path, ""), [])]
+            found[job.row] = list(dict.fromkeys([*found.get(job.row, []), *others]))
+    return found
+
+
 def lacking(needed: Sequence[Need]) -> str:
     """What a run cannot do without, in one line."""
     return "; ".join(need.words for need in needed if need.blocks)

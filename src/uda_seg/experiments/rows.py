@@ -4,13 +4,15 @@ Runs are processes of their own, `python -m uda_seg train …`, so that each is 
 would start by hand and its command stands in its folder.
 """
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from uda_seg.errors import ConfigError, suggest
+from uda_seg.errors import ConfigError, show, suggest
 from uda_seg.experiments.runner import command_line
+from uda_seg.report.spec import is_quoted
 from uda_seg.runs import files, run_folder
 from uda_seg.runs.quoting import quoted, setting
 
@@ -23,23 +25,27 @@ PLACES = (
 stays finished when they change."""
 
 
-NETWORKS = ("initial=", "method.labellers=")
+NETWORKS = ("initial=", "method.labellers=", "checkpoint=", "also=")
 """Overrides that name runs of the same table."""
+MEANS = ("logits", "probabilities")
+"""Of several rows' networks together."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """One row and seed.
+    """One row and seed: a run, or what the networks of other rows' runs score together.
 
     Attributes:
         row: its name.
         seed: of the run.
         steps: it trains.
         folder: of the run.
-        overrides: of the train command, without folder and resume.
-        after: folders of the runs whose networks it needs: to start from, or to label its images.
+        overrides: of the command, without folder and resume.
+        after: folders of the runs whose networks it needs: to start from, to label its images, or
+            to score together.
         cost: how long it takes, in steps of a plain run.
         own_folder: YAML files of the user's own, or None.
+        verb: "train", or "evaluate" where it trains nothing.
     """
 
     row: str
@@ -50,6 +56,7 @@ class Job:
     after: tuple[Path, ...]
     cost: float
     own_folder: Path | None = None
+    verb: str = "train"
 
     @property
     def name(self) -> str:
@@ -84,8 +91,11 @@ class Job:
 
     def command(self) -> list[str]:
         """Continues the run if there is a checkpoint of the same command."""
-        line = command_line("train", self.own_folder)
-        line += [*self.overrides, setting("hydra.run.dir", self.folder), "trainer.progress=false"]
+        line = command_line(self.verb, self.own_folder)
+        line += [*self.overrides, setting("hydra.run.dir", self.folder)]
+        if self.verb == "evaluate":
+            return [*line, *inference_of(self.after[0])]
+        line.append("trainer.progress=false")
         if self._begun and run_folder.begun(self.folder):
             line.append("resume=auto")
         return line
@@ -101,13 +111,13 @@ def jobs(
     """All runs of a table, seed by seed, in the order of its rows.
 
     Args:
-        spec: a table, with `common` overrides and `rows`; a row without `overrides` is not run.
+        spec: a table, with `common` overrides and `rows`; a row that is only quoted is not run.
         seeds: of each row.
         extra: overrides of every run.
         folder: of the table.
         own_folder: see `Job`.
     """
-    names = [row for row, entry in spec["rows"].items() if entry.get("overrides") is not None]
+    names = [row for row, entry in spec["rows"].items() if not is_quoted(entry)]
     if twice := sorted({seed for seed in seeds if list(seeds).count(seed) > 1}):
         raise ConfigError(f"seeds: {', '.join(map(str, twice))} is given twice")
     return [_job(spec, row, seed, extra, folder, own_folder) for seed in seeds for row in names]
@@ -116,7 +126,7 @@ def jobs(
 def wanted_rows(spec: Mapping[str, Any], chosen: Sequence[str] | str | None) -> set[str]:
     """Names of the rows to run: those chosen (None: all), and those they start from."""
     rows = spec["rows"]
-    runnable = [name for name, entry in rows.items() if entry.get("overrides") is not None]
+    runnable = [name for name, entry in rows.items() if not is_quoted(entry)]
     names = runnable if chosen is None else [chosen] if isinstance(chosen, str) else list(chosen)
     for name in names:
         if name in rows and name not in runnable:
@@ -140,7 +150,8 @@ def wanted_rows(spec: Mapping[str, Any], chosen: Sequence[str] | str | None) -> 
 
 def needed_rows(entry: Mapping[str, Any]) -> list[str]:
     """Names of the rows whose networks a row needs: the one it starts from first."""
-    return [*([entry["after"]] if entry.get("after") else []), *(entry.get("labelled_by") or ())]
+    others = (name for key in ("labelled_by", "together") for name in entry.get(key) or ())
+    return [*([entry["after"]] if entry.get("after") else []), *others]
 
 
 def check_replaced(wanted: Sequence[Job], folder: Path) -> None:
@@ -166,15 +177,13 @@ def _job(
     own_folder: Path | None,
 ) -> Job:
     entry = spec["rows"][row]
-    for key in ("after", "labelled_by"):
-        named = entry.get(key) or ()
-        for other in [named] if isinstance(named, str) else named:
-            if other not in spec["rows"]:
-                raise ConfigError(
-                    f"table.rows.{row}.{key}: there is no row {other!r}; "
-                    f"there are {', '.join(spec['rows'])}"
-                )
+    if mistake := next(_mistakes(row, spec["rows"]), None):
+        raise ConfigError(f"table.rows.{row}.{mistake}")
     needed = [folder.absolute() / other / f"seed{seed}" for other in needed_rows(entry)]
+    here = folder.absolute() / row / f"seed{seed}"
+    if entry.get("together"):
+        words = _together(entry, needed, extra)
+        return Job(row, seed, 0, here, words, tuple(needed), 0.0, own_folder, "evaluate")
     steps = entry.get("steps", spec.get("steps"))
     if not isinstance(steps, int):
         raise ConfigError(f"rows.{row}.steps: is missing; write how many steps the row trains")
@@ -186,7 +195,6 @@ def _job(
         overrides.append(setting("initial", needed[0]))
     if labellers := needed[1:] if entry.get("after") else needed:
         overrides.append(f"method.labellers=[{','.join(map(quoted, labellers))}]")
-    here = folder.absolute() / row / f"seed{seed}"
     cost = steps * entry.get("cost", 1.0)
     chosen = tuple(_chosen(overrides))
     return Job(row, seed, steps, here, chosen, tuple(needed), cost, own_folder)
@@ -199,6 +207,48 @@ def _chosen(overrides: Sequence[str]) -> Iterator[str]:
         is_key = "." in group and "@" not in group
         if is_key or not any(later.startswith(f"{group}=") for later in overrides[place:]):
             yield word
+
+
+def _mistakes(row: str, rows: Mapping[str, Any]) -> Iterator[str]:
+    """What is wrong with the rows that a row needs, and how it asks them together."""
+    entry = rows[row]
+    for key in ("after", "labelled_by", "together"):
+        named = entry.get(key) or ()
+        for other in [named] if isinstance(named, str) else named:
+            if other not in rows:
+                yield f"{key}: there is no row {other!r}; there are {', '.join(rows)}"
+            elif rows[other].get("overrides") is None:
+                yield f"{key}: {other} trains no network; name rows with overrides"
+    together, shares = entry.get("together"), entry.get("shares")
+    if not together:
+        return
+    if isinstance(together, str) or len(together) < 2:
+        yield f"together={show(together)}: must be a list of two rows or more"
+    if given := [key for key in ("overrides", "after", "labelled_by", "steps") if key in entry]:
+        yield f"{given[0]}: a row of others together trains nothing; leave it out"
+    if entry.get("mean_of") not in MEANS:
+        yield f"mean_of={show(entry.get('mean_of'))}: choose from {', '.join(MEANS)}"
+    if shares is not None and len(shares) != len(together):
+        yield f"shares={show(shares)}: must be {len(together)} numbers, one for each of together"
+
+
+def _together(
+    entry: Mapping[str, Any], networks: Sequence[Path], extra: Sequence[str]
+) -> tuple[str, ...]:
+    """Overrides of `evaluate`; of those of every run, it takes where the target lies."""
+    words = [setting("checkpoint", networks[0])]
+    words.append(f"also=[{','.join(map(quoted, networks[1:]))}]")
+    words.append(f"mean_of={entry['mean_of']}")
+    words += [f"shares={json.dumps(entry['shares'])}"] if entry.get("shares") else []
+    return (*words, *(word for word in extra if word.startswith("target.root=")))
+
+
+def inference_of(folder: Path) -> list[str]:
+    """Overrides that score as a run did; none while it is not there."""
+    settings = run_folder.read(folder).get("inference") or {}
+    known = {key: value for key, value in settings.items() if key != "_target_"}
+    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in known.items()}
+    return [f"inference.{key}={text}" for key, text in texts.items()]
 
 
 def _computed(overrides: Sequence[str]) -> list[str]:

@@ -62,7 +62,7 @@ def _of_table(table: Mapping[str, Any]) -> list[PublishedCurve]:
     rows = []
     for name, entry in table["rows"].items():
         value = published_of(name, entry, table, classes).means[column.key]
-        if value.known:
+        if value.known and entry.get("overrides") is not None:
             said = dict(line.partition("=")[::2] for line in entry["overrides"])
             rows.append((said, value))
     keys = dict.fromkeys(key for said, _ in rows for key in said if _number(said[key]) is not None)

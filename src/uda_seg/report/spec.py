@@ -16,7 +16,7 @@ QUOTED = "quoted from the paper, no method of this project"
 
 def without_published(spec: Mapping[str, Any]) -> dict[str, Any]:
     """The same table of our runs alone: no paper's numbers, and no rows that cannot be run."""
-    rows = {name: e for name, e in spec["rows"].items() if e.get("overrides") is not None}
+    rows = {name: e for name, e in spec["rows"].items() if not is_quoted(e)}
     return {**spec, "paper": None, "columns": None, "rows": rows}
 
 
@@ -37,7 +37,7 @@ def table_of(
     rows = []
     for name, entry in shown(spec).items():
         row = ran.get(name) or Row(name, "", state="not run", why="not run yet")
-        if entry.get("overrides") is None:
+        if is_quoted(entry):
             row = replace(row, state="quoted", why=QUOTED)
         published = published_of(name, entry, spec, classes) if is_published else row.published
         rows.append(
@@ -108,6 +108,11 @@ def roles_of(spec: Mapping[str, Any]) -> dict[str, dict[str, str | None]]:
     if all(not isinstance(value, Mapping) for value in roles.values()):
         roles = {"": roles}
     return {network: dict(named or {}) for network, named in roles.items()}
+
+
+def is_quoted(entry: Mapping[str, Any]) -> bool:
+    """Whether a row is its paper's alone: it neither trains nor asks other rows together."""
+    return entry.get("overrides") is None and not entry.get("together")
 
 
 def shown(spec: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
