@@ -1,6 +1,6 @@
 """How many images a second one core brings from disk to a batch of floats.
 
-    python benchmarks/data.py [--rounds 15] [--scenes 4] [--image PATH]
+    python benchmarks/data.py [--rounds 15] [--scenes 4] [--image PATH] [--video PATH]
 
 Classical: what published loaders of the field do. Pillow decodes, bicubic and nearest resizing,
 NumPy floats, red and blue swapped, mean subtracted, a loop over the 19 ids. Ours: what training
@@ -34,11 +34,15 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from fractions import Fraction
+from itertools import count
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import torch
+from measure import machine, ratio, table, take_turns
 from PIL import Image
 from torch.utils.data import default_collate
 
@@ -49,6 +53,8 @@ from uda_seg.data.datasets.cityscapes import Cityscapes
 from uda_seg.data.datasets.classes import CITYSCAPES, CITYSCAPES_IDS
 from uda_seg.data.datasets.gta5 import GTA5
 from uda_seg.data.datasets.labels import LabelMapper, common
+from uda_seg.data.datasets.merged import MergedDataset
+from uda_seg.data.datasets.video import Video
 from uda_seg.data.feeding.data_module import DomainDataModule
 from uda_seg.data.feeding.streams import TrainingStream, collate_pairs, to_tensor
 from uda_seg.data.feeding.transforms import Transform
@@ -164,8 +170,10 @@ def measure(
     cls: type[FileDataset], root: Path, split: str, size: tuple[int, int], rounds: int
 ) -> None:
     plain = cls(str(root), split)
-    kept = cached(plain, list(size), "disk", str(root.parent / f"{root.name}_kept"))
-    domains = {"ours": domain_of(plain, size), "ours, cache=disk": domain_of(kept, size)}
+    domains = {"ours": domain_of(plain, size)}
+    for cache in ("disk", "ram", "auto"):
+        kept = cached(plain, list(size), cache, f"{root}_kept")
+        domains[f"ours, cache={cache}"] = domain_of(kept, size)
     whole: dict[str, list[float]] = defaultdict(list)
     where: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for turn in range(rounds + 1):
@@ -179,28 +187,91 @@ def measure(
             with clock(whole, name):
                 way()
         parts(domains["ours"], paths, where["ours"])
-        parts_cached(domains["ours, cache=disk"], index, where["ours, cache=disk"])
-        if not turn or turn < len(plain):  # warms up, and fills the cache
+        for name, domain in list(domains.items())[1:]:
+            parts_cached(domain, index, where[name])
+        if not turn or turn < len(plain):  # warms up, and fills the caches
             whole.clear()
             where.clear()
     show(plain, whole, where)
 
 
+def several(members: dict[str, FileDataset], size: tuple[int, int], rounds: int) -> None:
+    """Each member alone, and all of them as one source."""
+    datasets: dict[str, Dataset] = {**members, "all of them": MergedDataset(members, None)}
+    domains = {name: domain_of(dataset, size) for name, dataset in datasets.items()}
+    ways = {name: (lambda d=d: ours(d, next(places))) for name, d in domains.items()}
+    places = count()
+    found = take_turns(ways, 2 * rounds)
+    print(f"\nSeveral sources, at {size[1]}x{size[0]}\n")
+    rows = [(name, 1000 * statistics.mean(seconds)) for name, seconds in found.items()]
+    print(table(["source", "ms an image, mean"], rows))
+
+
+def video(path: Path, folder: Path, size: tuple[int, int], rounds: int) -> None:
+    """Frames in their order, and in a random one, as training asks for them."""
+    plain = Video(str(path), "all", 1)
+    kept = cached(plain, list(size), "disk", str(folder))
+    reader, orders = cv2.VideoCapture(str(path)), {}
+    for name, order in (("in order", range), ("at random", np.random.default_rng(0).permutation)):
+        orders[name] = [int(place) for place in order(len(plain))]
+
+    def opencv(place: int) -> None:
+        if place != int(reader.get(cv2.CAP_PROP_POS_FRAMES)):
+            reader.set(cv2.CAP_PROP_POS_FRAMES, place)
+        frame = cv2.cvtColor(reader.read()[1], cv2.COLOR_BGR2RGB)
+        picture = Image.fromarray(frame).resize(size[::-1], Image.Resampling.BICUBIC)
+        image = (np.asarray(picture, np.float32)[:, :, ::-1] - MEAN).transpose(2, 0, 1)
+        default_collate([image.copy()])
+
+    def through(read: Callable[[int], object], order: list[int]) -> Callable[[], None]:
+        def way() -> None:
+            for place in order:
+                read(place)
+
+        return way
+
+    transform = Transform(list(size), None, None, False, 0.0)
+
+    def frame(dataset: Dataset) -> Callable[[int], object]:
+        def read(place: int) -> object:
+            image = dataset.read(place, {"image"}).image
+            tensor = to_tensor(transform(image, np.random.default_rng(0))["image"])
+            return tensor[None].float() / 255
+
+        return read
+
+    readers = {"OpenCV": opencv, "ours": frame(plain), "ours, cache=disk": frame(kept)}
+    ways = {f"{n}, {o}": through(r, w) for n, r in readers.items() for o, w in orders.items()}
+    found = take_turns(ways, rounds)
+    height, width = plain.read(0, {"image"}).image.shape[:2]
+    print(f"\nVideo: {len(plain)} frames of {width}x{height}, to {size[1]}x{size[0]}\n")
+    rows = [(n, 1000 * statistics.median(s) / len(plain)) for n, s in found.items()]
+    print(table(["way", "ms a frame"], rows))
+
+
+def film(path: Path) -> Path:
+    """Two seconds of a drawn drive, 1280x720, as H.264."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", Fraction(25))
+        stream.height, stream.width, stream.pix_fmt = 720, 1280, "yuv420p"
+        for number in range(50):
+            image = scene(0, 0, "toytown_camera", (720, 1280), float(number)).image
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
+        container.mux(stream.encode())
+    return path
+
+
 def show(plain: FileDataset, whole: dict, where: dict) -> None:
     bytes_ = [sum(p.stat().st_size for p in (f.image, f.label)) for f in plain.files]
     print(f"\n{type(plain).__name__}: {statistics.mean(bytes_) / 1e6:.1f} MB a sample, one core\n")
-    print("| way | images/s | ms an image | against classical | where the ms go |")
-    print("|---|---|---|---|---|")
-    base = statistics.median(whole["classical"])
+    rows = []
     for name, times in whole.items():
-        median = statistics.median(times)
-        shares = ", ".join(
-            f"{part} {1000 * statistics.median(seconds):.1f}"
-            for part, seconds in where[name].items()
+        taken = {part: 1000 * statistics.median(each) for part, each in where[name].items()}
+        shares = ", ".join(f"{part} {time:.1f}" for part, time in taken.items())
+        rows.append(
+            [name, 1000 * statistics.median(times), ratio(whole["classical"], times), shares]
         )
-        print(
-            f"| {name} | {1 / median:.1f} | {1000 * median:.1f} | {base / median:.1f} | {shares} |"
-        )
+    print(table(["way", "ms an image", "times as fast", "where the ms go"], rows))
 
 
 def main() -> None:
@@ -208,9 +279,12 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--scenes", type=int, default=4)
     parser.add_argument("--image", type=Path, help="a genuine image in the place of GTA5's")
+    parser.add_argument("--video", type=Path, help="in the place of a drawn drive")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    print(machine())
+    members: dict[str, FileDataset] = {}
     with tempfile.TemporaryDirectory() as folder:
         for cls, split, drawn, size in (
             (GTA5, "all", (1052, 1914), (720, 1280)),
@@ -222,6 +296,10 @@ def main() -> None:
                 for entry in cls(str(root), split).files:
                     entry.image.write_bytes(arguments.image.read_bytes())
             measure(cls, root, split, size, arguments.rounds)
+            members[cls.__name__] = cls(str(root), split)
+        several(members, (512, 1024), arguments.rounds)
+        clip = arguments.video or film(Path(folder, "drive.mp4"))
+        video(clip, Path(folder, "frames"), (512, 1024), max(1, arguments.rounds // 5))
 
 
 if __name__ == "__main__":

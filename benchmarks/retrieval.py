@@ -27,6 +27,7 @@ from uda_seg.config import build, plain
 from uda_seg.retrieval import ranking
 from uda_seg.retrieval.descriptors import describe
 from uda_seg.retrieval.layout import CELLS, layout, layout_similarities
+from uda_seg.runs.memory import keep_freed_memory
 
 CLASSES, KS = 19, (1, 5, 10)
 WIDTH = CELLS * CLASSES
@@ -115,6 +116,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
+    keep_freed_memory()  # as the command line does
     print(measure.machine())
     header = ["an image", "ms", "network's share"]
     print(measure.table(header, of_an_image(arguments.rounds)))
