@@ -71,6 +71,16 @@ def test_flip_averages_with_the_mirrored_image():
     torch.testing.assert_close(logits[0, 1], image[0, 0])
 
 
+def test_probabilities_are_averaged_where_asked():
+    image, index = torch.zeros(1, 3, 2, 6), torch.arange(6.0)
+    slid = Inference("slide", [2, 4], [2, 2], False, mean_of="probabilities")
+    each = torch.tensor([[0.0, 1, 2, 3, 2, 3], [0, 1, 0, 1, 2, 3]]).sigmoid()
+    torch.testing.assert_close(slid(ColumnIndex(), image)[0, 0, 0].exp(), each.mean(0))
+    flipped = Inference("whole", None, None, True, None, [1.0, 1.0], "probabilities")
+    mean = torch.stack([index.sigmoid(), (5 - index).sigmoid()]).mean(0)
+    torch.testing.assert_close(flipped(ColumnIndex(), image)[0, 0, 0].exp(), mean)
+
+
 @pytest.mark.parametrize("align_corners", [False, True])
 def test_classes_come_at_the_label_s_size(align_corners):
     logits = torch.randn(2, 3, 5, 7, generator=torch.Generator().manual_seed(0))
@@ -142,6 +152,7 @@ def test_scales_are_averaged(flip):
         (("slide", 4, 0, False), "1 or more"),
         (("whole", None, None, False, None, [1.0, 0.0]), "inference.scales"),
         (("whole", None, None, False, None, []), "inference.scales"),
+        (("whole", None, None, False, None, [1.0], "logit"), "choose logits or probabilities"),
     ],
 )
 def test_mistakes_are_named(arguments, complaint):

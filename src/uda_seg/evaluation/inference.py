@@ -13,18 +13,22 @@ from uda_seg.networks.resizing import resize
 CACHED = 2**17
 """Numbers of a map, 0.5 MB of them."""
 
+MEANS = ("logits", "probabilities")
+
 
 class Inference:
     """How images become logits.
 
     Args:
-        mode: "whole", or "slide": windows whose logits are averaged where they overlap.
+        mode: "whole", or "slide": windows that are averaged where they overlap.
         window: height, width of a window; a number means both. Only for "slide".
         stride: rows, columns from one window to the next; at most the window. Only for "slide".
-        flip: average the logits with those of the mirrored image.
+        flip: average with the mirrored image.
         scales: average those of the image at so many times its size, enlarged or shrunk back.
         align_corners: of the up-sampling from the image's size to the label's; None: as the network
             up-samples its own logits, False where it does not say.
+        mean_of: of windows, mirrored images and scales, "logits", or "probabilities" (VFM-UDA):
+            logits are then the logarithm of that mean.
     """
 
     def __init__(
@@ -35,13 +39,17 @@ class Inference:
         flip: bool,
         align_corners: bool | None = None,
         scales: Sequence[float] = (1.0,),
+        mean_of: str = "logits",
     ) -> None:
         if mode not in ("whole", "slide"):
             raise ConfigError(f"inference.mode: {mode!r} is not known; choose whole or slide")
+        if mean_of not in MEANS:
+            choices = " or ".join(MEANS)
+            raise ConfigError(f"inference.mean_of: {mean_of!r} is not known; choose {choices}")
         if not scales or min(scales) <= 0:
             raise ConfigError(f"inference.scales: {list(scales)} must be numbers above 0")
         self.mode, self.flip, self.align_corners = mode, flip, align_corners
-        self.scales = tuple(scales)
+        self.scales, self.mean_of = tuple(scales), mean_of
         self._of_network = False
         self.window, self.stride = (0, 0), (0, 0)
         if mode == "slide":
@@ -57,6 +65,12 @@ class Inference:
     def __call__(self, network: nn.Module, image: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] to logits (B, C, H, W) in float32."""
         self._of_network = bool(getattr(network, "align_corners", False))
+        mean = self._mean(network, image)
+        if self.mean_of == "logits":
+            return mean
+        return mean.clamp_(min=torch.finfo(mean.dtype).tiny).log_()
+
+    def _mean(self, network: nn.Module, image: Tensor) -> Tensor:
         mean = self._mirrored(network, scaled(image, self.scales[0]))
         if self.scales == (1.0,):
             return mean
@@ -67,10 +81,10 @@ class Inference:
         return mean / len(self.scales)
 
     def _mirrored(self, network: nn.Module, image: Tensor) -> Tensor:
-        logits = self._logits(network, image)
+        answer = self._answer(network, image)
         if self.flip:
-            logits = (logits + self._logits(network, image.flip(3)).flip(3)).div_(2)
-        return logits
+            answer = (answer + self._answer(network, image.flip(3)).flip(3)).div_(2)
+        return answer
 
     @torch.no_grad()
     def predict(self, logits: Tensor, size: Sequence[int]) -> Tensor:
@@ -90,10 +104,13 @@ class Inference:
         size = (int(size[0]), int(size[1]))
         return logits if logits.shape[-2:] == size else resize(logits, size, aligned)
 
-    def _logits(self, network: nn.Module, image: Tensor) -> Tensor:
-        if self.mode == "whole":
-            return network(image, domain="target").logits.float()
-        return self._slide(network, image)
+    def _answer(self, network: nn.Module, image: Tensor) -> Tensor:
+        return (self._ask if self.mode == "whole" else self._slide)(network, image)
+
+    def _ask(self, network: nn.Module, image: Tensor) -> Tensor:
+        """(B, C, H, W), what means are taken of."""
+        logits: Tensor = network(image, domain="target").logits.float()
+        return logits if self.mean_of == "logits" else logits.softmax(1)
 
     def _slide(self, network: nn.Module, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]
@@ -102,10 +119,10 @@ class Inference:
         rows = list(spans(height, self.window[0], self.stride[0]))
         columns = list(spans(width, self.window[1], self.stride[1]))
         for place in [(..., row, column) for row in rows for column in columns]:
-            logits = network(image[place], domain="target").logits.float()
+            answer = self._ask(network, image[place])
             if total is None:
-                total = logits.new_zeros(*logits.shape[:2], height, width)
-            total[place] += logits
+                total = answer.new_zeros(*answer.shape[:2], height, width)
+            total[place] += answer
             times[place] += 1
         assert total is not None
         return total.div_(times)
