@@ -40,6 +40,7 @@ BEFORE_THE_KEY = {
     "backbone.optimizer.encoder_updates": 1,
     "backbone.optimizer.norm_decay": True,
     "backbone.optimizer.layer_decay": 1.0,
+    "inference.mean_of": "logits",
 }
 """What a config computes that lacks a key; the default of today's files may be another."""
 
