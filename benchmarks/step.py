@@ -23,6 +23,7 @@ AdaptSegNet on small: 7), DACS and MIC with --target 128 256:
     resnet101:adaptseg      2784    -0.8 %              1.05
     resnet101:dacs          2872    -1.0 %              1.10
     resnet101:mic           4038    -1.8 %              1.10
+    vgg16:adaptseg          1946    -1.0 %              1.06
     small:source_only         92     5.4 % (*)          1.77
     small:adaptseg           428    -0.3 %              1.43
     small:dacs               194    -0.2 %              1.97
