@@ -8,6 +8,7 @@ hundred MiB on a GPU), the workspaces of a GPU's kernels, and what its allocator
 
 import copy
 import logging
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uda_seg.batch import Batch, Source, Target
-from uda_seg.components import regions
+from uda_seg.components import image_columns, regions, vertical_order
 from uda_seg.config import needed_by
 from uda_seg.data.cache.stores import free_memory
 from uda_seg.methods.base import Method
@@ -63,11 +64,16 @@ class Need:
 
 @contextmanager
 def _in_place_of_values() -> Iterator[None]:
-    """Nothing fake is kept for later, and regions are as large as they are on average."""
+    """Nothing fake is kept for later, regions are as large as they are on average, and columns are
+    of one class.
+    """
     uncached = resizing.shares.__wrapped__
     with (
         mock.patch.object(resizing, "shares", uncached),
         mock.patch.object(regions, "gather", _spread_evenly),
+        mock.patch.object(vertical_order, "source_columns", _of_one_class),
+        mock.patch.object(vertical_order, "pack_padded_sequence", lambda rows, *_, **__: rows),
+        mock.patch.object(vertical_order, "pad_packed_sequence", lambda rows, **_: (rows, None)),
     ):
         yield
 
@@ -76,6 +82,16 @@ def _spread_evenly(numbers: Tensor, count: int) -> tuple[Tensor, Tensor]:
     """`regions.gather` where all regions are as large."""
     shape = (count, -(-numbers.numel() // count))
     return torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.bool)
+
+
+def _of_one_class(
+    label: Tensor, window: Tensor | None, columns: int, segments: int
+) -> image_columns.Columns:
+    """`image_columns.source_columns`, each of equal pieces."""
+    height, width = label.shape[1:]
+    shape = (len(label) * min(columns, width), math.ceil((segments * height / width) ** 0.5))
+    numbers = torch.zeros(shape, dtype=torch.long)
+    return image_columns.Columns(numbers, numbers.float(), numbers[:, 0], numbers)
 
 
 def estimate(
