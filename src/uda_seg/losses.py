@@ -1,13 +1,22 @@
 """Losses as pure functions of tensors: no state, no weights, no logging."""
 
+import math
+from collections.abc import Callable
+from typing import Any
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.autograd.function import Function, once_differentiable
 
 from uda_seg.batch import IGNORE
 
 LEAST = 1e-6
 """Added to a probability before its logarithm: a clamp would end the gradient just where a
 prediction is most wrong."""
+
+SLICE, SLICES = 2**20, 8
+"""Numbers of a map that are worth a slice of their own, and the most slices of a map."""
 
 
 def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
@@ -17,8 +26,7 @@ def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
         logits: (B, C, H, W).
         label: (B, H, W), a class or IGNORE.
     """
-    loss = F.cross_entropy(logits, label, ignore_index=IGNORE, reduction="sum")
-    return loss / (label != IGNORE).sum().clamp(min=1)
+    return _summed(logits, label) / (label != IGNORE).sum().clamp(min=1)
 
 
 def weighted_cross_entropy(logits: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -29,7 +37,7 @@ def weighted_cross_entropy(logits: Tensor, label: Tensor, weight: Tensor | None 
         label: (B, H, W), a class or IGNORE.
         weight: (B, H, W), of each pixel; None: 1.
     """
-    loss = F.cross_entropy(logits, label, ignore_index=IGNORE, reduction="none")
+    loss = per_pixel(_of_each_pixel, logits, label)
     return (loss if weight is None else loss * weight).mean()
 
 
@@ -93,8 +101,7 @@ def partial_cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
         logits: (B, C, H, W).
         label: (B, H, W), a class or IGNORE.
     """
-    loss = F.cross_entropy(logits, label, ignore_index=IGNORE, reduction="sum")
-    return loss / label.numel()
+    return _summed(logits, label) / label.numel()
 
 
 def unlikelihood(logits: Tensor, label: Tensor) -> Tensor:
@@ -110,6 +117,71 @@ def unlikelihood(logits: Tensor, label: Tensor) -> Tensor:
     others = logits.scatter(1, chosen, float("-inf")).logsumexp(1)
     losses = logits.logsumexp(1) - others
     return losses.where(counts, 0).sum() / label.numel()
+
+
+def per_pixel(function: Callable[..., Tensor], logits: Tensor, *others: Tensor) -> Tensor:
+    """What a function says of each pixel, in slices of rows, and for the gradient once more: what
+    it makes on its way never stands whole. Cross-entropy and its gradient are the same to the last
+    bit; of other functions some numbers are rounded otherwise where a CPU's threads share the work.
+
+    Args:
+        function: of the rows (B, C, h, W), and the others', to (B, ..., h, W).
+        logits: (B, C, H, W); small ones are one slice.
+        others: (B, ..., H, W), which get no gradient.
+    """
+    count = min(logits.numel() // SLICE, SLICES)
+    rows = _rounded_up(logits.shape[2] / max(count, 1))
+    if rows >= logits.shape[2]:
+        return function(logits, *others)
+    value: Tensor = _PerPixel.apply(function, rows, logits, *others)
+    return value
+
+
+def _rounded_up(rows: float) -> int:
+    """To a multiple of 16: a CPU reckons with the last numbers, too few for a register, one by one,
+    and rounds them otherwise; in a slice, these are then the same ones as in the whole.
+    """
+    return 16 * math.ceil(rows / 16)
+
+
+class _PerPixel(Function):
+    @staticmethod
+    def forward(
+        ctx: Any, function: Callable[..., Tensor], rows: int, logits: Tensor, *others: Tensor
+    ) -> Tensor:
+        ctx.save_for_backward(logits, *others)
+        ctx.function, ctx.rows = function, rows
+        maps = zip(*(one.split(rows, -2) for one in (logits, *others)), strict=True)
+        return torch.cat([function(*slices) for slices in maps], -2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
+        logits, *others = ctx.saved_tensors
+        whole = logits.new_empty(logits.shape)
+        maps = (whole, gradient, logits, *others)
+        for found, arriving, piece, *rest in zip(
+            *(one.split(ctx.rows, -2) for one in maps), strict=True
+        ):
+            with torch.enable_grad():
+                leaf = piece.detach().requires_grad_()
+                answer = ctx.function(leaf, *rest)
+            found.copy_(torch.autograd.grad(answer, leaf, arriving)[0])
+        return None, None, whole, *(None for _ in others)
+
+
+def _of_each_pixel(logits: Tensor, label: Tensor) -> Tensor:
+    """(B, H, W): -log p of the label's class; 0 at IGNORE."""
+    return F.cross_entropy(logits, label, ignore_index=IGNORE, reduction="none")
+
+
+def _summed(logits: Tensor, label: Tensor) -> Tensor:
+    """Cross-entropy, summed by the one kernel that `F.cross_entropy` ends in: each order of adding
+    rounds in its own way.
+    """
+    known = -per_pixel(_of_each_pixel, logits, label)[:, None]
+    only = label.where(label == IGNORE, 0)
+    return F.nll_loss(known, only, ignore_index=IGNORE, reduction="sum")
 
 
 def _surprise(probabilities: Tensor) -> Tensor:

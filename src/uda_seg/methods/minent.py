@@ -15,6 +15,7 @@ from torch import Tensor
 
 from uda_seg.batch import Batch, Target
 from uda_seg.components.entropy import information
+from uda_seg.losses import per_pixel
 from uda_seg.methods.base import Losses, Method
 from uda_seg.methods.source_only import WITHOUT_AUXILIARY, supervision
 from uda_seg.networks.prediction import Prediction
@@ -40,7 +41,7 @@ class MinEnt(Method):
         logits = prediction.logits
         if level == "auxiliary":
             logits = prediction.required("auxiliary_logits", WITHOUT_AUXILIARY)
-        return information(logits.softmax(1)).sum(1)
+        return per_pixel(lambda rows: information(rows.softmax(1)).sum(1), logits)
 
     @torch.no_grad()
     def pictures(self, target: Target) -> dict[str, Tensor]:
