@@ -20,7 +20,7 @@ from torch import Tensor
 from uda_seg.batch import IGNORE, Batch, Target, TargetPass
 from uda_seg.components.confidences import Confidences
 from uda_seg.components.pseudo_labels import PseudoLabels
-from uda_seg.losses import cross_entropy
+from uda_seg.losses import cross_entropy, per_pixel
 from uda_seg.methods.base import Losses, Method
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.ensemble import Ensemble
@@ -89,10 +89,10 @@ class CBST(Method):
         """
         kept = label.sum(1) > 0
         count = kept.sum().clamp(min=1)
-        log_probabilities = logits.log_softmax(1)
-        losses = {"pseudo_label": -(label * log_probabilities).sum() / count}
+        own, uniform = per_pixel(_surprises, logits, label).unbind(1)
+        losses = {"pseudo_label": own.sum() / count}
         if "kld" in self.weights:
-            losses["kld"] = -(log_probabilities.mean(1) * kept).sum() / count
+            losses["kld"] = (uniform * kept).sum() / count
         return losses
 
     @torch.no_grad()
@@ -149,6 +149,12 @@ class CBST(Method):
     def color_pictures(self, target: Target) -> dict[str, Tensor]:
         pseudo = self.pseudo_label(target)
         return {} if pseudo is None else {"pseudo_label": pseudo.label}
+
+
+def _surprises(logits: Tensor, label: Tensor) -> Tensor:
+    """(B, 2, H, W): cross-entropy of the label, and of all classes alike."""
+    log_probabilities = logits.log_softmax(1)
+    return -torch.stack([(label * log_probabilities).sum(1), log_probabilities.mean(1)], 1)
 
 
 def balanced_labels(probabilities: Tensor, thresholds: Tensor) -> Tensor:
