@@ -1,12 +1,14 @@
-"""What a step needs of memory: estimated, and measured; and what activation checkpointing saves.
+"""What a step needs of memory: estimated, and measured; and what checkpointing and slices save.
 
     python benchmarks/memory.py estimate [--precision 32-true] ["overrides of train" …]
     python benchmarks/memory.py checkpointing [--rounds 3] ["overrides of train" …]
+    python benchmarks/memory.py slices [--rounds 3] ["overrides of train" …]
 
 measured: the most bytes that torch's allocator held at once during the step, as its profiler notes
 each allocation, with the weights, states and images that were there before. On a CPU; on a GPU it
 would be `torch.cuda.max_memory_allocated` (benchmarks/gpu_steps.py), which was not done here.
 checkpointing: peak and processor time with over without it, by turns, the median of ratios.
+slices: the same, of losses that are computed a few rows at a time, over those of whole maps.
 
 Printed on 26 November 2026, Intel Xeon, 2 cores, busy, torch 2.15, 128x192, batch 2, tiny network,
 estimate / measured: dacs, mrm, mic, minent, adaptseg, pit 1.00, road 0.98, gio_ada 0.97, rpt 0.95
@@ -19,7 +21,9 @@ ResNet-50 661 -> 517 (0.78), 1.25: at this size weights are most of it.
 
 import argparse
 import shlex
+from collections.abc import Callable
 from typing import Any
+from unittest import mock
 
 import torch
 from hydra import compose, initialize_config_dir
@@ -27,6 +31,7 @@ from measure import machine, ratio, table, take_turns
 from omegaconf import OmegaConf
 from torch.profiler import ProfilerActivity, profile
 
+from uda_seg import losses
 from uda_seg.batch import Batch
 from uda_seg.config import conf_folder
 from uda_seg.data.datasets.classes import SPACES
@@ -38,17 +43,31 @@ SMALL = "source=camvid target=camvid trainer.batch_size=2 trainer.accelerator=cp
 SIZE = "source.size=[128,192] target.size=[128,192]"
 METHODS = (
     "source_only", "target_only", "adaptive_bn", "adaptseg", "adaptseg_single", "adaptseg_feature",
-    "road", "rpt", "pit", "gio_ada", "minent", "advent", "dacs", "daformer", "mrm", "mic",
+    "adaptseg trainer.accumulate=2", "road", "rpt", "rpt_plain", "pit", "gio_ada", "minent",
+    "advent", "fda", "cbst", "crst", "dacs", "dacs_daformer", "daformer", "mrm", "mic",
+    "mic method@method.base=adaptseg", "mic method@method.base=minent",
 )  # fmt: skip
-NETWORKS = ("tiny", "small", "deeplab_resnet50", "deeplab_vgg16", "pspnet_resnet101",
-            "daformer_pvt_v2_b0", "daformer_small")  # fmt: skip
+NETWORKS = (
+    "small", "small_fast", "deeplab_resnet50", "deeplab_resnet101_full4", "deeplab_vgg16",
+    "dlv2red_resnet101", "pspnet_resnet101", "daformer_small", "segformer_small",
+    "daformer_pvt_v2_b0", "daformer_convnext_tiny", "vfm_tiny",
+)  # fmt: skip
 ESTIMATED = (
-    *(f"method={method} backbone=small {SMALL} {SIZE}" for method in METHODS),
-    *(f"method=adaptive_bn backbone={network} {SMALL} {SIZE}" for network in NETWORKS),
-    f"method=dacs backbone=deeplab_resnet50 {SMALL} {SIZE}",
-    f"method=hrda backbone=hrda_small {SMALL} {SIZE}",
-    f"method=dacs backbone=deeplab_resnet50 trainer.checkpointing=true {SMALL} {SIZE}",
-    f"method=dacs backbone=deeplab_resnet50 trainer.accumulate=2 {SMALL} {SIZE}",
+    *(f"method={method} backbone=tiny {SMALL} {SIZE}" for method in METHODS),
+    *(f"method=source_only backbone={network} {SMALL} {SIZE}" for network in NETWORKS),
+    *(
+        f"method={method} backbone={network} {SMALL} {SIZE}"
+        for method, network in (
+            ("hrda", "hrda_tiny"),
+            ("hrda", "hrda_small"),
+            ("hrda", "hrda_dlv2red_resnet101"),
+            ("vfm_uda", "vfm_tiny"),
+            ("adaptseg", "small"),
+            ("adaptseg", "deeplab_resnet50"),
+            ("dacs trainer.accumulate=2", "deeplab_resnet50"),
+            ("dacs trainer.checkpointing=true", "deeplab_resnet50"),
+        )
+    ),
 )
 CHECKPOINTED = tuple(
     f"method={method} backbone={network} {SMALL} source.size=[192,320] target.size=[192,320] "
@@ -59,6 +78,18 @@ CHECKPOINTED = tuple(
         ("dacs", "deeplab_resnet50"),
     )
 )
+
+SLICED = tuple(
+    f"method={method} backbone=deeplab_resnet50 source=gta5 target=cityscapes label_space="
+    "cityscapes_19 source.size=[384,768] target.size=[384,768] source.augment.crop=null "
+    f"target.augment.crop=null trainer.accelerator=cpu trainer.batch_size=1 {more}"
+    for method in ("source_only", "dacs", "minent")
+    for more in ("", "trainer.checkpointing=true")
+)
+
+
+def classes_of(config: dict[str, Any]) -> list[str]:
+    return list(SPACES[config["label_space"] or "camvid_11"])
 
 
 def composed(words: str, precision: str) -> dict[str, Any]:
@@ -75,7 +106,7 @@ class Step:
 
     def __init__(self, config: dict[str, Any]) -> None:
         torch.manual_seed(0)
-        self.precision, classes = config["trainer"]["precision"], list(SPACES["camvid_11"])
+        self.precision, classes = config["trainer"]["precision"], classes_of(config)
         self.method = setup.make_method(config, classes)
         self.module: Adaptation = setup.make_adaptation(config, self.method, classes)
         self.optimizer = self.module.configure_optimizers()["optimizer"]
@@ -113,7 +144,8 @@ class Step:
 
 
 def shorter(words: str) -> str:
-    kept = [w for w in words.split() if not w.startswith(("source", "target", "trainer.acc"))]
+    left_out = ("source", "target", "trainer.acc", "label_space")
+    kept = [w for w in words.split() if not w.startswith(left_out)]
     return " ".join(kept) + (" trainer.accumulate=2" if "accumulate=2" in words else "")
 
 
@@ -121,7 +153,7 @@ def estimates(commands: list[str], precision: str) -> None:
     show("train", "estimate, MiB", "measured, MiB", "estimate / measured")
     for words in commands:
         config = composed(words, precision)
-        method = setup.make_method(config, list(SPACES["camvid_11"]))
+        method = setup.make_method(config, classes_of(config))
         need, measured = estimate(method, config), Step(config).peak()
         sizes = (need.most / 2**20, measured / 2**20, need.most / measured)
         print(line(f"`{shorter(words)}`{' *' if need.missing else ''}", *sizes), flush=True)
@@ -131,15 +163,30 @@ def estimates(commands: list[str], precision: str) -> None:
 def checkpointed(commands: list[str], precision: str, rounds: int) -> None:
     show("train", "MiB", "MiB with checkpointing", "peak ratio", "time ratio")
     for words in commands:
-        steps = {
-            name: Step(composed(f"{words} trainer.checkpointing={name}", precision))
+        without, with_it = (
+            Step(composed(f"{words} trainer.checkpointing={name}", precision))
             for name in ("false", "true")
-        }
-        seconds = take_turns(steps, rounds, warm_up=0)
-        time = 1 / ratio(seconds["false"], seconds["true"])
-        without, with_it = (steps[name].peak() for name in ("false", "true"))
-        sizes = (without / 2**20, with_it / 2**20, with_it / without)
-        print(line(f"`{shorter(words)}`", *sizes, time), flush=True)
+        )
+        compare(words, (without, without.peak), (with_it, with_it.peak), rounds)
+
+
+def sliced(commands: list[str], precision: str, rounds: int) -> None:
+    show("train", "MiB of whole maps", "MiB in slices", "peak ratio", "time ratio")
+    for words in commands:
+        step, whole = Step(composed(words, precision)), mock.patch.object(losses, "SLICES", 1)
+        compare(words, (whole(step), whole(step.peak)), (step, step.peak), rounds)
+
+
+Way = tuple[Callable[[], Any], Callable[[], int]]
+"""A step, and its peak in bytes."""
+
+
+def compare(words: str, without: Way, with_it: Way, rounds: int) -> None:
+    seconds = take_turns({"without": without[0], "with": with_it[0]}, rounds, warm_up=0)
+    time = 1 / ratio(seconds["without"], seconds["with"])
+    before, after = without[1](), with_it[1]()
+    sizes = (before / 2**20, after / 2**20, after / before)
+    print(line(f"`{shorter(words)}`", *sizes, time), flush=True)
 
 
 def show(*header: str) -> None:
@@ -152,18 +199,20 @@ def line(*cells: object) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=["estimate", "checkpointing"])
+    parser.add_argument("what", choices=["estimate", "checkpointing", "slices"])
     parser.add_argument("--precision", default="32-true", choices=["32-true", "bf16-mixed"])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("commands", nargs="*", help="each in quotes")
     arguments = parser.parse_intermixed_args()
     torch.set_num_threads(1)
     print(f"{machine()}, {arguments.precision}\n")
+    commands = arguments.commands
     if arguments.what == "estimate":
-        estimates(arguments.commands or list(ESTIMATED), arguments.precision)
+        estimates(commands or list(ESTIMATED), arguments.precision)
+    elif arguments.what == "checkpointing":
+        checkpointed(commands or list(CHECKPOINTED), arguments.precision, arguments.rounds)
     else:
-        commands = arguments.commands or list(CHECKPOINTED)
-        checkpointed(commands, arguments.precision, arguments.rounds)
+        sliced(commands or list(SLICED), arguments.precision, arguments.rounds)
 
 
 if __name__ == "__main__":
