@@ -24,6 +24,16 @@ in ms an image:
 2026-11-26, --rounds 15, an Intel Xeon's core beside another job: GTA5, drawn, 101.8, 33.5 (3.0x),
 5.3 (19.2x); Cityscapes, drawn, 93.6, 33.6 (2.8x), 3.4 (27.3x).
 
+The same day, --rounds 5 --scenes 2 --video (genuine, 1280x720), there again beside three jobs:
+
+                     classical  ours          cache=disk    cache=ram     cache=auto
+    GTA5             110        37.4 (2.9x)   7.3 (15.0x)   6.9 (16.0x)   6.8 (16.1x)
+    Cityscapes       98.0       36.1 (2.7x)   3.9 (25.3x)   3.6 (27.4x)   3.4 (29.0x)
+
+    several sources at 1024x512: GTA5 33.2, Cityscapes 35.6, both as one source 35.8
+    a video to 1024x512, in order and at random: OpenCV 26.1, 98.7; ours 9.4, 49.8; cache=disk 2.6,
+    2.4. At random a frame costs those between it and the key frame before it: keep them.
+
 The goals were 2.5x without a cache and 15x with it. What is left without a cache is decoding.
 """
 
