@@ -83,17 +83,18 @@ def test_it_is_replaced_in_a_target_that_a_checkpoint_tells(tmp_path: Path) -> N
     stored = {"name": "mine", "classes": {"0": "background", "1": "road"}, "void": None}
     run = tmp_path / "run"
     (run / "checkpoints").mkdir(parents=True)
-    told = {"config": {"source": stored, "target": stored}, "classes": []}
+    config = {"source": stored, "target": stored, "inference": {"mode": "whole"}}
+    told = {"config": config, "classes": []}
     content = {"state_dict": {}, "global_step": 1, "hyper_parameters": told}
     torch.save(content, run / "checkpoints" / "last.ckpt")
-    (run / "config.yaml").write_text(OmegaConf.to_yaml({"source": stored, "target": stored}))
+    (run / "config.yaml").write_text(OmegaConf.to_yaml(config))
     for line, classes in (
         ("target.classes={0: background, 255: 'a road'}", {"0": "background", "255": "a road"}),
         ("target.classes.2=sky", {"0": "background", "1": "road", "2": "sky"}),
     ):
         result = check("evaluate", [f"checkpoint={run}", line])
         with initialize_config_dir(str(conf_folder()), version_base="1.3"):
-            config = compose("evaluate", overrides=result.overrides)
-        found = evaluation_config(config)["target"]
+            composed = compose("evaluate", overrides=result.overrides)
+        found = evaluation_config(composed)["target"]
         assert {str(k): v for k, v in found["classes"].items()} == classes
         assert found["name"] == "mine"

@@ -73,13 +73,7 @@ def test_rows_together_are_scored_after_those_that_train(tmp_path: Path) -> None
         "shares=[2, 1]", "target.root='/there'",
     )  # fmt: skip
     finish(first)
-    inference = "{_target_: x, mode: slide, window: [4, 6], stride: null}"
-    (first.folder / "config.yaml").write_text(
-        f"inference: {inference}\nmethod: {{}}\nbackbone: {{}}"
-    )
-    words = ["inference.mode=slide", "inference.window=[4, 6]", "inference.stride=null"]
     assert both.command()[3] == "evaluate"
-    assert both.command()[-3:] == words, "as its runs were scored"
     assert configs([both]) == {}
     lacking = {"next": NOTHING_MISSING, "other": NOTHING_MISSING | NO_SOURCE}
     for pending, count in (([second, both], 1), ([both], 0)):

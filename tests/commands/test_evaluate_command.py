@@ -23,7 +23,6 @@ from uda_seg.data.files.reading import read_ids
 from uda_seg.errors import ConfigError, UserError, WeightsError
 from uda_seg.evaluation import scores
 from uda_seg.evaluation.measures import iou
-from uda_seg.runs.trained import choose_device
 
 CLASSES = ["road", "building", "sky", "car"]
 
@@ -44,6 +43,7 @@ def trained(tmp_path: Path, camvid: Path) -> Path:
         "source": {"name": "toytown"},
         "target": target,
         "backbone": backbone,
+        "inference": yaml_of("inference.yaml"),
         "seed": 3,
     }
     folder = tmp_path / "run"
@@ -65,11 +65,22 @@ def trained(tmp_path: Path, camvid: Path) -> Path:
 
 
 def settings(checkpoint: Path, **changes) -> OmegaConf:
-    config = yaml_of("evaluate.yaml") | {"inference": yaml_of("inference.yaml")}
+    config = yaml_of("evaluate.yaml") | {"inference": yaml_of("inference_of_run.yaml")}
     del config["defaults"]
     config |= {"checkpoint": str(checkpoint), "device": "cpu", "workers": 0, "panels": 2}
     config |= {"data_root": ".", "target": None}
     return config | changes
+
+
+def test_a_run_is_scored_as_it_scored_itself_unless_told_otherwise(trained, tmp_path):
+    plain = run(own := settings(trained), tmp_path / "plain")
+    config = yaml.safe_load((path := trained / "config.yaml").read_text())
+    config["inference"] |= {"mode": "slide", "window": [8, 8], "stride": [8, 8], "flip": True}
+    path.write_text(yaml.safe_dump(config))
+    assert run(own, tmp_path / "own") != plain
+    assert scores.load(tmp_path / "own")["inference"] == config["inference"]
+    own["inference"] |= {"mode": "whole", "flip": False}
+    assert run(own, tmp_path / "given") == plain
 
 
 def test_scores_equal_a_plain_loop(trained, tmp_path):
@@ -240,14 +251,6 @@ def test_predictions_agree_with_the_scores(trained, tmp_path):
 def test_an_id_for_a_class_is_chosen_on_the_command_line(trained):
     words = [f"checkpoint={trained}", "prediction_ids={traffic sign: 16}"]
     assert compose("evaluate", words)["prediction_ids"] == {"traffic sign": 16}
-
-
-def test_an_absent_device_is_named(monkeypatch):
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    monkeypatch.setattr(torch.mps, "is_available", lambda: False)
-    assert choose_device("auto").type == "cpu"
-    with pytest.raises(ConfigError, match="device=cuda: is not there; choose auto, or one of cpu"):
-        choose_device("cuda")
 
 
 def test_boundaries_and_calibration_are_told_if_asked_for(trained, tmp_path, capsys):

@@ -5,12 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from tiny_run import CLASSES, SIZE, picture, settings, write_run
 
 import uda_seg
 from uda_seg.data.files.reading import read_ids
 from uda_seg.errors import ConfigError, DataError, WeightsError
+from uda_seg.runs.trained import choose_device
 
 
 @pytest.fixture
@@ -76,3 +78,11 @@ def test_what_cannot_be_used_is_said(trained: Path, tmp_path: Path) -> None:
     network = uda_seg.load(trained, "cpu")
     with pytest.raises(DataError, match=r"shape \(4, 4\) and type float64; give \(H, W, 3\)"):
         network.predict(np.zeros((4, 4)))
+
+
+def test_an_absent_device_is_named(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.mps, "is_available", lambda: False)
+    assert choose_device("auto").type == "cpu"
+    with pytest.raises(ConfigError, match="device=cuda: is not there; choose auto, or one of cpu"):
+        choose_device("cuda")

@@ -51,7 +51,7 @@ def yaml_of(name: str) -> dict[str, Any]:
 
 def settings(run: Path, wanted: Path | str, folder: Path | str, **changes: Any) -> Any:
     """The config of `predict`, as its command gets it."""
-    config = yaml_of("predict.yaml") | {"inference": yaml_of("inference.yaml")}
+    config = yaml_of("predict.yaml") | {"inference": yaml_of("inference_of_run.yaml")}
     del config["defaults"], config["hydra"]
     config |= {"checkpoint": str(run), "input": str(wanted), "output": str(folder)}
     return copy.deepcopy(config | {"device": "cpu"} | changes)

@@ -175,9 +175,9 @@ def _keys_below(verb: str) -> str:
     if "trainer" in groups_of(verb):
         files["trainer"] = conf_folder() / "trainer" / "auto.yaml"
     text = (conf_folder() / f"{verb}.yaml").read_text(encoding="utf-8")
-    for name in ("superpixels", "inference"):
+    for name in ("superpixels", "inference", "inference_of_run"):
         if f"\n  - {name}\n" in text:
-            files[name] = conf_folder() / f"{name}.yaml"
+            files[name.partition("_")[0]] = conf_folder() / f"{name}.yaml"
     return "".join(
         f"keys below {name}:\n{_keys(path, f'{name}.')}\n\n" for name, path in files.items()
     )

@@ -18,7 +18,7 @@ from uda_seg.prediction.store import Store, alone, check_folder, writing
 from uda_seg.prediction.together import open_together
 from uda_seg.prediction.work import Work, raise_problems
 from uda_seg.runs import run_folder
-from uda_seg.runs.trained import Trained, open_trained
+from uda_seg.runs.trained import Trained, inference_of, open_trained
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +41,13 @@ def run(config: dict[str, Any], folder: Path) -> None:
     trained = {"checkpoint": open_together(config)}
     if config["compare"]:
         trained["compare"] = open_trained(config["compare"], "compare", config["device"])
-    inference = build(config["inference"])
     predictors = {
-        key: predictor_of(one, inference, config["size"], config["precision"])
+        key: predictor_of(
+            one, build(inference_of(one.run, config["inference"])), config["size"],
+            config["precision"],
+        )
         for key, one in trained.items()
-    }
+    }  # fmt: skip
     look = look_of(config, kinds, list(trained.values()))
     try:
         with alone(output):

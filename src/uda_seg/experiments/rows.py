@@ -94,7 +94,7 @@ class Job:
         line = command_line(self.verb, self.own_folder)
         line += [*self.overrides, setting("hydra.run.dir", self.folder)]
         if self.verb == "evaluate":
-            return [*line, *inference_of(self.after[0])]
+            return line
         line.append("trainer.progress=false")
         if self._begun and run_folder.begun(self.folder):
             line.append("resume=auto")
@@ -241,14 +241,6 @@ def _together(
     words.append(f"mean_of={entry['mean_of']}")
     words += [f"shares={json.dumps(entry['shares'])}"] if entry.get("shares") else []
     return (*words, *(word for word in extra if word.startswith("target.root=")))
-
-
-def inference_of(folder: Path) -> list[str]:
-    """Overrides that score as a run did; none while it is not there."""
-    settings = run_folder.read(folder).get("inference") or {}
-    known = {key: value for key, value in settings.items() if key != "_target_"}
-    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in known.items()}
-    return [f"inference.{key}={text}" for key, text in texts.items()]
 
 
 def _computed(overrides: Sequence[str]) -> list[str]:

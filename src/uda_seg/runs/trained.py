@@ -115,7 +115,8 @@ def evaluation_config(
     Returns:
         The config with `checkpoint` as the path of the .ckpt file, `run` as the config of the run
         it comes from, and a complete `target`: the chosen one, or else the run's own with the
-        given `target.…=` values in it. The same for `source`.
+        given `target.…=` values in it. The same for `source`. `inference`, where the command has
+        it, is complete too.
 
     Raises:
         ConfigError: the checkpoint is not there, or tells nothing about its run.
@@ -126,7 +127,14 @@ def evaluation_config(
     for side in sides:
         domain = complete.get(side) or {}
         complete[side] = domain if "_target_" in domain else _merged(run[side], domain, side)
+    if "inference" in complete:
+        complete["inference"] = inference_of(run, complete["inference"])
     return complete
+
+
+def inference_of(run: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """How a run scored, with what is given, and is not None, in its place."""
+    return run["inference"] | {key: value for key, value in given.items() if value is not None}
 
 
 def check_checkpoints(config: Mapping[str, Any]) -> None:
