@@ -8,9 +8,10 @@ the rate of a large product of matrices of the same type, or its bytes, at the r
 to be done.
 
 2026-11-26, one thread on a busy Intel Xeon of two cores, torch 2.15.0: network 357 ms, with
-descriptors 430 (its share: 0.82), layout of a label 10.9; 500 queries in 2,975, in s, behind it the
-least: cosines 0.0095 (0.0073), layouts 0.186 (0.081; query by query it was 0.95), ranked 0.19
-(0.0009), scored 0.024 (0.0009), mixing of domains 0.24 (0.0085).
+descriptors 430 (its share: 0.82, before freed memory was kept as it is now), layout of a label
+10.9; 500 queries in 2,975, in s, behind it the least: cosines 0.0095 (0.0073), layouts 0.186
+(0.081; query by query it was 0.95), ranked 0.19 (0.0009), scored 0.024 (0.0009), mixing of domains
+0.24 (0.0085).
 """
 
 import argparse
