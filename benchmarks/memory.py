@@ -21,7 +21,8 @@ ResNet-50 661 -> 517 (0.78), 1.25: at this size weights are most of it.
 slices --rounds 3, tiny, 384x768, 19 classes, batch 1, MiB: source_only 134 -> 106 (0.79), dacs
 145 -> 113 (0.78), minent 350 -> 191 (0.54); on small_fast 431 -> 403 (0.94), time 1.00; --rounds 2
 on deeplab_resnet50 1425 -> 1425, with checkpointing 755 -> 755, minent of one level with it 971 ->
-971: the peak is not at the loss. Time 0.99 to 1.02 there, 0.78 to 1.10 on the tiny network (noise: other runs shared the cores).
+971: the peak is not at the loss. Time 0.99 to 1.02 there, 0.78 to 1.10 on the tiny network (noise:
+other runs shared the cores).
 """
 
 import argparse
