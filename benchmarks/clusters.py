@@ -15,6 +15,9 @@ Points of length 1 around 3,000 directions, 128 numbers each. 2,975 images with 
 
 A line is not all: scikit-learn draws each of the 837 mini-batches in a time that grows with the
 number of points, 48 ms for 2,284,800 of them: 40 s more. The points themselves are 1.17 GB.
+
+2026-11-26, --points 50000 --clusters 512, one thread on a busy Intel Xeon of two cores: cluster
+0.54 and 0.76 s for 25,000 and 50,000 points (21 for 2,284,800), nearest 0.07 and 0.15 (7).
 """
 
 import argparse

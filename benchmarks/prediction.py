@@ -19,8 +19,8 @@ two cores, torch 2.15.0; processor time:
     predict, overlay, batch_size=4        610             0.58         0.69
     usual loop, overlay                   466             0.76         0.84
 
-    decode 4.2, resize 3.0, classes 44 (two thirds of it F.interpolate of 19 maps), entropy 33;
-    draw overlay 7.0, color 3.5, ids 2.4, entropy 10; the rest is encoding, some 30 a film.
+    decode 4.2, resize 3.0, classes 44, entropy 33; draw overlay 7.0, color 3.5, ids 2.4, entropy
+    10; the rest is encoding, some 30 a film.
 """
 
 import argparse
