@@ -218,6 +218,21 @@ def test_two_processes_equal_one(
     assert np.sum(first) == np.sum(second)
 
 
+@pytest.mark.slow
+def test_two_processes_go_on_bit_for_bit(camvid: Path, tmp_path: Path) -> None:
+    """Batch norm's statistics, which differ from process to process within a step, too."""
+    words = [word for word in overrides(camvid, "trainer.checkpoint_every=1") if "=cpu" not in word]
+    words += ["trainer=ddp", "trainer.accelerator=cpu", "trainer.devices=2"]
+    words += ["backbone.schedule.total=9"]
+    straight = in_two_processes(tmp_path / "straight", [*words, "trainer.steps=4"])
+    folder = tmp_path / "stopped"
+    in_two_processes(folder, [*words, "trainer.steps=2"])
+    resumed = in_two_processes(folder, [*words, "trainer.steps=4", f"resume={folder}"])
+    assert straight["global_step"] == resumed["global_step"] == 4
+    for part in ("state_dict", "optimizer_states", "lr_schedulers"):
+        same(straight[part], resumed[part], part)
+
+
 def test_scores_say_what_was_run(camvid: Path, tmp_path: Path) -> None:
     run(tmp_path / "run", overrides(camvid, "trainer.steps=2", "seed=3"))
     scores = json.loads((tmp_path / "run" / "scores.json").read_text())
