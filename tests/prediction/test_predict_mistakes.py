@@ -86,6 +86,14 @@ def test_mistakes_are_told_before_anything_is_written(
     assert not Path("shown.mp4").exists()
 
 
+def test_windows_for_whole_images_are_refused(trained, street, tmp_path):
+    own = settings(trained, street, tmp_path / "out")
+    own["inference"]["window"] = 8
+    with pytest.raises(ConfigError, match="inference.window: would do nothing, whole images"):
+        run(own, tmp_path)
+    assert not (tmp_path / "out").exists()
+
+
 def test_too_little_memory_is_told_with_its_cures(trained, street, tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")

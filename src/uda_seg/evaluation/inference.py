@@ -8,12 +8,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uda_seg.errors import ConfigError
+from uda_seg.networks.ensemble import MEANS
 from uda_seg.networks.resizing import resize
 
 CACHED = 2**17
 """Numbers of a map, 0.5 MB of them."""
-
-MEANS = ("logits", "probabilities")
 
 
 class Inference:

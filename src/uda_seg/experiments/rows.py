@@ -28,7 +28,7 @@ stays finished when they change."""
 NETWORKS = ("initial=", "method.labellers=", "checkpoint=", "also=")
 """Overrides that name runs of the same table."""
 MEANS = ("logits", "probabilities")
-"""Of several rows' networks together."""
+"""Of several rows' networks together; `networks.ensemble` has them too, and loads torch."""
 
 
 @dataclass(frozen=True)

@@ -133,8 +133,19 @@ def evaluation_config(
 
 
 def inference_of(run: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """How a run scored, with what is given, and is not None, in its place."""
-    return run["inference"] | {key: value for key, value in given.items() if value is not None}
+    """How a run scored, with what is given, and is not None, in its place.
+
+    Raises:
+        ConfigError: windows are given for whole images.
+    """
+    settings = run["inference"] | {key: value for key, value in given.items() if value is not None}
+    windows = [f"inference.{key}" for key in ("window", "stride") if given.get(key) is not None]
+    if windows and settings["mode"] == "whole":
+        raise ConfigError(
+            f"{' and '.join(windows)}: would do nothing, whole images are predicted; add "
+            "inference.mode=slide"
+        )
+    return settings
 
 
 def check_checkpoints(config: Mapping[str, Any]) -> None:

@@ -16,7 +16,7 @@ from uda_seg.training.memory import GIB, Need, estimate, say_need, wanted
 log = logging.getLogger(__name__)
 
 MARGIN, OWN = 1.15, 0.6 * GIB
-"""By how much a GPU's allocator held more than was computed (docs/self_training.md: up to 14 %),
+"""By how much a GPU's allocator held more than was computed (docs/self_training.md: up to 15 %),
 and bytes of a card that CUDA and cuDNN keep for themselves."""
 MEANING = {
     "checkpointing": "the same numbers, about a quarter more time",
