@@ -17,14 +17,9 @@ import gpu_rows  # noqa: E402
 
 VARIED = [f"{gpu_rows.ROWS[0]} {words}" for words in gpu_rows.VARIANTS.values()]
 LINES = [*gpu_rows.ROWS, *gpu_rows.PRESETS, *VARIED]
-TRIED = {gpu_rows.ROWS[6], gpu_rows.PRESETS[0], LINES[-1]}
-"""Without the slow ones; experiments and methods are composed elsewhere, too."""
 
 
-@pytest.mark.parametrize(
-    "words",
-    [w if w in TRIED else pytest.param(w, marks=pytest.mark.slow) for w in dict.fromkeys(LINES)],
-)
+@pytest.mark.parametrize("words", dict.fromkeys(LINES))
 def test_every_row_is_a_command_line_of_train(words: str) -> None:
     check("train", [*shlex.split(words), "data_root=/data"])
 
