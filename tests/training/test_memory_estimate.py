@@ -49,6 +49,7 @@ def measured(config):
     "words",
     [
         "backbone=tiny method=source_only",
+        "backbone=tiny method=minent trainer.accumulate=2",
         "backbone=tiny method=rpt trainer.accumulate=2",
         "backbone=tiny method=dacs trainer.precision=bf16-mixed",
         "backbone=tiny method=road",
