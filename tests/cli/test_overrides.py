@@ -49,6 +49,7 @@ def complaints(*arguments: str, multirun: bool = False, verb: str = "train") -> 
         ("inference={mode: slid, flips: true}", ["did you mean slide?"]),
         ("inference={flips: true}", ["did you mean inference.flip?"]),
         ("inference=slide", ["a mapping"]),
+        ("inference.window=[64,64]", ["would do nothing", "add inference.mode=slide"]),
         ("trainer.steps=1,2", ["add -m"]),
         ("trainer=cpu,gpu", ["add -m"]),
         ("+trainer.steps=1", ["drop the +"]),

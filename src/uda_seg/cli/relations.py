@@ -21,7 +21,7 @@ def complaints(verb: str, config: Mapping[str, Any], tried: Tried) -> Iterator[s
     """
     yield from _accumulate(config.get("trainer"), tried)
     yield from _run_name(config)
-    yield from _inference(config.get("inference"))
+    yield from _inference(config.get("inference"), tried)
     yield from _schedule(config)
     yield from _base(config.get("method"))
     yield from _facts(config.get("method"))
@@ -71,8 +71,17 @@ def _run_name(config: Mapping[str, Any]) -> Iterator[str]:
         )
 
 
-def _inference(settings: Any) -> Iterator[str]:
-    if not isinstance(settings, Mapping) or settings.get("mode") != "slide":
+def _inference(settings: Any, tried: Tried) -> Iterator[str]:
+    if not isinstance(settings, Mapping):
+        return
+    if settings.get("mode") == "whole":
+        # An experiment's windows may stay where it is told to take whole images.
+        asked = [f"inference.{key}" for key in ("window", "stride")]
+        given = [key for key in asked if any(tried.get(key) or ())]
+        if given and "slide" not in (tried.get("inference.mode") or ()):
+            words = " and ".join(given)
+            yield f"{words}: would do nothing, whole images are scored; add inference.mode=slide"
+    if settings.get("mode") != "slide":
         return
     example = "inference.window=[512,512] inference.stride=[384,384]"
     sizes = {}
