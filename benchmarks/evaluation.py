@@ -142,8 +142,8 @@ class Ours:
     def __call__(self) -> np.ndarray:
         confusion, label_free = ConfusionMatrix(CLASSES), InformationMaximisation(CLASSES)
         for index, maps in enumerate(self.maps):
-            sample = self.dataset.read(index, {"label"})
-            label = torch.from_numpy(self.encode(sample.label, sample.name))
+            path = self.dataset.files[index].label
+            label = torch.from_numpy(self.encode(self.dataset.read_label(path), str(path)))
             with torch.no_grad():
                 logits = self.inference(Known(maps), torch.empty(1, 3, *self.case.size))
                 if self.judged:

@@ -54,6 +54,24 @@ def test_overlaps_are_averaged():
     assert logits[0, 0, 0].tolist() == [0, 1, 1, 2, 2, 3]
 
 
+@pytest.mark.parametrize("size", [(17, 23), (8, 8), (5, 40), (8, 9)])
+@pytest.mark.parametrize("stride", [(8, 8), (3, 5), (7, 1)])
+def test_overlaps_are_averaged_as_sums_over_counts(size, stride):
+    class ByPlace(nn.Module):
+        def forward(self, image: torch.Tensor, domain: str) -> Prediction:
+            logits = image.flatten(2).cumsum(2).view(image.shape)
+            return Prediction(logits, logits)
+
+    image = torch.randn(2, 3, *size, generator=torch.Generator().manual_seed(0))
+    total, times = torch.zeros_like(image), torch.zeros(size)
+    for row in spans(size[0], 8, stride[0]):
+        for column in spans(size[1], 8, stride[1]):
+            total[..., row, column] += ByPlace()(image[..., row, column], "target").logits
+            times[row, column] += 1
+    slid = Inference("slide", [8, 8], list(stride), False)(ByPlace(), image)
+    assert torch.equal(slid, total / times)
+
+
 @pytest.mark.parametrize("length", range(1, 30))
 @pytest.mark.parametrize(("window", "stride"), [(8, 8), (8, 5), (7, 1)])
 def test_windows_cover_every_pixel_and_none_more_than_needed(length, window, stride):

@@ -1,6 +1,7 @@
 """From images to logits and classes: whole or in sliding windows, mirrored or not."""
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -113,18 +114,37 @@ class Inference:
 
     def _slide(self, network: nn.Module, image: Tensor) -> Tensor:
         height, width = image.shape[-2:]
-        total: Tensor | None = None
-        times = image.new_zeros(1, 1, height, width, dtype=torch.float32)
         rows = list(spans(height, self.window[0], self.stride[0]))
         columns = list(spans(width, self.window[1], self.stride[1]))
-        for place in [(..., row, column) for row in rows for column in columns]:
-            answer = self._ask(network, image[place])
-            if total is None:
-                total = answer.new_zeros(*answer.shape[:2], height, width)
-            total[place] += answer
-            times[place] += 1
+        total: Tensor | None = None
+        lowest = 0
+        for row in rows:
+            farthest = 0
+            for column in columns:
+                answer = self._ask(network, image[..., row, column])
+                if total is None:
+                    total = answer.new_empty(*answer.shape[:2], height, width)
+                # What is new is written, not added to zeros: memory is what takes time here.
+                place = total[..., row, column]
+                top, left = max(0, lowest - row.start), max(0, farthest - column.start)
+                place[..., :top, :] += answer[..., :top, :]
+                place[..., top:, :left] += answer[..., top:, :left]
+                place[..., top:, left:] = answer[..., top:, left:]
+                farthest = column.stop
+            lowest = row.stop
         assert total is not None
-        return total.div_(times)
+        for row, times in _pieces(rows):
+            for column, more in _pieces(columns):
+                if times * more > 1:
+                    total[..., row, column] /= times * more
+        return total
+
+
+def _pieces(windows: Sequence[slice]) -> Iterator[tuple[slice, int]]:
+    """Parts of an axis, and in how many windows each lies."""
+    edges = {edge for window in windows for edge in (window.start, window.stop)}
+    for start, stop in pairwise(sorted(edges)):
+        yield slice(start, stop), sum(one.start <= start < one.stop for one in windows)
 
 
 def _largest(maps: Iterator[Tensor]) -> Tensor:
