@@ -34,6 +34,11 @@ The same day, --rounds 5 --scenes 2 --video (genuine, 1280x720), there again bes
     a video to 1024x512, in order and at random: OpenCV 26.1, 98.7; ours 9.4, 49.8; cache=disk 2.6,
     2.4. At random a frame costs those between it and the key frame before it: keep them.
 
+Does it starve a step? `experiment=laptop source=gta5 target=cityscapes method=adaptive_bn
+trainer.steps=70` on drawn files of full size, the small network's step on one thread waits for data
+(`progress.json`) 25 % of its time with trainer.workers=0 and no cache, of which the run tells, and
+3 % with one worker or with cache=auto; CamVid and rendered scenes of 320x240 take 3 % without either.
+
 The goals were 2.5x without a cache and 15x with it. What is left without a cache is decoding.
 """
 
