@@ -37,7 +37,7 @@ The same day, --rounds 5 --scenes 2 --video (genuine, 1280x720), there again bes
 Does it starve a step? `experiment=laptop source=gta5 target=cityscapes method=adaptive_bn
 trainer.steps=70` on drawn files of full size, the small network's step on one thread waits for data
 (`progress.json`) 25 % of its time with trainer.workers=0 and no cache, of which the run tells, and
-3 % with one worker or with cache=auto; CamVid and rendered scenes of 320x240 take 3 % without either.
+3 % with one worker or with cache=auto; CamVid and rendered scenes of 320x240 take 3 % anyhow.
 
 The goals were 2.5x without a cache and 15x with it. What is left without a cache is decoding.
 """

@@ -11,20 +11,21 @@ out once) and `ConfusionMatrix`, the label read by `EvaluationSet`'s parts. Both
 network's logits, an eighth of its image. Where memory is told, a way is alone in a process. Ours is
 compared with the published way that up-samples as often as ours.
 
-2026-11-26, --images 1 --rounds 2, one thread on a busy Intel Xeon of two cores, torch 2.15.0;
-all counts were the same:
+2026-11-26, --images 1 --rounds 5, one thread, nothing else on an Intel Xeon of two cores, torch
+2.15.0; all counts were the same. "Alone": against labels, without the label-free score; "small
+pages": the published way where torch asks for pages of 4 KB, as it does by itself (another run):
 
-    network's images     ours, ms  labels alone  published  times as fast
-    whole, 1024x512           161           143  439 twice     2.7, 3.1
-    whole, 2048x1024          225           160        561     2.5, 3.6
-    3 windows of 1024         389           330       1278     3.3, 3.9
-    15 windows of 512         291           220       1952     6.7, 8.9
+    network's images     ours, ms  alone  published  small pages  times as fast as these
+    whole, 1024x512          90.4   74.8  266 twice    335 twice  2.9, 3.6 and 3.7, 4.5
+    whole, 2048x1024          145   75.2        251          320  1.7, 3.3 and 2.2, 4.3
+    3 windows of 1024         223    157        549          734  2.5, 3.5 and 3.3, 4.7
+    15 windows of 512         214    150       1129         1793  5.3, 7.5 and 8.4, 12
 
-One protocol takes 0.10 ms a split, all nine 0.63; the small network 317 ms for 1024x512 and 2,403
+One protocol takes 0.12 ms a split, all nine 0.64; the small network 240 ms for 1024x512 and 1,991
 for 2048x1024. Ours has the label-free scores in it, at the size of the network's image. The goal
-was 5: reached with 15 windows alone. Another run, with peaks: 1024x512 132 ms beside 558, and 337
-up-sampled twice, where `F.interpolate` of the map alone takes 147; 2048x1024 219 beside 473, 455 MB
-(labels alone 215) beside 323; 15 windows 328 beside 2333, 463 MB (258) beside 337.
+was 5: reached with 15 windows alone. Before maps were enlarged by OpenCV, in small pages, ours took
+132 (120 alone), 219 (158), 408 (337) and 328 (283) ms, the published way up to 1.7 times what it
+takes now: that day's machine. Peaks now: 2048x1024 194 MB beside 322, 15 windows 246 beside 356.
 """
 
 import argparse

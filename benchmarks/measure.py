@@ -9,6 +9,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 
+from uda_seg.runs.memory import ask_for_large_pages
+
+ask_for_large_pages()  # as the command line does, before torch is imported
+
 Clock = Callable[[], float]
 
 

@@ -17,6 +17,7 @@ from uda_seg import __version__
 from uda_seg.cli.output import fault_tolerant_output
 from uda_seg.errors import UserError
 from uda_seg.runs import files, stopping
+from uda_seg.runs.memory import ask_for_large_pages
 from uda_seg.runs.stopping import FOLDER_VARIABLE
 
 
@@ -24,6 +25,7 @@ def main() -> None:
     """The console script `uda-seg`."""
     fault_tolerant_output()
     gc.disable()  # until all is imported that a run needs
+    ask_for_large_pages()
     try:
         with stopping.StopRequest():
             stopping.end_with_parent()
