@@ -169,3 +169,10 @@ def test_other_roles_leave_columns_out(tmp_path):
     assert "over control" not in head
     assert "gap closed" not in text
     assert "seed 0," in text.splitlines()[0]
+
+
+def test_a_network_is_told_where_it_is_not_the_tables_usual_one() -> None:
+    usual, other = Row("a", "source only"), Row("b", "source only", network="HRDA")
+    table = Table("", [usual, other], [])
+    assert [table.label(row) for row in table.rows] == ["source only", "source only (HRDA)"]
+    assert Table("", [other], []).label(other) == "source only"

@@ -120,9 +120,9 @@ class Table:
         return dict(zip(origins, "abcdefghijklmnopqrstuvwxyz"))
 
     def label(self, row: Row) -> str:
-        """With its network, where there are several."""
+        """With its network, where there are several; the usual one of a table has no name."""
         several = len({other.network for other in self.rows}) > 1
-        return f"{row.label} ({row.network})" if several else row.label
+        return f"{row.label} ({row.network})" if several and row.network else row.label
 
     def grid(self, columns: Sequence[Column] | None = None) -> Grid:
         columns = self.shown if columns is None else columns
