@@ -50,6 +50,7 @@ def complaints(*arguments: str, multirun: bool = False, verb: str = "train") -> 
         ("inference={flips: true}", ["did you mean inference.flip?"]),
         ("inference=slide", ["a mapping"]),
         ("inference.window=[64,64]", ["would do nothing", "add inference.mode=slide"]),
+        ("inference={stride: [64,64]}", ["inference.stride: would do nothing"]),
         ("trainer.steps=1,2", ["add -m"]),
         ("trainer=cpu,gpu", ["add -m"]),
         ("+trainer.steps=1", ["drop the +"]),

@@ -76,9 +76,13 @@ def _inference(settings: Any, tried: Tried) -> Iterator[str]:
         return
     if settings.get("mode") == "whole":
         # An experiment's windows may stay where it is told to take whole images.
-        asked = [f"inference.{key}" for key in ("window", "stride")]
-        given = [key for key in asked if any(tried.get(key) or ())]
-        if given and "slide" not in (tried.get("inference.mode") or ()):
+        at_once = [value for value in tried.get("inference", ()) if isinstance(value, Mapping)]
+        asked = {
+            key: [*tried.get(f"inference.{key}", ()), *(value.get(key) for value in at_once)]
+            for key in ("mode", "window", "stride")
+        }
+        given = [f"inference.{key}" for key in ("window", "stride") if any(asked[key])]
+        if given and "slide" not in asked["mode"]:
             words = " and ".join(given)
             yield f"{words}: would do nothing, whole images are scored; add inference.mode=slide"
     if settings.get("mode") != "slide":
