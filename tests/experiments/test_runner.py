@@ -206,10 +206,13 @@ def test_a_line_now_and_then_says_how_far_all_runs_are(
     monkeypatch.setattr("uda_seg.runs.bars.SHARE", 0.0)
     report = '{"step": 60, "steps": 100, "images_per_second": 2.0, "seconds_left": 120}'
     script = f"(me / 'progress.json').write_text('{report}'); time.sleep(0.8)"
-    jobs = [Scripted(tmp_path / "a", script, steps=100), Scripted(tmp_path / "b", steps=100)]
+    first = Scripted(tmp_path / "a", script, steps=100)
+    jobs = [first, Scripted(tmp_path / "b", "time.sleep(0.8)", (first.folder,), 4.0, 100)]
     watch([*jobs, Scripted(tmp_path / "c", steps=100, done=True)], slots(1), {})
     lines = capsys.readouterr().err
-    assert "steps of all runs: 160 of 300; 1 of 3 runs done, about 7 min left" in lines
+    # 120 s for 0.4 of a run that costs 1, and four times the 300 s of the whole for the other.
+    assert "steps of all runs: 160 of 300; 1 of 3 runs done, about 22 min left" in lines
+    assert "steps of all runs: 200 of 300; 2 of 3 runs done, about 20 min left" in lines
     assert not (tmp_path / "c").exists()
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 from rich.progress import TaskID
@@ -71,6 +72,7 @@ class Overview:
         self.at_once, self.failed = at_once, failed
         self.reports: dict[Path, dict[str, Any]] = {}
         """What each run last said of itself."""
+        self.seconds_a_cost: dict[Path, float] = {}
         self.tasks: dict[Path, TaskID] = {}
         self.announced, self.begun = set(failed), set[Path]()
         total = sum(job.steps or 0 for job in wanted)
@@ -89,7 +91,10 @@ class Overview:
                 self._announce(job)
         over = self.begun - current
         steps = sum(
-            (job.steps or 0) if job.folder in over else self._step(job) for job in self.pending
+            (job.steps or 0)
+            if job.folder in over
+            else int(self.reports.get(job.folder, {}).get("step", 0))
+            for job in self.pending
         )
         done = len(self.wanted) - len(self.pending) + len(over - self.failed.keys())
         parts = [f"{done} of {len(self.wanted)} runs done", self._time_left(over)]
@@ -115,19 +120,21 @@ class Overview:
         words = self.failed[job.folder].partition(";")[0]
         self.bars.console.print(Text(f"{job.name}: {words}; the rest goes on", "red"))
 
-    def _step(self, job: Job) -> int:
-        return int(self.reports.get(job.folder, {}).get("step", 0))
+    def _share(self, job: Job) -> float:
+        """Of a run's steps, those that are done."""
+        report = self.reports.get(job.folder)
+        return int(report["step"]) / int(report["steps"]) if report else 0.0
 
     def _time_left(self, over: set[Path]) -> str:
-        """From the mean time of a step so far; runs that have not begun count the same."""
-        speeds = [
-            report["seconds_left"] / (report["steps"] - report["step"])
-            for report in self.reports.values()
-            if report.get("seconds_left") and FIRST <= report["step"] < report["steps"]
-        ]
-        if not speeds:
+        """From how long runs take by their cost, those that are over among them."""
+        for job in self.pending:
+            report = self.reports.get(job.folder, {})
+            rest = job.cost * (1 - self._share(job))
+            if rest and report.get("seconds_left") and report["step"] >= FIRST:
+                self.seconds_a_cost[job.folder] = report["seconds_left"] / rest
+        if not self.seconds_a_cost:
             return ""
         left = [job for job in self.pending if job.folder not in over | self.failed.keys()]
-        steps = sum((job.steps or 0) - self._step(job) for job in left)
-        seconds = steps * sum(speeds) / len(speeds) / min(self.at_once, max(1, len(left)))
+        cost = sum(job.cost * (1 - self._share(job)) for job in left)
+        seconds = cost * mean(self.seconds_a_cost.values()) / min(self.at_once, max(1, len(left)))
         return f"about {seconds / 60:.0f} min left"
