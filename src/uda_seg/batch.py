@@ -138,6 +138,25 @@ def random_step_numbers(count: int) -> Tensor:
     return _first_process(numbers) if dist.is_initialized() else numbers
 
 
+def mean_of_processes(numbers: Tensor) -> Tensor:
+    """Of one process the numbers as they are, of several their means, in each of them."""
+    if not dist.is_initialized():
+        return numbers
+    mean = numbers.float() / dist.get_world_size()
+    dist.all_reduce(mean)
+    return mean
+
+
+def divisor(count: Tensor) -> Tensor:
+    """What makes the sum over all that counts in a batch their mean; 1 where nothing counts.
+
+    Gradients are averaged over processes. With the mean of their counts here, that average is the
+    one of a single process that has the whole batch, however unevenly labels are spread.
+    """
+    mean = mean_of_processes(count)
+    return mean.where(mean > 0, 1)
+
+
 def _first_process(numbers: Tensor) -> Tensor:
     """The first process's; NCCL only knows tensors on its GPU."""
     on_gpu = dist.get_backend() == "nccl"

@@ -1,4 +1,8 @@
-"""Losses as pure functions of tensors: no state, no weights, no logging."""
+"""Losses as functions of tensors: no state, no weights, no logging.
+
+A mean over what counts in a batch (pixels with a label, say) is one over the batches of all
+processes together, see `divisor`: a process has to ask for the same losses as the others.
+"""
 
 import math
 from collections.abc import Callable
@@ -9,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.autograd.function import Function, once_differentiable
 
-from uda_seg.batch import IGNORE
+from uda_seg.batch import IGNORE, divisor
 
 LEAST = 1e-6
 """Added to a probability before its logarithm: a clamp would end the gradient just where a
@@ -26,7 +30,7 @@ def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
         logits: (B, C, H, W).
         label: (B, H, W), a class or IGNORE.
     """
-    return _summed(logits, label) / (label != IGNORE).sum().clamp(min=1)
+    return _summed(logits, label) / divisor((label != IGNORE).sum())
 
 
 def weighted_cross_entropy(logits: Tensor, label: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -51,13 +55,13 @@ def feature_distance(features: Tensor, guide: Tensor, mask: Tensor | None = None
     """
     # The gradient of a square root at 0 is infinite, and a student begins as its teacher.
     distances = ((features - guide).float().square().sum(1) + 1e-12).sqrt()
-    return distances.mean() if mask is None else (distances * mask).sum() / mask.sum().clamp(min=1)
+    return distances.mean() if mask is None else (distances * mask).sum() / divisor(mask.sum())
 
 
 def masked_l1(prediction: Tensor, truth: Tensor, known: Tensor) -> Tensor:
     """Mean absolute error over the pixels that are known; 0 when none is. All (B, 1, H, W)."""
     error = (prediction - truth).abs() * known
-    return error.sum() / known.sum().clamp(min=1)
+    return error.sum() / divisor(known.sum())
 
 
 def presence_loss(first: Tensor, rest: Tensor, presence: Tensor) -> Tensor:
@@ -71,8 +75,8 @@ def presence_loss(first: Tensor, rest: Tensor, presence: Tensor) -> Tensor:
         presence: the same shape: 1 present, 0 absent, anything else does not count.
     """
     present, absent = presence == 1, presence == 0
-    rising = (_surprise(first) * present).sum() / present.sum().clamp(min=1)
-    falling = (_surprise(1 - rest) * absent).sum() / absent.sum().clamp(min=1)
+    rising = (_surprise(first) * present).sum() / divisor(present.sum())
+    falling = (_surprise(1 - rest) * absent).sum() / divisor(absent.sum())
     return rising + falling
 
 
@@ -91,7 +95,7 @@ def masked_binary_cross_entropy(logits: Tensor, answers: Tensor) -> Tensor:
     known = (answers == 0) | (answers == 1)
     wanted = answers.where(known, 0).to(logits.dtype)
     losses = F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * known
-    return losses.sum() / known.sum().clamp(min=1)
+    return losses.sum() / divisor(known.sum())
 
 
 def partial_cross_entropy(logits: Tensor, label: Tensor) -> Tensor:

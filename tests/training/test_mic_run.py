@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 
 import pytest
-from conftest import write_camvid
 from test_rounds import SMALL as ROUNDS
 from test_runs import SMALL, KilledAt, KilledError, as_good_as_equal, in_two_processes, run, same
 
@@ -58,7 +57,6 @@ def test_a_host_with_rounds_and_superpixels_has_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize("base", ON)
 def test_two_processes_equal_one(base: str, camvid: Path, tmp_path: Path) -> None:
     """On gloo: masks, coins and strengths, and the weight of labels."""
-    write_camvid(camvid, void=False)
     common = ["backbone.batch_norm=frozen", "trainer.steps=4", "trainer.validate_every=4"]
     common += ["+backbone.optimizer.eps=1e-4"]
     common += ["+method.base.optimizers.discriminator.eps=1e-4"] if "adaptseg" in base else []

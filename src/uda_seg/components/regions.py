@@ -8,6 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from uda_seg.batch import mean_of_processes
+
 OUTSIDE = -1
 """Region of padding."""
 
@@ -86,7 +88,8 @@ class RegionClassifiers(nn.Module):
         counts = real.sum(1)
         taken = ((scores.detach() > 0) == (answer > 0.5)) & real
         self.right[answer] = taken.sum() / counts.sum().clamp(min=1)
-        means = (each * real).sum(1) / counts.clamp(min=1)
+        counts = mean_of_processes(counts)
+        means = (each * real).sum(1) / counts.where(counts > 0, 1)
         return means.sum() / (counts > 0).sum().clamp(min=1)
 
     @property

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from uda_seg.batch import IGNORE
+from uda_seg.batch import IGNORE, divisor
 from uda_seg.components.image_columns import Columns, source_columns, target_columns
 
 
@@ -76,7 +76,7 @@ class VerticalOrder(nn.Module):
         truth = columns.classes.masked_fill(~masked, IGNORE).flatten()
         logits = self(columns, masked).flatten(0, 1)
         loss = F.cross_entropy(logits, truth, ignore_index=IGNORE, reduction="sum")
-        return loss / masked.sum().clamp(min=1)
+        return loss / divisor(masked.sum())
 
     @torch.no_grad()
     def probabilities(self, columns: Columns) -> Tensor:

@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from uda_seg.batch import IGNORE, Batch, Target, TargetPass
+from uda_seg.batch import IGNORE, Batch, Target, TargetPass, divisor
 from uda_seg.components.confidences import Confidences
 from uda_seg.components.pseudo_labels import PseudoLabels
 from uda_seg.losses import cross_entropy, per_pixel
@@ -88,7 +88,7 @@ class CBST(Method):
             label: (B, C, H, W), see `soft_label`.
         """
         kept = label.sum(1) > 0
-        count = kept.sum().clamp(min=1)
+        count = divisor(kept.sum())
         own, uniform = per_pixel(_surprises, logits, label).unbind(1)
         losses = {"pseudo_label": own.sum() / count}
         if "kld" in self.weights:

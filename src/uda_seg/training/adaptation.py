@@ -21,12 +21,13 @@ from dataclasses import fields, replace
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from lightning import LightningModule
 from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-from uda_seg.batch import Batch, Source, Target
+from uda_seg.batch import Batch, Source, Target, mean_of_processes
 from uda_seg.data.feeding.evaluation_set import Evaluation
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation.confusion import ConfusionMatrix
@@ -87,7 +88,7 @@ class Adaptation(LightningModule):
         self.schedule, self.steps = schedule, steps
         self.seed, self.accumulate, self.clip_norm = seed, accumulate, clip_norm
         self.last_losses: dict[str, Tensor] = {}
-        """Unweighted losses of the latest step, by name."""
+        """Unweighted losses of the latest step, by name: of all processes' images."""
         self.overflows = 0
         """Latest steps in a row that were left out because their gradients overflowed."""
         self.confusion = ConfusionMatrix(len(classes), len(others))
@@ -125,6 +126,9 @@ class Adaptation(LightningModule):
         if self._step(optimizer):
             self.lr_schedulers().step()
             self.method.after_step()
+        if dist.is_initialized() and seen:
+            means = mean_of_processes(torch.stack(list(seen.values())))
+            seen = dict(zip(seen, means, strict=True))
         self.last_losses = seen
         every = getattr(self.trainer, "log_every_n_steps", 0)
         if every and self.global_step % every == 0:
