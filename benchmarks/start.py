@@ -9,6 +9,10 @@ same environment. "Imports" is the time until the modules are there that the com
 --help 0.14, a wrong key 0.46, import torch 1.8, lightning 5.4, imports of a run 4.9, a run of one
 step 10.5 (goal 5), evaluate 9.4. By turns with a checkout of that morning: 9.9 instead of 11.8.
 
+Of a run's imports (`python -X importtime`, 8.0 s with its own costs) torch has 3.7 s, of which 2.0
+are torch._dynamo, which torchvision's roi_align asks for; scipy has 1.3 (torchmetrics' audio, for
+scipy.signal) and matplotlib 0.5 (torchmetrics' plots). Lightning and timm cannot do without these.
+
 A wrong key took 0.24 where this was first measured; that day's code (543b7a9) takes 0.45 to 0.51
 here, by turns with today's 0.44 to 0.49, of which `import omegaconf, hydra` 0.19. Where sources are
 compiled anew (PYTHONDONTWRITEBYTECODE=1, as here) that is some 0.03 of it.
