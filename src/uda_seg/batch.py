@@ -82,12 +82,10 @@ class TargetPass:
             empty: stands where a row ends early, and for images that could not be read.
         """
         example = next(iter(rows.values()))
-        most = torch.tensor(max(len(row) for row in rows.values()), device=self.device)
-        if dist.is_initialized():
-            dist.all_reduce(most, op=dist.ReduceOp.MAX)
-        shape = (self.length, int(most), *example.shape[1:])
+        most = longest(max(len(row) for row in rows.values()), self.device)
+        shape = (self.length, most, *example.shape[1:])
         table = torch.zeros(shape, dtype=example.dtype, device=self.device)
-        filled = torch.zeros(self.length, int(most), dtype=torch.uint8, device=self.device)
+        filled = torch.zeros(self.length, most, dtype=torch.uint8, device=self.device)
         for index, row in rows.items():
             table[index, : len(row)] = row.to(self.device)
             filled[index, : len(row)] = 1
@@ -136,6 +134,24 @@ def random_step_numbers(count: int) -> Tensor:
     """Uniform in [0, 1), the same for all images of all processes: (count,)."""
     numbers = torch.rand(count)
     return _first_process(numbers) if dist.is_initialized() else numbers
+
+
+def longest(length: int, device: torch.device) -> int:
+    """The largest of all processes'."""
+    if not dist.is_initialized():
+        return length
+    most = torch.tensor(length, device=device)
+    dist.all_reduce(most, op=dist.ReduceOp.MAX)
+    return int(most)
+
+
+def of_processes(columns: Tensor) -> Tensor:
+    """(N, M) of each process to (N, M of them all)."""
+    if not dist.is_initialized():
+        return columns
+    parts = [torch.empty_like(columns) for _ in range(dist.get_world_size())]
+    dist.all_gather(parts, columns.contiguous())
+    return torch.cat(parts, 1)
 
 
 def mean_of_processes(numbers: Tensor) -> Tensor:

@@ -4,14 +4,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from uda_seg.batch import IGNORE
+from uda_seg.batch import IGNORE, of_processes
 
 
 class RegionExpansion:
     """
     Args:
-        portion: of the batch's positions that are predicted as a class, its surest ones are seeds
-            (balanced over classes, as in Zou et al., CBST, ECCV 2018, arXiv:1810.07911).
+        portion: of the positions of a batch, of all processes, that are predicted as a class, its
+            surest ones are seeds (balanced over classes, as in Zou et al., CBST, ECCV 2018,
+            arXiv:1810.07911).
         through: a region grows through positions where its class is at least this probable.
         steps: how many positions far.
     """
@@ -45,8 +46,8 @@ class RegionExpansion:
         sureness, predicted = probabilities.max(1, keepdim=True)
         classes = torch.arange(probabilities.shape[1], device=predicted.device).view(1, -1, 1, 1)
         candidates = (predicted == classes) & possible
-        values = sureness.where(candidates, -1.0).transpose(0, 1).flatten(1)
-        counts = (candidates.sum((0, 2, 3)) * self.portion).ceil().long()
+        values = of_processes(sureness.where(candidates, -1.0).transpose(0, 1).flatten(1))
+        counts = ((values >= 0).sum(1) * self.portion).ceil().long()
         ordered = values.sort(dim=1, descending=True).values
         least = ordered.gather(1, (counts - 1).clamp(min=0)[:, None])
         return candidates & (sureness >= least.view(1, -1, 1, 1))

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from uda_seg.batch import IGNORE, divisor
+from uda_seg.batch import IGNORE, divisor, longest, random_numbers
 from uda_seg.components.image_columns import Columns, source_columns, target_columns
 
 
@@ -70,8 +70,9 @@ class VerticalOrder(nn.Module):
             window: (B, 4) of the crops, as in `Source`.
         """
         columns = source_columns(label, window, self.columns, self.segments)
+        count, length = columns.classes.shape
         # Drawn on the CPU: the same on every device.
-        drawn = torch.rand(columns.classes.shape) < self.masked_share
+        drawn = random_numbers(count, longest(length, label.device))[:, :length] < self.masked_share
         masked = drawn.to(label.device) & (columns.classes != IGNORE)
         truth = columns.classes.masked_fill(~masked, IGNORE).flatten()
         logits = self(columns, masked).flatten(0, 1)
