@@ -7,6 +7,7 @@ Adaptation, CVPR workshops 2024, arXiv:2406.09896.
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
 from typing import Any
 
 import timm
@@ -131,7 +132,9 @@ class PlainViT(SegmentationNetwork):
 
     def deepest(self, image: Tensor) -> Tensor:
         patch, height, width = self.encoder.patch, *image.shape[-2:]
-        size = [max(int(side * self.enlargement) // patch, 1) * patch for side in (height, width)]
+        # As integers, so that a graph of any size can hold it.
+        over, under = Fraction(self.enlargement).limit_denominator(1000).as_integer_ratio()
+        size = [max(side * over // (under * patch), 1) * patch for side in (height, width)]
         enlarged = F.interpolate(image, size, mode="bilinear", align_corners=False)
         return self.encoder(enlarged)[-1]
 
