@@ -11,7 +11,8 @@ step 10.5 (goal 5), evaluate 9.4. By turns with a checkout of that morning: 9.9 
 
 Of a run's imports (`python -X importtime`, 8.0 s with its own costs) torch has 3.7 s, of which 2.0
 are torch._dynamo, which torchvision's roi_align asks for; scipy has 1.3 (torchmetrics' audio, for
-scipy.signal) and matplotlib 0.5 (torchmetrics' plots). Lightning and timm cannot do without these.
+scipy.signal) and matplotlib 0.5 (torchmetrics' plots): all by way of torchmetrics, which Lightning
+imports.
 
 A wrong key took 0.24 where this was first measured; that day's code (543b7a9) takes 0.45 to 0.51
 here, by turns with today's 0.44 to 0.49, of which `import omegaconf, hydra` 0.19. Where sources are

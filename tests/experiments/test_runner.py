@@ -15,6 +15,7 @@ from uda_seg.errors import ConfigError
 from uda_seg.experiments import runner, sweep_folder
 from uda_seg.experiments.job_progress import complaints, watch
 from uda_seg.experiments.runner import Process, run_all, slots, stop_all
+from uda_seg.experiments.sweep_processes import SweepJob
 from uda_seg.runs.stopping import StopRequest
 
 
@@ -214,6 +215,10 @@ def test_a_line_now_and_then_says_how_far_all_runs_are(
     assert "steps of all runs: 160 of 300; 1 of 3 runs done, about 22 min left" in lines
     assert "steps of all runs: 200 of 300; 2 of 3 runs done, about 20 min left" in lines
     assert not (tmp_path / "c").exists()
+
+
+def test_a_sweeps_jobs_cost_what_their_steps_do(tmp_path: Path) -> None:
+    assert [SweepJob(tmp_path, (), steps).cost for steps in (500, 100, None)] == [500, 100, 1]
 
 
 def alive(number: int) -> bool:

@@ -4,10 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
-import torch.distributed as dist
 from torch import Tensor
 
-from uda_seg.batch import Target
+from uda_seg.batch import Target, mean_of_processes
 from uda_seg.components.class_thresholds import ClassThresholds
 
 SIDES = ("top", "bottom", "left", "right")
@@ -55,10 +54,7 @@ def confident_share(confidence: Tensor, threshold: float) -> Tensor:
     """The share of a batch's pixels, of all processes, with at least that confidence."""
     sure = (confidence >= threshold).sum().float()
     pixels = torch.full_like(sure, confidence.numel())
-    if dist.is_initialized():
-        both = torch.stack([sure, pixels])
-        dist.all_reduce(both)
-        sure, pixels = both.unbind()
+    sure, pixels = mean_of_processes(torch.stack([sure, pixels])).unbind()
     return sure / pixels
 
 

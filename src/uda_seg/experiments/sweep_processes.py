@@ -30,7 +30,10 @@ class SweepJob:
     command: tuple[str, ...]
     steps: int | None = None
     after: tuple[Path, ...] = ()
-    cost: float = 1.0
+
+    @property
+    def cost(self) -> float:
+        return float(self.steps or 1)
 
     @property
     def name(self) -> str:

@@ -133,7 +133,7 @@ class PlainViT(SegmentationNetwork):
     def deepest(self, image: Tensor) -> Tensor:
         patch, height, width = self.encoder.patch, *image.shape[-2:]
         # As integers, so that a graph of any size can hold it.
-        over, under = Fraction(self.enlargement).limit_denominator(1000).as_integer_ratio()
+        over, under = Fraction(self.enlargement).limit_denominator().as_integer_ratio()
         size = [max(side * over // (under * patch), 1) * patch for side in (height, width)]
         enlarged = F.interpolate(image, size, mode="bilinear", align_corners=False)
         return self.encoder(enlarged)[-1]
