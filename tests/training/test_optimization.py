@@ -181,3 +181,23 @@ def test_groups_keep_their_factor_and_the_rate_falls_to_nothing() -> None:
         joint.step()
         schedule.step()
     assert rates == [[0.05, 0.5], [0.075, 0.75], [0.05, 0.5], [0.025, 0.25], [0.0, 0.0]]
+
+
+@pytest.mark.parametrize("kind", [torch.optim.SGD, torch.optim.AdamW])
+def test_a_checkpoints_states_lie_as_the_weights_do(kind: Any) -> None:
+    """Torch's fused kernels go by memory's order: momentum would meet other weights' gradients."""
+    stepped = []
+    for order in (torch.contiguous_format, torch.channels_last):
+        weight = nn.Parameter(torch.linspace(-1, 1, 48).view(4, 3, 2, 2))
+        settings = {"momentum": 0.9} if kind is torch.optim.SGD else {}
+        joint = JointOptimizer({"network": kind([weight], lr=0.1, fused=True, **settings)})
+        for step in range(2):
+            if step:  # a checkpoint of rows goes on with weights that lie like this
+                state = deepcopy(joint.state_dict())
+                weight = nn.Parameter(weight.detach().contiguous(memory_format=order))
+                joint = JointOptimizer({"network": kind([weight], lr=0.1, fused=True, **settings)})
+                joint.load_state_dict(state)
+            weight.grad = torch.full_like(weight, 0.5).copy_(weight.detach().sin() + step)
+            joint.step()
+        stepped.append(weight.detach().contiguous())
+    torch.testing.assert_close(stepped[0], stepped[1], rtol=0, atol=1e-6)

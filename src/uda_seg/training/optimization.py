@@ -63,6 +63,10 @@ class JointOptimizer(Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         for player, optimizer in self.optimizers.items():
             optimizer.load_state_dict(state_dict[player])
+            for weight, state in optimizer.state.items():
+                for name, value in state.items():  # torch's fused kernels go by memory's order
+                    if isinstance(value, Tensor) and value.shape == weight.shape:
+                        state[name] = torch.empty_like(weight, dtype=value.dtype).copy_(value)
         self._share_groups()
 
     def clip(self, norm: float) -> None:
