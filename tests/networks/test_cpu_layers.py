@@ -6,7 +6,15 @@ import pytest
 import torch
 from torch import nn
 
-from uda_seg.networks.cpu_layers import FrugalReLU6, PointwiseConv2d, WideConv2d, speed_up, undo
+from uda_seg.networks.cpu_layers import (
+    ByDevice,
+    FrugalReLU6,
+    PointwiseConv2d,
+    WideConv2d,
+    speed_up,
+    undo,
+)
+from uda_seg.networks.discriminators import FullyConvolutionalDiscriminator
 
 
 def layers() -> nn.Sequential:
@@ -103,3 +111,39 @@ def test_a_clipped_result_overwrites_its_input_and_keeps_no_other() -> None:
     assert result.data_ptr() == maps.data_ptr()
     result.sum().backward()
     assert leaf.grad.tolist() == [0, 1, 0]
+
+
+@pytest.mark.parametrize(("asked", "here", "there"), [("cpu", True, False), (True, True, True),
+                                                      (False, False, False)])  # fmt: skip
+def test_weights_lie_as_their_device_has_it(asked: bool | str, here: bool, there: bool) -> None:
+    class Two(ByDevice):
+        channels_last = asked
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Linear(4, 2))
+            self.arrange()
+
+    def last(maps: torch.Tensor) -> bool:
+        return maps.is_contiguous(memory_format=torch.channels_last)
+
+    two, maps = Two(), torch.ones(2, 3, 5, 6)
+    assert (last(two.layers[0].weight), last(two.arranged(maps))) == (here, here)
+    weights = dict(two.named_parameters())
+    two.to("meta")  # as to a GPU: no device that has a layout of its own
+    assert last(two.layers[0].weight) is there
+    two.to_empty(device="cpu")
+    assert (
+        last(two.layers[0].weight) is here and weights.keys() == dict(two.named_parameters()).keys()
+    )
+
+
+def test_a_discriminator_copies_no_weights() -> None:
+    judge = FullyConvolutionalDiscriminator(3, 4, 0.2)
+    layers = [layer for layer in judge if isinstance(layer, nn.Conv2d)]
+    inputs = []
+    for layer in layers:
+        layer.register_forward_hook(lambda _, given, answer: inputs.append(given[0]))
+    judge(torch.rand(2, 3, 64, 64))
+    for maps in (*inputs[1:-1], *(layer.weight for layer in layers)):
+        assert maps.is_contiguous(memory_format=torch.channels_last)

@@ -42,6 +42,7 @@ def changed(config: dict[str, Any], **changes: Any) -> dict[str, Any]:
         {"trainer__devices": [1]},
         {"trainer__devices": 2, "trainer__batch_size": 2, "trainer__accumulate": 1},
         {"source___target_": "uda_seg.elsewhere.CamVid", "source___choices_": {}},
+        {"backbone__channels_last": "cpu"},
     ],
 )
 def test_places_intervals_and_hardware_are_no_part_of_it(config, changes) -> None:

@@ -8,11 +8,12 @@ from torch import Tensor, nn
 
 from uda_seg.errors import ConfigError
 from uda_seg.networks import batch_norm as norms
+from uda_seg.networks.cpu_layers import ByDevice
 from uda_seg.networks.encoder_groups import encoder_groups, norm_weights
 from uda_seg.networks.prediction import Prediction
 
 
-class SegmentationNetwork(nn.Module):
+class SegmentationNetwork(ByDevice):
     """RGB images in [0, 1] in, `Prediction` out.
 
     A subclass builds its layers, then calls `set_batch_norm`; it implements `predict` and
@@ -26,6 +27,7 @@ class SegmentationNetwork(nn.Module):
     smallest_side: int = 32
     """Of an image, that an exported network promises to take: smaller ones have maps of a single
     pixel, for which graphs differ."""
+    channels_last: bool | str = False
     load_report: str = "no pretrained weights"
     """How the pretrained weights fitted."""
 

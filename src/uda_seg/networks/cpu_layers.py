@@ -17,6 +17,38 @@ WIDE = 6
 """Least dilation that is worth a look."""
 
 
+class ByDevice(nn.Module):
+    """A module whose weights lie as is faster on their device, wherever they go.
+
+    Attributes:
+        channels_last: whether those of convolutions have their channels last; "cpu": on a CPU.
+    """
+
+    channels_last: bool | str = "cpu"
+
+    def arranged(self, maps: Tensor) -> Tensor:
+        """(B, C, H, W), as weights lie on its device: where the two differ, each convolution would
+        copy its weights.
+        """
+        last = maps.device.type == "cpu" if self.channels_last == "cpu" else self.channels_last
+        return maps.contiguous(
+            memory_format=torch.channels_last if last else torch.contiguous_format
+        )
+
+    def arrange(self) -> None:
+        """To be called when all weights are there; from then on, they stay so."""
+        self._apply(lambda tensor: tensor)
+
+    def _apply(self, change: Any, recurse: bool = True) -> "ByDevice":
+        """Takes part in every move to another device."""
+
+        def changed(tensor: Tensor) -> Tensor:
+            new: Tensor = change(tensor)
+            return self.arranged(new) if new.dim() == 4 else new
+
+        return super()._apply(changed, recurse)
+
+
 class PointwiseConv2d(nn.Conv2d):
     """A 1x1 convolution of stride 1 as a product of matrices, which moves no pixel where the
     channels of one lie side by side.
@@ -186,9 +218,11 @@ def speed_up(network: nn.Module) -> int:
 
 
 def undo(network: nn.Module) -> None:
-    """Makes plain layers of them again."""
+    """Makes plain layers of them again, which lie as on other devices from the next move on."""
     for layer in network.modules():
         layer.__class__ = PLAIN.get(type(layer), type(layer))  # type: ignore[assignment]
+        if isinstance(layer, ByDevice) and layer.channels_last == "cpu":
+            layer.channels_last = False
 
 
 PLAIN: dict[type[nn.Module], type[nn.Module]] = {

@@ -53,7 +53,8 @@ class DeepLab(SegmentationNetwork):
     counts from the deepest, -1.
     `align_corners`: bilinear upsampling as PyTorch 0.3 and the published results had it.
     `head_factor`: the heads' learning rate over the encoder's. `channels_last`: memory layout,
-    for speed alone. `frozen_stages`: encoder stages, from the shallowest, that never learn.
+    for speed alone, see `ByDevice`. `frozen_stages`: encoder stages, from the shallowest, that
+    never learn.
     `depth_head`: a second head, of one channel.
     """
 
@@ -73,7 +74,7 @@ class DeepLab(SegmentationNetwork):
         align_corners: bool,
         batch_norm: str,
         head_factor: float,
-        channels_last: bool,
+        channels_last: bool | str,
         frozen_stages: int,
         depth_head: bool,
     ) -> None:
@@ -104,8 +105,8 @@ class DeepLab(SegmentationNetwork):
         if self.skip_head is not None:
             nn.init.normal_(self.skip_head.weight, 0.0, 0.01)
         self.stage_channels, self.score_stride = channels, 4 if skip else reductions[-1]
-        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.to(memory_format=self.memory_format)
+        self.channels_last = channels_last
+        self.arrange()
         self.load_report = encoder.load(pretrained)
         self.set_batch_norm(batch_norm)
         encoder.freeze(frozen_stages)
@@ -148,7 +149,7 @@ class DeepLab(SegmentationNetwork):
 
     def _arrange(self, image: Tensor) -> Tensor:
         image = image.flip(1) if self.bgr else image
-        return image.contiguous(memory_format=self.memory_format)
+        return self.arranged(image)
 
     def _resize(self, maps: Tensor, like: Tensor) -> Tensor:
         return resize(maps, (like.shape[-2], like.shape[-1]), self.align_corners)

@@ -2,13 +2,13 @@
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from uda_seg.errors import ConfigError
+from uda_seg.networks.cpu_layers import ByDevice
 
 
-class FullyConvolutionalDiscriminator(nn.Sequential):
+class FullyConvolutionalDiscriminator(ByDevice, nn.Sequential):
     """AdaptSegNet's discriminator (Tsai et al., CVPR 2018): five 4x4 convolutions of stride 2.
 
     Channels width, 2, 4 and 8 times width, 1; LeakyReLU after the first four; no norm, no
@@ -24,6 +24,7 @@ class FullyConvolutionalDiscriminator(nn.Sequential):
         for before, after in pairwise(widths):
             layers += [nn.Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(slope, inplace=True)]
         super().__init__(*layers, nn.Conv2d(widths[-1], 1, 4, 2, 1))
+        self.arrange()
 
     def forward(self, maps: Tensor) -> Tensor:
         """Raises ConfigError for maps of less than 32 pixels in height or width."""
@@ -34,9 +35,7 @@ class FullyConvolutionalDiscriminator(nn.Sequential):
                 f"{self.STRIDE}x{self.STRIDE} pixels and got {height}x{width}: enlarge the images "
                 "or crops"
             )
-        if maps.device.type == "cpu":  # a fifth of its time less
-            maps = maps.contiguous(memory_format=torch.channels_last)
-        return super().forward(maps)
+        return super().forward(self.arranged(maps))
 
 
 class PatchDiscriminator(nn.Sequential):

@@ -75,8 +75,6 @@ class HRDANetwork(SegmentationNetwork):
         if fixed_attention is None:
             self.attention = attention(self.host.stage_channels, classes)
             speed_up(self.attention)
-            layout = getattr(self.host, "memory_format", torch.contiguous_format)
-            self.attention.to(memory_format=layout)
         self.window, self.corners = sliding(detail_window, detail_stride)
         self.offset_multiple, self.stride = offset_multiple, int(self.host.score_stride)
         if offset_multiple % self.stride:
@@ -89,6 +87,8 @@ class HRDANetwork(SegmentationNetwork):
         """Sides of images are multiples of it: then all windows are of whole cells."""
         # Filled up and halved, such an image is as large as the host's smallest.
         self.smallest_side = 2 * self.host.smallest_side - self.multiple + 1
+        self.channels_last = getattr(self.host, "channels_last", False)
+        self.arrange()
         self.set_batch_norm(batch_norm)
 
     @property

@@ -9,7 +9,7 @@ from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
 from uda_seg.networks.base import SegmentationNetwork
-from uda_seg.networks.cpu_layers import undo
+from uda_seg.networks.cpu_layers import ByDevice, undo
 from uda_seg.networks.pspnet import PyramidPooling
 
 ONLY_FOR_TRAINING = ("auxiliary_head", "depth_head")
@@ -25,9 +25,9 @@ def portable(network: SegmentationNetwork) -> SegmentationNetwork:
         if getattr(twin, name, None) is not None:
             setattr(twin, name, None)
     for part in twin.modules():
-        if hasattr(part, "memory_format"):
-            setattr(part, "memory_format", torch.contiguous_format)  # noqa: B010  (few have it)
-    twin.to(memory_format=torch.contiguous_format)
+        if isinstance(part, ByDevice):
+            part.channels_last = False
+    twin.arrange()
     undo(twin)  # exporters know the plain layers
     for layer in twin.modules():
         if type(layer) is PyramidPooling:

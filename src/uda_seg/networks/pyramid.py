@@ -23,7 +23,7 @@ class Pyramid(SegmentationNetwork):
         finest_stride: stages that are finer are not read.
         pretrained: see `load_pretrained`.
         auxiliary: a linear head on the stage before the last, for methods that adapt two levels.
-        channels_last: memory layout, for speed alone.
+        channels_last: memory layout, for speed alone, see `ByDevice`.
         frozen_stages: encoder stages, from the shallowest, that never learn.
         depth_head: a second classifier on what the head fused, of one channel.
     """
@@ -40,7 +40,7 @@ class Pyramid(SegmentationNetwork):
         auxiliary: bool,
         batch_norm: str,
         head_factor: float,
-        channels_last: bool,
+        channels_last: bool | str,
         frozen_stages: int,
         depth_head: bool,
     ) -> None:
@@ -60,8 +60,8 @@ class Pyramid(SegmentationNetwork):
         self.auxiliary_head = _classifier(channels[-2], classes) if auxiliary else None
         self.depth_head = _classifier(self.head.width, 1) if depth_head else None
         speed_up(self.head)
-        self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.to(memory_format=self.memory_format)
+        self.channels_last = channels_last
+        self.arrange()
         self.load_report = encoder.load(pretrained)
         self.set_batch_norm(batch_norm)
         encoder.freeze(frozen_stages)
@@ -86,9 +86,9 @@ class Pyramid(SegmentationNetwork):
 
     def stages(self, image: Tensor) -> list[Tensor]:
         """Of `image`, (B, 3, H, W), normalised: those that the head reads."""
-        stages = self.encoder(image.contiguous(memory_format=self.memory_format))
+        stages = self.encoder(self.arranged(image))
         # ConvNeXt's lie with the channels last, whatever its input, which exporters stumble over.
-        return [stages[i].contiguous(memory_format=self.memory_format) for i in self.read]
+        return [self.arranged(stages[i]) for i in self.read]
 
     def scores(self, stages: Sequence[Tensor]) -> Tensor:
         """Logits (B, C, h, w), `score_stride` times smaller than the image."""

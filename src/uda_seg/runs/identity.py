@@ -28,7 +28,7 @@ INTERVALS = ("validate_every", "checkpoint_every", "deterministic")
 TOLD = (
     "on_bad_image trainer.accelerator trainer.devices trainer.num_nodes trainer.batch_size "
     "trainer.accumulate trainer.steps trainer.validate_every trainer.deterministic trainer.tf32 "
-    "trainer.fused trainer.compile"
+    "trainer.fused trainer.compile backbone.channels_last backbone.host.channels_last"
 ).split()
 """Keys whose change is allowed but has an effect from then on."""
 
@@ -44,7 +44,8 @@ BEFORE_THE_KEY = {
 }
 """What a config computes that lacks a key; the default of today's files may be another."""
 
-ONLY_A_PATH = ("root",)
+LEFT_OUT = ("root", "channels_last")
+"""Keys anywhere: a path, a layout of memory."""
 FREE_KEYS = ("classes", "void", "colors", "void_colors", "weights", "shares", "datasets")
 """Mappings whose keys are the user's own: one that is missing there is a difference."""
 WEIGHTS = (".pth", ".pt", ".ckpt", ".safetensors")
@@ -86,7 +87,7 @@ def _without_words(method: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _cleaned(node: Any) -> Any:
-    """Without paths of data, and without what only the check of a config reads."""
+    """Without paths of data, memory layouts, and what only the check of a config reads."""
     if isinstance(node, list):
         return [_cleaned(child) for child in node]
     if not isinstance(node, Mapping):
@@ -97,7 +98,7 @@ def _cleaned(node: Any) -> Any:
             child = str(child).rpartition(".")[2]  # a module may move from version to version
         elif key == "pretrained" and Path(str(child)).suffix in WEIGHTS:
             child = Path(str(child)).name
-        elif key in ONLY_A_PATH or (str(key).startswith("_") and key != "_target_"):
+        elif key in LEFT_OUT or (str(key).startswith("_") and key != "_target_"):
             continue
         kept[str(key)] = _cleaned(child)
     return kept
