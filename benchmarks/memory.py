@@ -87,7 +87,7 @@ CHECKPOINTED = tuple(
 
 SLICED = tuple(
     f"method={method} backbone={network} source=gta5 target=cityscapes label_space="
-    "cityscapes_19 source.size=[384,768] target.size=[384,768] source.augment.crop=null "
+    "cityscapes_19 source.size=[512,1024] target.size=[512,1024] source.augment.crop=null "
     f"target.augment.crop=null trainer.accelerator=cpu trainer.batch_size=1"
     for method, network in (
         ("source_only", "tiny"),

@@ -36,8 +36,8 @@ def test_slices_change_no_bit(name, order, monkeypatch):
     logits, label, weight = drawn(2, 19, 61, 77)
     logits = logits.detach().to(memory_format=order).requires_grad_()
     found = []
-    for numbers in (logits.numel(), 1):
-        monkeypatch.setattr(losses, "SLICE", numbers)
+    for numbers in (logits.numel() + 1, 1):
+        monkeypatch.setattr(losses, "LARGE", numbers)
         value = LOSSES[name](logits, label, weight)
         found.append((value, *torch.autograd.grad(0.7 * value, logits)))
     assert torch.equal(found[0][0], found[1][0])
@@ -47,7 +47,7 @@ def test_slices_change_no_bit(name, order, monkeypatch):
 
 @pytest.mark.parametrize("name", LOSSES)
 def test_gradients_of_slices(name, monkeypatch):
-    monkeypatch.setattr(losses, "SLICE", 1)
+    monkeypatch.setattr(losses, "LARGE", 1)
     logits, label, weight = drawn(1, 2, 19, 2, dtype=torch.double)
     assert torch.autograd.gradcheck(lambda maps: LOSSES[name](maps, label, weight), logits)
 
@@ -61,6 +61,6 @@ def test_a_slice_holds_an_eighth_of_the_rows_and_small_maps_are_one(monkeypatch)
         return maps.sum(1)
 
     losses.per_pixel(rows, logits, label)
-    monkeypatch.setattr(losses, "SLICE", logits.numel() // 8)
+    monkeypatch.setattr(losses, "LARGE", logits.numel())
     losses.per_pixel(rows, logits, label).sum().backward()
     assert seen == [(128, 128), *[(16, 16)] * 16]

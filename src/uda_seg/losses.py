@@ -19,8 +19,9 @@ LEAST = 1e-6
 """Added to a probability before its logarithm: a clamp would end the gradient just where a
 prediction is most wrong."""
 
-SLICE, SLICES = 2**20, 8
-"""Numbers of a map that are worth a slice of their own, and the most slices of a map."""
+LARGE, SLICES = 2**23, 8
+"""Numbers of a map that is taken in slices, 32 MB of them, and how many they are. Those of a
+smaller one save little memory, and copying them takes a CPU as long as the loss."""
 
 
 def cross_entropy(logits: Tensor, label: Tensor) -> Tensor:
@@ -130,12 +131,11 @@ def per_pixel(function: Callable[..., Tensor], logits: Tensor, *others: Tensor) 
 
     Args:
         function: of the rows (B, C, h, W), and the others', to (B, ..., h, W).
-        logits: (B, C, H, W); small ones are one slice.
+        logits: (B, C, H, W); below `LARGE` they are one slice.
         others: (B, ..., H, W), which get no gradient.
     """
-    count = min(logits.numel() // SLICE, SLICES)
-    rows = _rounded_up(logits.shape[2] / max(count, 1))
-    if rows >= logits.shape[2]:
+    rows = _rounded_up(logits.shape[2] / SLICES)
+    if logits.numel() < LARGE or rows >= logits.shape[2]:
         return function(logits, *others)
     value: Tensor = _PerPixel.apply(function, rows, logits, *others)
     return value

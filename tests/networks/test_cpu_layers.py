@@ -4,16 +4,12 @@ import copy
 
 import pytest
 import torch
+from timm.layers import Conv2dSame
 from torch import nn
 
-from uda_seg.networks.cpu_layers import (
-    ByDevice,
-    FrugalReLU6,
-    PointwiseConv2d,
-    WideConv2d,
-    speed_up,
-    undo,
-)
+from uda_seg.networks import conv3x3
+from uda_seg.networks.conv3x3 import Conv3x3
+from uda_seg.networks.cpu_layers import ByDevice, FrugalReLU6, PointwiseConv2d, speed_up, undo
 from uda_seg.networks.discriminators import FullyConvolutionalDiscriminator
 
 
@@ -60,7 +56,7 @@ def test_kernels_that_reach_across_a_map_learn_the_same(
     plain = nn.Conv2d(3, 4, 3, padding=6, dilation=6).to(memory_format=memory_format)
     fast = copy.deepcopy(plain)
     speed_up(fast)
-    assert type(fast) is WideConv2d
+    assert type(fast) is Conv3x3
     maps = torch.randn(2, 3, *size).contiguous(memory_format=memory_format)
     found = []
     for layer in (plain, fast):
@@ -68,10 +64,68 @@ def test_kernels_that_reach_across_a_map_learn_the_same(
         output = layer(leaf)
         (output * torch.linspace(0, 1, output.numel()).view_as(output)).sum().backward()
         found.append([output, leaf.grad, *(weight.grad for weight in layer.parameters())])
-    takes_another_way = type(fast(maps.requires_grad_()).grad_fn).__name__ == "_WideBackward"
+    takes_another_way = type(fast(maps.requires_grad_()).grad_fn).__name__ == "_Conv3x3Backward"
     assert takes_another_way == (min(size) < 12)
     for expected, actual in zip(*found, strict=True):
         torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("at_once", [1, 2**21], ids=["row by row", "an image at once"])
+@pytest.mark.parametrize(("size", "dilation"), [((9, 5), 1), ((6, 11), 2), ((3, 2), 4)])
+def test_deep_convolutions_learn_the_same(
+    size: tuple[int, int], dilation: int, at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conv3x3, "DEEP", 3)
+    monkeypatch.setattr(conv3x3, "AT_ONCE", at_once)
+    torch.manual_seed(0)
+    plain = nn.Conv2d(3, 4, 3, padding=dilation, dilation=dilation)
+    plain.to(memory_format=torch.channels_last)
+    fast = copy.deepcopy(plain)
+    speed_up(fast)
+    maps = torch.randn(2, 3, *size).contiguous(memory_format=torch.channels_last)
+    found = []
+    for layer in (plain, fast):
+        leaf = maps.clone().requires_grad_()
+        output = layer(leaf)
+        (output * torch.linspace(0, 1, output.numel()).view_as(output)).sum().backward()
+        found.append([output, leaf.grad, *(weight.grad for weight in layer.parameters())])
+    assert type(fast(leaf).grad_fn).__name__ == "_Conv3x3Backward"
+    assert fast.weight.grad.is_contiguous(memory_format=torch.channels_last)
+    for expected, actual in zip(*found, strict=True):
+        torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("layer", "size"),
+    [
+        (nn.Conv2d(8, 8, 5, padding=4, dilation=2, groups=8, bias=False), (12, 10)),
+        (nn.Conv2d(8, 8, 3, 2, 1, groups=8), (12, 10)),
+        (Conv2dSame(8, 8, 3, 2, groups=8), (12, 10)),
+        (nn.Conv2d(8, 8, 3, padding=6, dilation=6), (9, 10)),
+        (nn.Conv2d(8, 8, 3, padding=1), (9, 10)),
+        (nn.Conv2d(8, 4, 1), (9, 10)),
+    ],
+)
+def test_mixed_precision_rounds_and_no_more(
+    layer: nn.Module, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """bfloat16 has eight bits; what learns stays in 32."""
+    monkeypatch.setattr(conv3x3, "DEEP", 8)
+    torch.manual_seed(0)
+    layer = copy.deepcopy(layer).to(memory_format=torch.channels_last)
+    assert speed_up(layer) == 1
+    maps = torch.randn(2, 8, *size).contiguous(memory_format=torch.channels_last)
+    found = []
+    for mixed in (False, True):
+        layer.zero_grad()
+        leaf = maps.clone().requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            output = layer(leaf)
+        output.float().sin().sum().backward()
+        found.append([output.float(), leaf.grad, *(w.grad.clone() for w in layer.parameters())])
+    assert all(one.dtype == torch.float32 for one in found[1])
+    for expected, actual in zip(*found, strict=True):
+        assert (expected - actual).norm() < 0.02 * expected.norm()
 
 
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
@@ -129,13 +183,12 @@ def test_weights_lie_as_their_device_has_it(asked: bool | str, here: bool, there
 
     two, maps = Two(), torch.ones(2, 3, 5, 6)
     assert (last(two.layers[0].weight), last(two.arranged(maps))) == (here, here)
-    weights = dict(two.named_parameters())
+    names = dict(two.named_parameters()).keys()
     two.to("meta")  # as to a GPU: no device that has a layout of its own
     assert last(two.layers[0].weight) is there
     two.to_empty(device="cpu")
-    assert (
-        last(two.layers[0].weight) is here and weights.keys() == dict(two.named_parameters()).keys()
-    )
+    assert last(two.layers[0].weight) is here
+    assert dict(two.named_parameters()).keys() == names
 
 
 def test_a_discriminator_copies_no_weights() -> None:

@@ -44,4 +44,5 @@ def test_only_what_fits_is_touched() -> None:
         nn.Conv2d(6, 6, 3, padding=0, dilation=2, groups=6),
         nn.Conv2d(6, 12, 3, padding=2, dilation=2, groups=6),
     ]
-    assert speed_up(nn.ModuleList(others)) == 0
+    speed_up(nn.ModuleList(others))
+    assert DepthwiseConv2d not in {type(layer) for layer in others}

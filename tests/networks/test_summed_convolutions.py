@@ -64,3 +64,21 @@ def test_nothing_changes_without_gradients_or_in_other_precisions() -> None:
     doubles = branches([1, 3], bias=True)
     result = sum_of_convolutions(doubles, image.double())
     assert torch.equal(result, one_by_one(doubles, image.double()))
+
+
+def test_mixed_precision_sums_in_32_bits() -> None:
+    layers = [layer.float() for layer in branches([1, 3, 6, 12], bias=True)]
+    image, answers = torch.randn(2, 5, 9, 14), []
+    for mixed in (False, True):
+        leaf = image.clone().requires_grad_()
+        for layer in layers:
+            layer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            result = sum_of_convolutions(layers, leaf)
+        assert type(result.grad_fn.next_functions[0][0]).__name__ == "_SummedConvolutionsBackward"
+        (result * torch.linspace(0, 1, result.numel()).view_as(result)).sum().backward()
+        learned = [weight.grad.clone() for layer in layers for weight in layer.parameters()]
+        answers.append([result, leaf.grad, *learned])
+    for expected, actual in zip(*answers, strict=True):
+        assert actual.dtype == torch.float32
+        assert (expected - actual).norm() < 0.02 * expected.norm()

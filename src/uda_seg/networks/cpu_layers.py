@@ -8,13 +8,12 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from timm.layers import Conv2dSame
 from torch import Tensor, nn
 from torch.autograd.function import Function, once_differentiable
 
+from uda_seg.networks.conv3x3 import Conv3x3, keeps_size
 from uda_seg.networks.depthwise import DepthwiseConv2d, is_depthwise
-
-WIDE = 6
-"""Least dilation that is worth a look."""
 
 
 class ByDevice(nn.Module):
@@ -63,70 +62,21 @@ class PointwiseConv2d(nn.Conv2d):
         return pixels.permute(0, 3, 1, 2)
 
 
-class WideConv2d(nn.Conv2d):
-    """A dilated 3x3 convolution that keeps the size, for maps that its kernel reaches across: there
-    oneDNN takes ten times as long for the weights' gradient as products of matrices, one for each
-    of the kernel's nine places, of the pixels that have a partner on the map.
+class StridedDepthwiseConv2d(nn.Conv2d):
+    """A depthwise convolution that strides: in 32 bits in mixed precision too, where oneDNN takes
+    thirty times as long for its gradients otherwise.
     """
 
-    def forward(self, maps: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, D, H, W)."""
-        learns = torch.is_grad_enabled() and self.weight.requires_grad
-        exact = maps.dtype == self.weight.dtype == torch.float32
-        reaches = 2 * self.dilation[0] > min(maps.shape[-2:])
-        if not (learns and exact and reaches) or maps.device.type != "cpu":
-            return super().forward(maps)
-        if torch.is_autocast_enabled("cpu"):
-            return super().forward(maps)
-        result: Tensor = _Wide.apply(maps, self.weight, self.bias, self.dilation[0])
-        return result
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, C, h, w)."""
+        if image.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+            return super().forward(image)
+        with torch.autocast("cpu", enabled=False):
+            return super().forward(image.float())
 
 
-class _Wide(Function):
-    @staticmethod
-    def forward(
-        ctx: Any, maps: Tensor, weight: Tensor, bias: Tensor | None, dilation: int
-    ) -> Tensor:
-        ctx.save_for_backward(maps, weight)
-        ctx.dilation = dilation
-        return F.conv2d(maps, weight, bias, 1, dilation, dilation)
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        maps, weight = ctx.saved_tensors
-        for_maps, for_weight, for_bias, _ = ctx.needs_input_grad
-        step = (ctx.dilation, ctx.dilation)
-        first = (
-            torch.ops.aten.convolution_backward(
-                gradient, maps, weight, None, (1, 1), step, step, False, (0, 0), 1,
-                (True, False, False),
-            )[0]
-            if for_maps
-            else None
-        )  # fmt: skip
-        own = _weight_gradient(maps, gradient, ctx.dilation) if for_weight else None
-        return first, own, gradient.sum((0, 2, 3)) if for_bias else None, None
-
-
-def _weight_gradient(maps: Tensor, gradient: Tensor, dilation: int) -> Tensor:
-    """(D, C, 3, 3), from (B, C, H, W) and (B, D, H, W)."""
-    maps, gradient = (each.permute(0, 2, 3, 1).contiguous() for each in (maps, gradient))
-    _, height, width, channels = maps.shape
-    places = gradient.new_zeros(3, 3, gradient.shape[-1], channels)
-    for row, down in enumerate((-dilation, 0, dilation)):
-        for column, right in enumerate((-dilation, 0, dilation)):
-            if abs(down) >= height or abs(right) >= width:
-                continue
-            here = gradient[:, _shifted(-down, height), _shifted(-right, width)]
-            there = maps[:, _shifted(down, height), _shifted(right, width)]
-            places[row, column] = here.flatten(0, 2).T @ there.flatten(0, 2)
-    return places.permute(2, 3, 0, 1)
-
-
-def _shifted(by: int, size: int) -> slice:
-    """Of 0 .. size - 1, those that are `by` more than another."""
-    return slice(max(by, 0), size + min(by, 0))
+class StridedDepthwiseConv2dSame(StridedDepthwiseConv2d, Conv2dSame):
+    """One that pads as TensorFlow does."""
 
 
 class LeanBatchNorm2d(nn.BatchNorm2d):
@@ -228,7 +178,9 @@ def undo(network: nn.Module) -> None:
 PLAIN: dict[type[nn.Module], type[nn.Module]] = {
     DepthwiseConv2d: nn.Conv2d,
     PointwiseConv2d: nn.Conv2d,
-    WideConv2d: nn.Conv2d,
+    Conv3x3: nn.Conv2d,
+    StridedDepthwiseConv2d: nn.Conv2d,
+    StridedDepthwiseConv2dSame: Conv2dSame,
     LeanBatchNorm2d: nn.BatchNorm2d,
     FrugalReLU6: nn.ReLU6,
 }
@@ -239,24 +191,18 @@ def _cheaper(layer: nn.Module) -> Any:
         return FrugalReLU6
     if type(layer) is nn.BatchNorm2d:
         return LeanBatchNorm2d
-    if type(layer) is not nn.Conv2d:
+    if not isinstance(layer, nn.Conv2d) or type(layer) not in (nn.Conv2d, Conv2dSame):
         return type(layer)
+    strides = layer.stride != (1, 1) and layer.groups == layer.in_channels > 1
+    if type(layer) is Conv2dSame:
+        return StridedDepthwiseConv2dSame if strides else Conv2dSame
+    if strides:
+        return StridedDepthwiseConv2d
     if is_depthwise(layer):
         return DepthwiseConv2d
-    if _is_wide(layer):
-        return WideConv2d
+    if keeps_size(layer):
+        return Conv3x3
     return PointwiseConv2d if _is_pointwise(layer) else nn.Conv2d
-
-
-def _is_wide(layer: nn.Conv2d) -> bool:
-    return (
-        layer.kernel_size == (3, 3)
-        and layer.stride == (1, 1)
-        and layer.padding == layer.dilation
-        and layer.dilation[0] == layer.dilation[1] >= WIDE
-        and layer.padding_mode == "zeros"
-        and layer.groups == 1
-    )
 
 
 def _is_pointwise(layer: nn.Conv2d) -> bool:

@@ -31,11 +31,20 @@ class DepthwiseConv2d(nn.Conv2d):
     def forward(self, image: Tensor) -> Tensor:
         """(B, C, H, W) to the same shape."""
         learns = torch.is_grad_enabled() and (image.requires_grad or self.weight.requires_grad)
-        exact = image.dtype == self.weight.dtype == torch.float32
-        if not (learns and exact) or image.device.type != "cpu" or torch.is_autocast_enabled("cpu"):
+        if not learns or image.device.type != "cpu":
             return super().forward(image)
-        result: Tensor = _Depthwise.apply(image, self.weight, self.dilation[0])
+        image, weight = in_autocasts_precision(image, self.weight)
+        if not image.dtype == weight.dtype in (torch.float32, torch.bfloat16):
+            return super().forward(image)
+        result: Tensor = _Depthwise.apply(image, weight, self.dilation[0])
         return result if self.bias is None else result + self.bias.view(-1, 1, 1)
+
+
+def in_autocasts_precision(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """As autocast would cast them on a CPU: a function of one's own is nothing that it knows."""
+    if not torch.is_autocast_enabled("cpu"):
+        return tensors
+    return tuple(tensor.to(torch.get_autocast_dtype("cpu")) for tensor in tensors)
 
 
 class _Depthwise(Function):

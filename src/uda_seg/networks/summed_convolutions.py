@@ -42,8 +42,8 @@ def sum_of_convolutions(branches: Sequence[nn.Conv2d], image: Tensor) -> Tensor:
 def _is_worth_it(image: Tensor, weight: Tensor) -> bool:
     """Where gradients are wanted: forward alone, oneDNN is faster."""
     learns = torch.is_grad_enabled() and (image.requires_grad or weight.requires_grad)
-    exact = image.dtype == weight.dtype == torch.float32
-    return learns and exact and image.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
+    known = weight.dtype == torch.float32 and image.dtype in (torch.float32, torch.bfloat16)
+    return learns and known and image.device.type == "cpu"
 
 
 class _SummedConvolutions(Function):
@@ -55,7 +55,8 @@ class _SummedConvolutions(Function):
         ctx.save_for_backward(pixels, taps)
         ctx.dilations, ctx.size = dilations, image.shape
         scores = (pixels @ taps.T).view(batch, height, width, TAPS * len(weights), -1)
-        result = scores.new_zeros(batch, height, width, scores.shape[-1])
+        ctx.precision = scores.dtype  # autocast's, whose sums stay in 32 bits
+        result = taps.new_zeros(batch, height, width, scores.shape[-1])
         for tap, (down, right) in enumerate(_shifts(dilations)):
             (to_rows, from_rows), (to_columns, from_columns) = (
                 _overlap(height, down),
@@ -67,10 +68,11 @@ class _SummedConvolutions(Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
-        pixels, taps = ctx.saved_tensors
+        pixels, taps = (saved.to(ctx.precision) for saved in ctx.saved_tensors)
         batch, channels, height, width = ctx.size
         margin = max(ctx.dilations)
-        padded = F.pad(gradient.permute(0, 2, 3, 1), (0, 0, margin, margin, margin, margin))
+        gradient = gradient.to(ctx.precision).permute(0, 2, 3, 1)
+        padded = F.pad(gradient, (0, 0, margin, margin, margin, margin))
         # A score of a tap went to the place that lies the other way.
         spread = torch.stack(
             [
