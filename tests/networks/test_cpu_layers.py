@@ -4,10 +4,9 @@ import copy
 
 import pytest
 import torch
-from timm.layers import Conv2dSame
 from torch import nn
 
-from uda_seg.networks import conv3x3
+from uda_seg.networks import backbones, conv3x3
 from uda_seg.networks.conv3x3 import Conv3x3
 from uda_seg.networks.cpu_layers import ByDevice, FrugalReLU6, PointwiseConv2d, speed_up, undo
 from uda_seg.networks.discriminators import FullyConvolutionalDiscriminator
@@ -100,7 +99,7 @@ def test_deep_convolutions_learn_the_same(
     [
         (nn.Conv2d(8, 8, 5, padding=4, dilation=2, groups=8, bias=False), (12, 10)),
         (nn.Conv2d(8, 8, 3, 2, 1, groups=8), (12, 10)),
-        (Conv2dSame(8, 8, 3, 2, groups=8), (12, 10)),
+        (backbones.Conv2dSame(8, 8, 3, 2, groups=8), (12, 10)),
         (nn.Conv2d(8, 8, 3, padding=6, dilation=6), (9, 10)),
         (nn.Conv2d(8, 8, 3, padding=1), (9, 10)),
         (nn.Conv2d(8, 4, 1), (9, 10)),

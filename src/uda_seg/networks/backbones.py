@@ -9,11 +9,19 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 import timm
+from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
 from uda_seg.errors import ConfigError
-from uda_seg.networks.cpu_layers import speed_up, undo
+from uda_seg.networks.cpu_layers import STRIDED, StridedDepthwiseConv2d, speed_up, undo
 from uda_seg.networks.pretrained import load_pretrained
+
+
+class StridedDepthwiseConv2dSame(StridedDepthwiseConv2d, Conv2dSame):
+    """One that pads as TensorFlow does."""
+
+
+STRIDED[Conv2dSame] = StridedDepthwiseConv2dSame
 
 
 class TimmEncoder(nn.Module):

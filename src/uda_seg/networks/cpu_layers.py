@@ -8,7 +8,6 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from timm.layers import Conv2dSame
 from torch import Tensor, nn
 from torch.autograd.function import Function, once_differentiable
 
@@ -75,8 +74,8 @@ class StridedDepthwiseConv2d(nn.Conv2d):
             return super().forward(image.float())
 
 
-class StridedDepthwiseConv2dSame(StridedDepthwiseConv2d, Conv2dSame):
-    """One that pads as TensorFlow does."""
+STRIDED: dict[type[nn.Conv2d], type[nn.Conv2d]] = {nn.Conv2d: StridedDepthwiseConv2d}
+"""What depthwise ones become that stride; `backbones` knows timm's, which takes long to import."""
 
 
 class LeanBatchNorm2d(nn.BatchNorm2d):
@@ -164,13 +163,14 @@ def speed_up(network: nn.Module) -> int:
     kinds = [(layer, _cheaper(layer)) for layer in network.modules()]
     for layer, kind in kinds:
         layer.__class__ = kind
-    return sum(kind in PLAIN for _, kind in kinds)
+    return sum(kind in (*PLAIN, *STRIDED.values()) for _, kind in kinds)
 
 
 def undo(network: nn.Module) -> None:
     """Makes plain layers of them again, which lie as on other devices from the next move on."""
+    plain = PLAIN | {cheaper: kind for kind, cheaper in STRIDED.items()}
     for layer in network.modules():
-        layer.__class__ = PLAIN.get(type(layer), type(layer))  # type: ignore[assignment]
+        layer.__class__ = plain.get(type(layer), type(layer))  # type: ignore[assignment]
         if isinstance(layer, ByDevice) and layer.channels_last == "cpu":
             layer.channels_last = False
 
@@ -179,8 +179,6 @@ PLAIN: dict[type[nn.Module], type[nn.Module]] = {
     DepthwiseConv2d: nn.Conv2d,
     PointwiseConv2d: nn.Conv2d,
     Conv3x3: nn.Conv2d,
-    StridedDepthwiseConv2d: nn.Conv2d,
-    StridedDepthwiseConv2dSame: Conv2dSame,
     LeanBatchNorm2d: nn.BatchNorm2d,
     FrugalReLU6: nn.ReLU6,
 }
@@ -191,13 +189,12 @@ def _cheaper(layer: nn.Module) -> Any:
         return FrugalReLU6
     if type(layer) is nn.BatchNorm2d:
         return LeanBatchNorm2d
-    if not isinstance(layer, nn.Conv2d) or type(layer) not in (nn.Conv2d, Conv2dSame):
+    if not isinstance(layer, nn.Conv2d):
         return type(layer)
-    strides = layer.stride != (1, 1) and layer.groups == layer.in_channels > 1
-    if type(layer) is Conv2dSame:
-        return StridedDepthwiseConv2dSame if strides else Conv2dSame
-    if strides:
-        return StridedDepthwiseConv2d
+    if layer.stride != (1, 1) and layer.groups == layer.in_channels > 1:
+        return STRIDED.get(type(layer), type(layer))
+    if type(layer) is not nn.Conv2d:
+        return type(layer)
     if is_depthwise(layer):
         return DepthwiseConv2d
     if keeps_size(layer):
