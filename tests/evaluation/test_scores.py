@@ -62,6 +62,19 @@ def test_file_shows_percent_to_human_readers_and_is_strict_json(tmp_path):
     assert "NaN" not in text
 
 
+def test_a_part_of_a_split_is_told_with_every_mean(tmp_path):
+    part = {"split": "val", "scored_images": 8, "split_images": 100}
+    scores.save(tmp_path / "part" / "scores.json", example(**part))
+    scores.save(tmp_path / "whole" / "scores.json", example(split="val"))
+    found, whole = scores.load(tmp_path / "part"), scores.load(tmp_path / "whole")
+    assert scores.split_scored(found) == "val, 8 of 100 images"
+    assert scores.split_scored(whole) == "val"
+    for name, selection in found["selections"].items():
+        of_classes = whole["selections"][name]["caveat"]
+        assert selection["caveat"] == f"scored on 8 of 100 images; {of_classes}"
+        assert "images" not in of_classes
+
+
 def test_stale_derived_values_are_not_believed(tmp_path):
     scores.save(tmp_path / "scores.json", example())
     data = json.loads((tmp_path / "scores.json").read_text())

@@ -14,7 +14,7 @@ CLASSES = ["road", "building", "sky", "car"]
 HOSTILE = "x | y <script>alert(1)</script> {{ 7 * 7 }}\n# --- `"
 
 
-def scores_at(folder: Path):
+def scores_at(folder: Path, **more):
     counts = np.diag([3, 1, 1, 0])
     counts[0, 1] = 1
     last = {"step": 40, "confusion": counts.tolist()}
@@ -23,7 +23,7 @@ def scores_at(folder: Path):
         "target": "cityscapes", "split": "val", "backbone": "tiny", "seed": 3, "steps": 40,
         "batch_norm": "source", "classes": CLASSES, "history": [],
     }  # fmt: skip
-    scores.save(folder / "scores.json", {**facts, "selections": {"last": last}})
+    scores.save(folder / "scores.json", {**facts, **more, "selections": {"last": last}})
     return scores.load(folder)
 
 
@@ -53,6 +53,12 @@ def test_the_hub_reads_what_it_is_how_good_and_under_which_terms(card, tmp_path)
     assert (result.metric_type, result.metric_value) == ("mean_iou", 75.0)
     assert (result.dataset_name, result.dataset_split) == ("cityscapes", "val")
     assert (result.metric_config, read.model_name) == ("last", "example")
+
+
+def test_scores_of_a_part_of_the_split_say_so(card, tmp_path):
+    few = replace(card, scores=scores_at(tmp_path / "few", scored_images=8, split_images=500))
+    assert "The mIoU: scored on 8 of 500 images" in few.text()
+    assert {one.dataset_split for one in few.metadata().eval_results} == {"val, 8 of 500 images"}
 
 
 def test_a_card_without_scores_claims_none(card):

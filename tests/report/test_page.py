@@ -15,8 +15,11 @@ from uda_seg.images.pictures import palette, save
 from uda_seg.report.gallery import WIDTHS, Picture, embed, errors, read
 from uda_seg.report.page import write_page
 from uda_seg.report.rows import Row, compare
+from uda_seg.report.runs import read as read_run
+from uda_seg.report.sweep import look, write_csv
 from uda_seg.report.table import Table, run_table
-from uda_seg.report.writers import markdown
+from uda_seg.report.tables_of_runs import tables
+from uda_seg.report.writers import latex, markdown, print_run, to_csv
 
 VOID = {"meta", "img", "link", "br"}
 PER_SCENE = 2 + 2 * 4
@@ -105,6 +108,28 @@ def test_a_mean_over_fewer_classes_says_so_wherever_it_stands(tmp_path):
     assert f"* mIoU of every row: {words}." in markdown(run_table(compare(rows)))
     stored = json.loads((folders[0] / "scores.json").read_text())["selections"]["last"]
     assert (stored["miou_over"], stored["caveat"]) == (2, words)
+
+
+def test_scores_of_a_part_of_the_split_say_so_wherever_they_stand(tmp_path, capsys):
+    part = {"split": "val", "scored_images": 8, "split_images": 100}
+    folders = [save_run(tmp_path / name, name, 0, 0.5, **part) for name in "ab"]
+    found, _ = tables([read_run(folder) for folder in folders], dict.fromkeys(ROLES), "last")
+    assert [table.title for table in found] == [
+        "toytown → camvid (val, 8 of 100 images), 3 classes"
+    ]
+    words, path = "scored on 8 of 100 images", tmp_path / "page.html"
+    write_page(path, "title", "text", found)
+    assert path.read_text().count(words) == 4  # on both cards, above them and below the table
+    assert f"* mIoU of every row: {words}." in markdown(found[0])
+    assert f"mIoU of every row: {words}." in latex(found[0])
+    lines = to_csv(found[0].rows, found[0].columns).splitlines()
+    assert [line.rpartition(",")[2] for line in lines] == ["scored_on", *["8 of 100 images"] * 2]
+    write_csv(look(folders, []), tmp_path / "sweep.csv")
+    assert "scored_on" in (tmp_path / "sweep.csv").read_text()
+    print_run(found[0].rows[0].runs[0])
+    said = capsys.readouterr().out
+    assert "IoU on 8 of 100 images of camvid" in said
+    assert f"mIoU: {words}" in said
 
 
 def test_page_without_pictures_and_history_leaves_them_out(tmp_path):

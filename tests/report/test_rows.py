@@ -87,6 +87,10 @@ def test_an_oracle_below_the_baseline_closes_no_gap(tmp_path):
     [
         ({"target": "cityscapes"}, "scored on target=cityscapes, but source only on camvid"),
         ({"split": "test"}, "split=test"),
+        (
+            {"split": "val", "scored_images": 8, "split_images": 100},
+            "split=val, 8 of 100 images, but source only on None",
+        ),
         ({"classes": ["road", "sky", "car"]}, "classes="),
     ],
 )

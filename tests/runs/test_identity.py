@@ -64,6 +64,7 @@ def test_places_intervals_and_hardware_are_no_part_of_it(config, changes) -> Non
         ({"trainer__devices": 2}, "trainer.batch_size times all devices: was 4, is 8"),
         ({"trainer__accumulate": 4}, "trainer.accumulate: was 1, is 4"),
         ({"trainer__precision": "16-mixed"}, "trainer.precision"),
+        ({"trainer__limit_val_images": 8}, "trainer.limit_val_images: was null, is 8"),
         ({"trainer__steps": 700}, "trainer.steps: was 600, is 700"),
         ({"source__size": [64, 64]}, "source.size"),
         ({"initial": "outputs/a/seed0"}, "initial: was null, is a/seed0"),

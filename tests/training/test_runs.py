@@ -249,6 +249,27 @@ def test_scores_say_what_was_run(camvid: Path, tmp_path: Path) -> None:
     assert np.shape(scores["selections"]["last"]["confusion"]) == (11, 11)
 
 
+def test_few_validation_images_are_scored_as_if_the_others_were_left_out(
+    camvid: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    words = [*overrides(camvid, "trainer.steps=2"), "logger=csv"]
+    words.remove("logger=none")
+    settings = {"left_out": "target.leave_out=[val/002.png]", "few": "trainer.limit_val_images=2"}
+    made = {name: run(tmp_path / name, [*words, more]) for name, more in settings.items()}
+    same(made["left_out"]["state_dict"], made["few"]["state_dict"])
+    found = [json.loads((tmp_path / name / "scores.json").read_text()) for name in settings]
+    counts = [one["selections"]["last"]["confusion"] for one in found]
+    assert counts[0] == counts[1]
+    assert sum(map(sum, counts[0])) > 0
+    assert [(one.get("scored_images"), one.get("split_images")) for one in found] == [
+        (None, None), (2, 3),
+    ]  # fmt: skip
+    said = "trainer.limit_val_images=2: scored on 2 of 3 images, not on the split"
+    assert caplog.messages.count(said) == 1
+    logged = [(tmp_path / name / "metrics.csv").read_text() for name in settings]
+    assert ["target/scored_images" in text for text in logged] == [False, True]
+
+
 def test_a_run_starts_from_another_runs_network(camvid: Path, tmp_path: Path) -> None:
     first = run(tmp_path / "first", overrides(camvid, "trainer.steps=2"))
     config = compose("train", overrides(camvid, f"initial={tmp_path / 'first'}"))

@@ -8,6 +8,7 @@ from uda_seg.cli.tree import exists
 from uda_seg.config import arguments_of, shipped
 from uda_seg.data.datasets.classes import SPACES
 from uda_seg.errors import show, suggest
+from uda_seg.runs.identity import device_count
 
 Tried = Mapping[str, Sequence[Any]]
 
@@ -20,6 +21,7 @@ def complaints(verb: str, config: Mapping[str, Any], tried: Tried) -> Iterator[s
         tried: all values of the keys on the command line, of which a sweep gives several.
     """
     yield from _accumulate(config.get("trainer"), tried)
+    yield from _limit_val_images(config.get("trainer"), tried)
     yield from _run_name(config)
     yield from _inference(config.get("inference"), tried)
     yield from _schedule(config)
@@ -115,6 +117,17 @@ def _accumulate(trainer: Any, tried: Tried) -> Iterator[str]:
                     f"trainer.accumulate={count}: a batch of trainer.batch_size={size} is not cut "
                     f"into {count} equal pieces; choose one of {fits}, or another batch size"
                 )
+
+
+def _limit_val_images(trainer: Any, tried: Tried) -> Iterator[str]:
+    """A process without an image would leave the others waiting for its counts."""
+    for limit in _values("limit_val_images", trainer, tried):
+        processes = device_count(trainer["devices"]) * trainer["num_nodes"]
+        if limit < processes:
+            yield (
+                f"trainer.limit_val_images={limit}: leaves some of {processes} processes without "
+                f"an image; give at least {processes}, or null for all"
+            )
 
 
 def _values(key: str, trainer: Any, tried: Tried) -> list[int]:

@@ -8,6 +8,7 @@ import torch
 
 from uda_seg.config import plain
 from uda_seg.data.feeding.worker_room import WorkerError, worker_words
+from uda_seg.evaluation.scores import part_of_split
 from uda_seg.networks.ensemble import Ensemble
 from uda_seg.runs import run_folder
 from uda_seg.runs.continuation import continuation, say_why_anew
@@ -75,7 +76,11 @@ def run(config: dict[str, Any], folder: Path) -> float | None:
         stored.check_weights(module)
         stored.say()
     run_folder.open_run(config, folder, None if stored is None else stored.step)
-    described = facts(config, module, started_from) | how_it_fits(config, settings)
+    described = facts(config, module, started_from) | data.pictures.part()
+    described |= how_it_fits(config, settings)
+    if part := part_of_split(described):
+        limit = settings["limit_val_images"]
+        log.warning("trainer.limit_val_images=%d: scored on %s, not on the split", limit, part)
     log.info("first weights: %s", described["first_weights"])
     scoreboard = Scoreboard(folder, described)
     every = settings["checkpoint_every"], settings["validate_every"]

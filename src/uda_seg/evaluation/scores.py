@@ -4,8 +4,9 @@
      "backbone", "seed", "steps", "batch_norm", "classes": [names], "protocols": [keys of
      `measures`], "finished", …,
      "other_classes": [names that only the target's labels have],
+     "scored_images": 8, "split_images": 100, where not all images of the split were scored,
      "selections": {"last": {"step", "confusion": [[int]], "other_confusion": [[int]], "miou",
-                             "miou_over": classes in the mean, "caveat": why these are not all,
+                             "miou_over": classes in the mean, "caveat": what to know of it,
                              "fwiou", "iou": {class: percent}}, …},
      "history": [{"step", "miou", "information_maximisation", "entropy",
                   "soft_neighbourhood_density", "loss": {name: value}}]}
@@ -74,6 +75,19 @@ def method_label(method: Mapping[str, Any]) -> str:
     return str(method.get("label") or method["name"].replace("_", " "))
 
 
+def part_of_split(scores: Mapping[str, Any]) -> str:
+    """How many of the split's images were scored, where not all were; else nothing."""
+    if "scored_images" not in scores:
+        return ""
+    return f"{scores['scored_images']} of {scores['split_images']} images"
+
+
+def split_scored(scores: Mapping[str, Any]) -> str | None:
+    """The split, and how much of it where that is a part; None in older files."""
+    split, part = scores.get("split"), part_of_split(scores)
+    return f"{split}, {part}" if part else split
+
+
 def save(path: Path, scores: Mapping[str, Any]) -> None:
     """Writes the file as a whole, with derived values filled in.
 
@@ -140,10 +154,16 @@ def _derive(path: Path, scores: Any) -> dict[str, Any]:
             "miou": measures.miou(counts),
             "fwiou": measures.fwiou(counts),
             "miou_over": int(np.isfinite(measures.iou(counts)).sum()),
-            "caveat": measures.caveat(counts, classes),
+            "caveat": _caveat(scores, counts),
             "iou": dict(zip(classes, measures.iou(counts).tolist(), strict=True)),
         }
     return {**scores, "selections": selections}
+
+
+def _caveat(scores: Mapping[str, Any], counts: np.ndarray) -> str | None:
+    part = part_of_split(scores)
+    words = [part and f"scored on {part}", measures.caveat(counts, scores["classes"])]
+    return "; ".join(filter(None, words)) or None
 
 
 def _check(path: Path, scores: Any) -> None:

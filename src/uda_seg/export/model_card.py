@@ -10,7 +10,7 @@ from jinja2 import Environment
 
 from uda_seg.errors import show
 from uda_seg.evaluation.measures import PROTOCOLS
-from uda_seg.evaluation.scores import SELECTIONS, method_facts
+from uda_seg.evaluation.scores import SELECTIONS, method_facts, split_scored
 from uda_seg.export import terms
 from uda_seg.images.pictures import color_of
 from uda_seg.report.rendering import environment
@@ -81,7 +81,7 @@ class Card:
                 task_type="image-segmentation",
                 dataset_type=scores["target"],
                 dataset_name=scores["target"],
-                dataset_split=scores.get("split"),
+                dataset_split=split_scored(scores),
                 metric_type="mean_iou",
                 metric_name=f"{name}, percent",
                 metric_config=self.selection,

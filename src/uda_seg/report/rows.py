@@ -12,7 +12,7 @@ import numpy as np
 
 from uda_seg.errors import ConfigError
 from uda_seg.evaluation.measures import mean
-from uda_seg.evaluation.scores import select
+from uda_seg.evaluation.scores import select, split_scored
 from uda_seg.report.published import UNPUBLISHED, Mean, Published
 
 ROLES = ("baseline", "control", "oracle")
@@ -149,7 +149,7 @@ class Row:
 
     @property
     def caveats(self) -> list[str]:
-        """Why mIoU is no mean over all classes, where it is none."""
+        """Why mIoU is no mean over all classes, or of no whole split, where it is so."""
         return list(dict.fromkeys(one["caveat"] for one in self.chosen if one["caveat"]))
 
 
@@ -191,9 +191,14 @@ def _check(rows: Sequence[Row]) -> None:
         if twice := {seed for seed in row.seeds if row.seeds.count(seed) > 1}:
             raise ConfigError(f"{row.label}: two runs with seed {min(twice)}; give each once")
         for run in row.runs:
-            for key in ("target", "split", "classes"):
-                if first is not None and run.get(key) != first.runs[0].get(key):
+            ours, theirs = _scored_on(run), _scored_on(first.runs[0] if first else run)
+            for key, value in ours.items():
+                if value != theirs[key]:
                     raise ConfigError(
-                        f"{row.label}: scored on {key}={run.get(key)}, but {first.label} on "
-                        f"{first.runs[0].get(key)}; such numbers do not compare"
+                        f"{row.label}: scored on {key}={value}, but {first.label} on "
+                        f"{theirs[key]}; such numbers do not compare"
                     )
+
+
+def _scored_on(run: Mapping[str, Any]) -> dict[str, Any]:
+    return {"target": run["target"], "split": split_scored(run), "classes": run["classes"]}

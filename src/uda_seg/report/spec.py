@@ -6,7 +6,7 @@ from typing import Any
 
 from uda_seg.data.datasets.classes import SPACES
 from uda_seg.errors import ConfigError, show, suggest
-from uda_seg.report.columns import published_columns, run_columns
+from uda_seg.report.columns import part_columns, published_columns, run_columns
 from uda_seg.report.published import columns_of, published_of
 from uda_seg.report.rows import ROLES, Row, compare
 from uda_seg.report.table import Table
@@ -51,7 +51,7 @@ def table_of(
         )
     rows = _beside(spec, rows, selection)
     columns = (
-        list(published_columns(columns_of(spec), classes, selection))
+        [*published_columns(columns_of(spec), classes, selection), *part_columns(rows)]
         if is_published
         else run_columns(rows)
     )

@@ -11,7 +11,15 @@ from typing import Any
 from rich.console import Console
 
 from uda_seg.evaluation.scores import method_label
-from uda_seg.report.columns import INFORMATION, LABEL_FREE, MEASURES, MIOU, ORACLE_BEST, Column
+from uda_seg.report.columns import (
+    INFORMATION,
+    LABEL_FREE,
+    MEASURES,
+    MIOU,
+    ORACLE_BEST,
+    Column,
+    part_columns,
+)
 from uda_seg.report.figures import Series, draw_curves
 from uda_seg.report.parameters import Drawing, Family, PublishedCurve, drawing, families
 from uda_seg.report.rows import Row
@@ -87,6 +95,7 @@ def write_csv(sweep: Sweep, path: Path) -> None:
         *(replace(column, kind="number") for column in (MIOU, LABEL_FREE, ORACLE_BEST, *MEASURES)),
         INFORMATION,
         Column("training_seconds", "seconds", _seconds, "number"),
+        *part_columns(rows),
     ]
     write_text(path, to_csv(rows, columns))
 

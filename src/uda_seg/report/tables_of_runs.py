@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from uda_seg.errors import ConfigError, suggest
+from uda_seg.evaluation.scores import split_scored
 from uda_seg.report.grouping import counted, grouped, progress, scores_of, short, table_roles
 from uda_seg.report.labels import label
 from uda_seg.report.rows import ROLES, Row, compare
@@ -137,7 +138,7 @@ def _rank(row: Row) -> int:
 def _space(run: Run) -> tuple[Any, ...]:
     """What rows must share to stand in one table."""
     scores = scores_of(run)
-    return (scores["source"], scores["target"], scores.get("split"), tuple(scores["classes"]))
+    return (scores["source"], scores["target"], split_scored(scores), tuple(scores["classes"]))
 
 
 def _title(run: Run) -> str:

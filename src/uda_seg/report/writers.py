@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from uda_seg.evaluation.scores import SELECTIONS
+from uda_seg.evaluation.scores import SELECTIONS, part_of_split
 from uda_seg.report.columns import Column, measures_of_a_run
 from uda_seg.report.published import Value
 from uda_seg.report.rendering import render
@@ -59,9 +59,8 @@ def print_run(
     `beside` those of the same checkpoint on each of several targets.
     """
     console = console or Console()
-    console.print(
-        f"\n{scores['run_name']}: IoU on {scores['target']}, percent", style="bold", markup=False
-    )
+    where = " of ".join(filter(None, (part_of_split(scores), scores["target"])))
+    console.print(f"\n{scores['run_name']}: IoU on {where}, percent", style="bold", markup=False)
     there = scores["selections"]
     names = sorted(there, key=lambda name: [*SELECTIONS, name].index(name))
     every = "all together\n" if beside else ""

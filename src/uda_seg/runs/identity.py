@@ -41,6 +41,7 @@ BEFORE_THE_KEY = {
     "backbone.optimizer.norm_decay": True,
     "backbone.optimizer.layer_decay": 1.0,
     "inference.mean_of": "logits",
+    "trainer.limit_val_images": None,
 }
 """What a config computes that lacks a key; the default of today's files may be another."""
 

@@ -63,6 +63,8 @@ class Scoreboard(Callback):
         entropy = float(module.label_free.mean_normalised_entropy())
         miou = float(scores_of.miou(matrix))
         module.log("target/miou", miou, sync_dist=True)
+        if "scored_images" in self.facts:  # these scores are of so many images alone
+            module.log("target/scored_images", float(self.facts["scored_images"]), sync_dist=True)
         module.log(f"target/{CRITERION}", criterion, sync_dist=True)
         module.log("target/entropy", entropy, sync_dist=True)
         more = {name: float(metric.compute()) for name, metric in more_criteria(module).items()}

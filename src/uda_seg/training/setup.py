@@ -46,6 +46,7 @@ def make_data_module(config: dict[str, Any], folder: Path) -> DomainDataModule:
         build(config["superpixels"]) if "target.superpixels" in needs else None,
         config["trainer"]["pseudo_labels"],
         config["rare_classes"],
+        config["trainer"]["limit_val_images"],
     )
 
 

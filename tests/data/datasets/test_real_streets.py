@@ -26,7 +26,7 @@ def test_rendered_streets_to_camvid_run_without_a_word(
         "source.name=rendered", "source.size=[60,80]", "target=camvid",
         f"target.root={root.parent / 'camvid'}", "target.size=[60,80]", "backbone=tiny",
         "method=adaptive_bn", "trainer=debug", "trainer.steps=2", "trainer.panels=0",
-        "logger=none", "hydra.run.dir=run",
+        "trainer.limit_val_images=null", "logger=none", "hydra.run.dir=run",
     )  # fmt: skip
     assert outcome.returncode == 0, outcome.stderr
     for text in (outcome.stdout, outcome.stderr):

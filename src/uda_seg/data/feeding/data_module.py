@@ -82,6 +82,7 @@ class DomainDataModule(LightningDataModule):
         observed: target training images whose labels are opened beside training; 0: none.
         rare_classes: settings of `RareClasses`, by which labelled samples are drawn; None: all in
             turn.
+        limit_val_images: at most so many validation images are scored; None: all.
 
     Raises:
         ConfigError: the two do not go together, or lack what the method needs.
@@ -105,6 +106,7 @@ class DomainDataModule(LightningDataModule):
         superpixels: SLIC | None = None,
         observed: int = 0,
         rare_classes: Mapping[str, Any] | None = None,
+        limit_val_images: int | None = None,
     ) -> None:
         super().__init__()
         self.cache, self.cache_root, self.superpixels = cache, cache_root, superpixels
@@ -132,7 +134,7 @@ class DomainDataModule(LightningDataModule):
             unreadable = self.source.met_unreadable
             counted = statistics(source_set, self.space, cache_root, workers, unreadable)
             self.source.rare_classes = RareClasses(counted, rare_classes)
-        self._open_validation()
+        self._open_validation(limit_val_images)
         scored = self.pictures.dataset
         opened = ((supervised_by, source_set), ("target", target_set), ("target", scored))
         remarks = [f"{side}: {remark}" for side, dataset in opened for remark in dataset.remarks()]
@@ -164,13 +166,13 @@ class DomainDataModule(LightningDataModule):
             self.bad_images,
         )
 
-    def _open_validation(self) -> None:
+    def _open_validation(self, limit: int | None) -> None:
         """Samples to be scored are never skipped: the score would be another one."""
         size = self.target_config.get("size")
         dataset = open_scored(self.target_config, self.target_config["val_split"])
         dataset = cached(dataset, size, self.cache, self.cache_root, own_labels=True)
         others = other_classes(self.space, dataset)
-        self.pictures = EvaluationSet(dataset, size, self.space, others)
+        self.pictures = EvaluationSet(dataset, size, self.space, others, limit)
         fields = {"image", "label"} if dataset.has_labels else {"image"}
         encode = LabelMapper(self.space, dataset)
         first_look(dataset, fields, encode, BadImages(False, None), "target")

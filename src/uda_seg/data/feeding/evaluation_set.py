@@ -10,6 +10,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from uda_seg.batch import IGNORE
 from uda_seg.data.datasets.base import Dataset
+from uda_seg.data.datasets.few_samples import evenly_spaced
 from uda_seg.data.datasets.labels import LabelMapper, LabelSpace
 from uda_seg.data.feeding import transforms
 from uda_seg.data.feeding.streams import to_tensor
@@ -34,6 +35,7 @@ class EvaluationSet(TorchDataset):
         size: (height, width) of the images; None keeps theirs.
         space: classes of the labels.
         others: further classes of the labels, whose ids follow those of the space.
+        limit: at most so many samples, evenly spread; None: all.
     """
 
     def __init__(
@@ -42,20 +44,28 @@ class EvaluationSet(TorchDataset):
         size: list[int] | None,
         space: LabelSpace,
         others: Sequence[str] = (),
+        limit: int | None = None,
     ) -> None:
         self.dataset, self.space, self.others = dataset, space, tuple(others)
         self.encode = LabelMapper(LabelSpace(space.classes + self.others), dataset)
+        self.indices = evenly_spaced(len(dataset), len(dataset) if limit is None else limit)
         self.resize = transforms.resize(size) if size else None
         self.fields = {"image", "label"} if dataset.has_labels else {"image"}
 
     def __len__(self) -> int:
-        return len(self.dataset)
+        return len(self.indices)
+
+    def part(self) -> dict[str, int]:
+        """What `scores.json` says where these are not all samples; else nothing."""
+        scored, every = len(self), len(self.dataset)
+        return {} if scored == every else {"scored_images": scored, "split_images": every}
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, str]:
         """
         Raises:
             DataError: it cannot be read; says how it is left out, as it is never skipped.
         """
+        index = self.indices[index]
         try:
             sample = self.dataset.read(index, self.fields)
         except DataError as error:
