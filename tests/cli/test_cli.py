@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import textwrap
 import time
 import types
 from collections.abc import Callable
@@ -99,6 +100,38 @@ def test_a_run_imports_only_what_it_uses(tmp_path: Path) -> None:
     )
     assert (tmp_path / "scores.json").is_file(), done.stderr
     assert done.stderr.splitlines()[-1].strip() == "", f"imported: {done.stderr[-200:]}"
+
+
+@pytest.mark.parametrize(("end", "code"), [("sys.exit(3)", 3), ("sys.exit(0)", 0), ("1 / 0", 1)])
+def test_a_process_ends_with_all_that_was_registered_and_takes_nothing_apart(
+    end: str, code: int
+) -> None:
+    lines = f"""
+        import atexit, os, sys, threading, time
+        import uda_seg.__main__ as program
+
+        class Left:
+            def __del__(self, write=os.write):
+                write(1, b"taken apart")
+
+        def main():
+            atexit.register(print, "registered")
+            sys.left = Left()
+            threading.Thread(target=lambda: (time.sleep(0.2), print("waited for"))).start()
+            {end}
+
+        program.main = main
+        program.program()
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(lines)],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path(uda_seg.__file__).parents[1])},
+    )
+    said = ["waited for", "registered"]
+    assert (done.returncode, done.stdout.split("\n")[:2]) == (code, said)
+    assert ("taken apart" in done.stdout) == ("ZeroDivisionError" in done.stderr) == (code == 1)
 
 
 def test_answers_come_at_once() -> None:
