@@ -31,6 +31,8 @@ class Checkpoints(Callback):
     ) -> None:
         self.folder, self.scoreboard = Path(folder) / "checkpoints", scoreboard
         self.every, self.validate_every = every, validate_every
+        self.held: tuple[int, int] | None = None
+        """Steps and validations in `last.ckpt`, once this process wrote it."""
 
     def path(self, name: str) -> Path:
         return self.folder / f"{name}.ckpt"
@@ -38,10 +40,17 @@ class Checkpoints(Callback):
     def save(self, trainer: Trainer, *selections: str) -> None:
         """`last.ckpt`, then the files of selections; every process must call it."""
         trainer.save_checkpoint(self.path("last"), weights_only=False)
+        self.held = trainer.global_step, len(self.scoreboard.history)
         for name in selections:
             if trainer.is_global_zero:
                 copy(self.path("last"), self.path(name))
             trainer.strategy.barrier(name)
+
+    def finish(self, trainer: Trainer) -> None:
+        """Saves the last step with its validation, where that was not done as it was chosen."""
+        if self.held != (trainer.global_step, len(self.scoreboard.history)):
+            self.save(trainer)
+        self.complete(trainer)
 
     def on_train_batch_end(
         self, trainer: Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int

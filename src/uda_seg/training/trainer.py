@@ -114,8 +114,7 @@ def finish(
     """Scores and saves the last step, whatever the intervals were."""
     if not scoreboard.history or scoreboard.history[-1]["step"] != trainer.global_step:
         trainer.validate(module, datamodule=pair, verbose=False, weights_only=True)
-    checkpoints.save(trainer)
-    checkpoints.complete(trainer)
+    checkpoints.finish(trainer)
     skipped = pair.bad_images.skipped()
     scoreboard.facts["skipped_samples"] = len(skipped)
     scoreboard.write(trainer, finished=True)
