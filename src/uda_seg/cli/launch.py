@@ -2,7 +2,6 @@
 
 import argparse
 import gc
-import importlib
 import logging
 import os
 import sys
@@ -19,6 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from uda_seg.cli.command_line import Checked
 from uda_seg.cli.composed import CheckedHydra, with_values
+from uda_seg.cli.later import command_of
 from uda_seg.cli.output_folder import of_run, of_sweep
 from uda_seg.config import plain, with_home
 from uda_seg.errors import ConfigError, UserError
@@ -99,7 +99,7 @@ class Job:
             os.environ[FOLDER_VARIABLE] = str(self.folder)
             os.environ[PARENT] = str(os.getpid())
         command: Callable[[dict[str, Any], Path], float | None]
-        command = importlib.import_module(f"uda_seg.commands.{self.verb}").run
+        command = command_of(self.verb).run
         _quieten_lightning()
         keep_freed_memory()
         leave_out_what_is_imported()

@@ -1,6 +1,5 @@
 """Which folder a run or a sweep writes to, and whether it may, before anything is written."""
 
-import importlib
 import os
 import shlex
 import sys
@@ -10,6 +9,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from uda_seg.cli.command_line import Checked
+from uda_seg.cli.later import command_of
 from uda_seg.cli.tree import run_of
 from uda_seg.config import with_home
 from uda_seg.errors import ConfigError
@@ -73,7 +73,7 @@ def _refuse(verb: str, settings: dict[str, Any], folder: Path | None, given: boo
     """
     if given and folder is not None and folder.resolve() != Path.cwd():
         place.check_free(folder, verb, settings)
-    command = importlib.import_module(f"uda_seg.commands.{verb}")
+    command = command_of(verb)
     if hasattr(command, "refuse"):
         command.refuse(settings, folder)
 
