@@ -5,14 +5,20 @@
 Every row is a process of its own with one thread; another checkout's takes turns with it, in the
 same environment. "Imports" is the time until the modules are there that the command needs.
 
-2026-11-26, --rounds 1, Intel Xeon of two cores, seconds of processor time: import uda_seg 0.03,
---help 0.14, a wrong key 0.46, import torch 1.8, lightning 5.4, imports of a run 4.9, a run of one
-step 10.5 (goal 5), evaluate 9.4. By turns with a checkout of that morning: 9.9 instead of 11.8.
+2026-11-26, --rounds 3, Intel Xeon of two cores with other work beside it, seconds of processor
+time, by turns with a checkout of that morning (5bd9386): import uda_seg 0.03, --help 0.11, a wrong
+key 0.34, import torch 1.5, lightning 4.7, imports of a run 4.1, a run of one step 4.4 instead of
+8.3 (goal 5), evaluate 5.1 instead of 7.3. All others are what they were, up to 14 %.
 
-Of a run's imports (`python -X importtime`, 8.0 s with its own costs) torch has 3.7 s, of which 2.0
-are torch._dynamo, which torchvision's roi_align asks for; scipy has 1.3 (torchmetrics' audio, for
-scipy.signal) and matplotlib 0.5 (torchmetrics' plots): all by way of torchmetrics, which Lightning
-imports.
+The run's time, commit by commit, medians of four turns: 7.6; 6.0 when trainer.limit_val_images
+scored 8 images instead of 100; 4.8 when the process was no longer taken apart at its end; 4.6
+without a second save of its last step; 4.1 without scipy.signal. The last three hold for any
+run, the first for trainer=debug alone. The rows of imports import plainly and end as Python does:
+scipy.signal and the end are in them.
+
+Of a run's imports (`python -X importtime`, 3.8 s with its own costs) torch had 1.1, torch._dynamo
+0.9, scipy.signal 0.7, matplotlib (torchmetrics' plots) 0.35, torchvision itself 0.1. torchvision's
+roi_align asks for _dynamo, and every optimizer would.
 
 A wrong key took 0.24 where this was first measured; that day's code (543b7a9) takes 0.45 to 0.51
 here, by turns with today's 0.44 to 0.49, of which `import omegaconf, hydra` 0.19. Where sources are
