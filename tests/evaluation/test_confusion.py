@@ -89,6 +89,20 @@ def test_classes_of_any_integer_type_count_alike(kind):
     assert (metric.counts() == np.eye(200)).all()
 
 
+@pytest.mark.parametrize("kind", [torch.uint8, torch.int32])
+@pytest.mark.parametrize(("where", "number"), [(0, 5), (1, 5), (0, 254), (1, 255)])
+def test_what_is_no_class_is_said(kind: torch.dtype, where: int, number: int) -> None:
+    maps = torch.randint(5, (2, 1, 6, 7), generator=torch.Generator().manual_seed(0)).to(kind)
+    label, prediction = maps
+    label[0, 0, 0] = 255
+    metric = ConfusionMatrix(5)
+    metric.update(prediction, label)
+    assert (metric.counts() == counted_by_loop(prediction.numpy(), label.numpy(), 5)).all()
+    maps[where, 0, 0, 0] = number  # a prediction is wrong beside an ignored label too
+    with pytest.raises(ValueError, match=rf"found labels .*, predictions .*{number}|{number}\]"):
+        metric.update(prediction, label)
+
+
 @pytest.mark.parametrize("absent", [None, 9])
 def test_scores_equal_cityscapes_own_scripts(absent):
     scripts = pytest.importorskip("cityscapesscripts.evaluation.evalPixelLevelSemanticLabeling")

@@ -4,6 +4,7 @@ Everything the field reports derives from it, see `measures`. (`torchmetrics.seg
 averages over images, which is another number than the field's.)
 """
 
+import cv2
 import numpy as np
 import torch
 from torch import Tensor
@@ -48,12 +49,15 @@ class ConfusionMatrix(MulticlassConfusionMatrix):
         # Labels that are no class, IGNORE too, get rows of their own, looked at in the end: to
         # leave pixels out one by one takes ten times as long.
         size, rows = self.num_classes, IGNORE + 1
-        if _within(prediction, size) and _within(label, rows):
+        if _are_bytes(prediction, label):
+            table = _pairs_of_bytes(label, prediction)
+            known = not table[:, size:].any()
+        elif known := _within(prediction, size) and _within(label, rows):
             pairs = label.int() * size + prediction
             table = torch.bincount(pairs.flatten(), minlength=rows * size).view(rows, size)
-            if not table[size:IGNORE].any():
-                self.confmat += table[:size]
-                return
+        if known and not table[size:IGNORE].any():
+            self.confmat += table[:size, :size]
+            return
         raise ValueError(self._complaint(prediction.long(), label.long()))
 
     def _complaint(self, prediction: Tensor, label: Tensor) -> str:
@@ -73,6 +77,18 @@ class ConfusionMatrix(MulticlassConfusionMatrix):
     def other_counts(self) -> np.ndarray:
         """(others, C) int64: what pixels of the labels' other classes were taken for."""
         return self.compute().cpu().numpy()[self.classes :, : self.classes]
+
+
+def _are_bytes(*maps: Tensor) -> bool:
+    """On a CPU, and not so many that float32 cannot count them."""
+    return all(m.is_cpu and m.dtype == torch.uint8 and 0 < m.numel() <= 2**24 for m in maps)
+
+
+def _pairs_of_bytes(*maps: Tensor) -> Tensor:
+    """(256, 256), how often each pair is there: by OpenCV in less than half the time."""
+    columns = [one.flatten().numpy()[:, None] for one in maps]
+    table = cv2.calcHist(columns, [0, 1], None, [256, 256], [0, 256, 0, 256])
+    return torch.from_numpy(table).long()
 
 
 def _within(ids: Tensor, count: int) -> bool:
