@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from uda_seg.networks.resizing import resize
+from uda_seg.networks.prediction import Prediction
+from uda_seg.networks.resizing import Small, resize
 
 
 @pytest.mark.parametrize("align_corners", [True, False])
@@ -54,3 +55,26 @@ def test_an_exported_graph_holds_the_plain_layer_for_any_size() -> None:
         )
     assert sum("upsample" in str(node.target) for node in program.graph.nodes) == 1
     assert program.module()(torch.randn(1, 4, 41, 57)).shape == (1, 4, 11, 15)
+
+
+def test_logits_are_enlarged_once_somebody_asks() -> None:
+    maps = torch.randn(2, 3, 8, 6, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    learning = Prediction(Small(maps, (32, 24), False), maps)
+    with torch.no_grad():
+        scoring = Prediction(Small(maps, (32, 24), False), maps)
+        assert learning.logits is learning.logits
+    assert learning.logits.requires_grad, "as when the network answered"
+    assert not scoring.logits.requires_grad
+    expected = F.interpolate(maps, (32, 24), mode="bilinear", align_corners=False)
+    for prediction in (learning, scoring):
+        torch.testing.assert_close(prediction.logits, expected)
+        assert torch.equal(prediction.smallest_logits, maps)
+    assert Prediction(expected, maps).smallest_logits is expected
+
+
+def test_logits_in_half_precision_are_handed_out_in_full() -> None:
+    maps = torch.randn(1, 3, 8, 6, generator=torch.Generator().manual_seed(0)).bfloat16()
+    prediction = Prediction(Small(maps, (32, 24), False), maps)
+    assert prediction.small is not None
+    for logits in (prediction.logits, prediction.small.maps, prediction.smallest_logits):
+        assert logits.dtype == torch.float32

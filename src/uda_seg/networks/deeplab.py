@@ -10,7 +10,7 @@ from uda_seg.networks.backbones import TimmEncoder, VGGEncoder
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.cpu_layers import speed_up
 from uda_seg.networks.prediction import Prediction
-from uda_seg.networks.resizing import resize
+from uda_seg.networks.resizing import Small, resize
 from uda_seg.networks.summed_convolutions import sum_of_convolutions
 
 
@@ -124,8 +124,8 @@ class DeepLab(SegmentationNetwork):
         depth = None
         if self.depth_head is not None:
             depth = self._resize(self.depth_head(stages[-1]), image).sigmoid()
-        enlarged = self._resize(logits, image)
-        return Prediction(enlarged, stages[-1], auxiliary, depth, small_logits=logits)
+        small = Small(logits, (image.shape[-2], image.shape[-1]), self.align_corners)
+        return Prediction(small, stages[-1], auxiliary, depth)
 
     def deepest(self, image: Tensor) -> Tensor:
         return self.stages(image)[-1]

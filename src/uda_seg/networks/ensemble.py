@@ -1,12 +1,12 @@
 """Several networks that answer together."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor, nn
 
 from uda_seg.networks.prediction import Prediction
-from uda_seg.networks.resizing import resize
 
 MEANS = ("logits", "probabilities")
 
@@ -48,8 +48,7 @@ class Ensemble(nn.Module):
         """(B, 3, H, W) in [0, 1]; `features` are the first network's."""
         predictions = [network(image, domain) for network in self.networks]
         answers = [
-            one.logits if self.mean == "logits" else probabilities(one, network)
-            for one, network in zip(predictions, self.networks, strict=True)
+            one.logits if self.mean == "logits" else probabilities(one) for one in predictions
         ]
         total = torch.stack([a * s for a, s in zip(answers, self.shares, strict=True)]).sum(0)
         if self.mean != "logits":
@@ -57,8 +56,9 @@ class Ensemble(nn.Module):
         return Prediction(total, predictions[0].features)
 
 
-def probabilities(prediction: Prediction, network: nn.Module) -> Tensor:
+def probabilities(prediction: Prediction) -> Tensor:
     """(B, C, H, W): those of a network's logits before they were enlarged, enlarged as it does."""
-    size = (prediction.logits.shape[-2], prediction.logits.shape[-1])
-    aligned = bool(getattr(network, "align_corners", False))
-    return resize(prediction.smallest_logits.softmax(1), size, aligned)
+    small = prediction.small
+    if small is None:
+        return prediction.logits.softmax(1)
+    return replace(small, maps=small.maps.softmax(1)).enlarged()

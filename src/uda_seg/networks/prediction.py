@@ -1,13 +1,14 @@
 """What a segmentation network answers."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from uda_seg.errors import ConfigError
+from uda_seg.networks.resizing import Small
 
 
 @dataclass
@@ -24,37 +25,51 @@ class Detail:
         return maps[..., self.rows, self.columns]
 
 
-@dataclass
 class Prediction:
     """All but the features have 32 bits at least, in mixed precision too: bfloat16 rounds 0.999 to
     1, and what losses make of 1 - p then is nothing, or everything.
+
+    Args:
+        logits: (B, C, H, W) at the image's size, or smaller ones, which are enlarged once somebody
+            asks for them.
+        features: (B, D, h, w), the deepest map, just before the classifier.
+        auxiliary: `auxiliary_logits`, or what makes them: most methods do not ask for them.
+        depth: (B, 1, H, W) in [0, 1], inverse depth, when the network has a depth head. Bounded:
+            what a discriminator sees must not run away.
+        detail: in training mode, of a network that looks at a random part of the image more
+            closely.
     """
 
-    logits: Tensor
-    """(B, C, H, W) at the image's size."""
-    features: Tensor
-    """(B, D, h, w), the deepest map, just before the classifier."""
-    auxiliary: Tensor | Callable[[], Tensor] | None = None
-    """`auxiliary_logits`, or what makes them: most methods do not ask for them."""
-    depth: Tensor | None = None
-    """(B, 1, H, W) in [0, 1], inverse depth, when the network has a depth head. Bounded: what a
-    discriminator sees must not run away."""
-    detail: Detail | None = None
-    """In training mode, of a network that looks at a random part of the image more closely."""
-    small_logits: Tensor | None = None
-    """(B, C, h, w), the logits before they were enlarged, by a network that shows them."""
+    def __init__(
+        self,
+        logits: Tensor | Small,
+        features: Tensor,
+        auxiliary: Tensor | Callable[[], Tensor] | None = None,
+        depth: Tensor | None = None,
+        detail: Detail | None = None,
+    ) -> None:
+        self._logits, self._learns = logits, torch.is_grad_enabled()
+        self.features, self.auxiliary, self.detail = features, auxiliary, detail
+        self.depth = None if depth is None else exact(depth)
 
-    def __post_init__(self) -> None:
-        self.logits = exact(self.logits)
-        if self.depth is not None:
-            self.depth = exact(self.depth)
-        if self.small_logits is not None:
-            self.small_logits = exact(self.small_logits)
+    @property
+    def small(self) -> Small | None:
+        """What `logits` are enlarged from, of a network that shows it."""
+        if not isinstance(self._logits, Small):
+            return None
+        return replace(self._logits, maps=exact(self._logits.maps))
 
     @property
     def smallest_logits(self) -> Tensor:
-        """`small_logits`, or else `logits`."""
-        return self.logits if self.small_logits is None else self.small_logits
+        """(B, C, h, w), those of `small`, or else `logits`."""
+        return self.logits if self.small is None else self.small.maps
+
+    @cached_property
+    def logits(self) -> Tensor:
+        """(B, C, H, W) at the image's size."""
+        with torch.set_grad_enabled(self._learns):
+            given = self._logits
+            return exact(given.enlarged() if isinstance(given, Small) else given)
 
     @cached_property
     def auxiliary_logits(self) -> Tensor | None:

@@ -10,6 +10,7 @@ from uda_seg.errors import ConfigError
 from uda_seg.networks.backbones import TimmEncoder
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.prediction import Prediction
+from uda_seg.networks.resizing import Small
 
 
 class PyramidPooling(nn.Module):
@@ -98,11 +99,10 @@ class PSPNet(SegmentationNetwork):
         auxiliary, depth = self.auxiliary_head, self.depth_head
         scores = self.head(pyramid)
         return Prediction(
-            logits=resize(scores),
+            logits=Small(scores, (image.shape[-2], image.shape[-1]), False, plain=True),
             features=stages[-1],
             auxiliary=resize(auxiliary(stages[-2])) if auxiliary is not None else None,
             depth=resize(depth(pyramid)).sigmoid() if depth is not None else None,
-            small_logits=scores,
         )
 
     def deepest(self, image: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.cpu_layers import speed_up
 from uda_seg.networks.fusion import FusionHead
 from uda_seg.networks.prediction import Prediction
-from uda_seg.networks.resizing import resize
+from uda_seg.networks.resizing import Small, resize
 
 
 class Pyramid(SegmentationNetwork):
@@ -70,8 +70,7 @@ class Pyramid(SegmentationNetwork):
         size = (image.shape[-2], image.shape[-1])
         stages = self.stages(image)
         fused = self.head.fused(stages)
-        scores = self.head.classify(fused)
-        logits = resize(scores, size, align_corners=False)
+        logits = Small(self.head.classify(fused), size, align_corners=False)
         auxiliary, learns = None, torch.is_grad_enabled()
         if (head := self.auxiliary_head) is not None:
 
@@ -82,7 +81,7 @@ class Pyramid(SegmentationNetwork):
         depth = None
         if self.depth_head is not None:
             depth = resize(self.depth_head(fused), size, align_corners=False).sigmoid()
-        return Prediction(logits, stages[-1], auxiliary, depth, small_logits=scores)
+        return Prediction(logits, stages[-1], auxiliary, depth)
 
     def stages(self, image: Tensor) -> list[Tensor]:
         """Of `image`, (B, 3, H, W), normalised: those that the head reads."""

@@ -1,11 +1,30 @@
 """Bilinear resizing of maps of logits, whose gradient is cheap on a CPU too."""
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import cv2
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+
+@dataclass
+class Small:
+    """Maps (B, C, h, w) that are enlarged to `size` once somebody asks for that."""
+
+    maps: Tensor
+    size: tuple[int, int]
+    align_corners: bool
+    plain: bool = False
+    """By torch's own layer always, whose last bits are others."""
+
+    def enlarged(self) -> Tensor:
+        """To (B, C, *size)."""
+        if self.plain:
+            aligned = self.align_corners
+            return F.interpolate(self.maps, self.size, mode="bilinear", align_corners=aligned)
+        return resize(self.maps, self.size, self.align_corners)
 
 
 def resize(maps: Tensor, size: tuple[int, int], align_corners: bool) -> Tensor:

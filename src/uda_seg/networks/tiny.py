@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from uda_seg.networks.base import SegmentationNetwork
 from uda_seg.networks.prediction import Prediction
+from uda_seg.networks.resizing import Small
 
 
 class TinyNetwork(SegmentationNetwork):
@@ -41,11 +42,10 @@ class TinyNetwork(SegmentationNetwork):
         auxiliary, depth = self.auxiliary_head, self.depth_head
         scores = self.scores(stages)
         return Prediction(
-            logits=resize(scores),
+            logits=Small(scores, (image.shape[-2], image.shape[-1]), False, plain=True),
             features=features,
             auxiliary=resize(auxiliary(early)) if auxiliary is not None else None,
             depth=resize(depth(features)).sigmoid() if depth is not None else None,
-            small_logits=scores,
         )
 
     def stages(self, image: Tensor) -> list[Tensor]:
