@@ -8,19 +8,22 @@ OpenCV reads, torch answers and up-samples, OpenCV mixes and writes MPEG-4. Proc
 of all threads; with a second core that is free, frames a second follow from the waiting time.
 Without `--video`, a drawn drive of 1280x720.
 
-2026-11-26, --frames 6 --rounds 2, a genuine clip of 1280x720, one thread of a busy Intel Xeon with
-two cores, torch 2.15.0; processor time:
+2026-11-26, --frames 6 --rounds 2, the drawn drive, one thread of a busy Intel Xeon with two cores,
+torch 2.15.0; processor time:
 
                                    ms a frame  network's share  frames/s, of the network's
-    network alone                         355             1.00         1.00
-    predict, overlay                      447             0.80         0.81
-    predict, all four kinds               555             0.64         0.71
-    predict, all four, workers=0          536             0.66         0.84
-    predict, overlay, batch_size=4        610             0.58         0.69
-    usual loop, overlay                   466             0.76         0.84
+    network alone                         245             1.00         1.00
+    predict, overlay                      322             0.76         0.71
+    predict, all four kinds               436             0.56         0.54
+    predict, all four, workers=0          399             0.61         0.56
+    predict, overlay, batch_size=4        568             0.44         0.42
+    usual loop, overlay                   443             0.55         0.51
 
-    decode 4.2, resize 3.0, classes 44, entropy 33; draw overlay 7.0, color 3.5, ids 2.4, entropy
-    10; the rest is encoding, some 30 a film.
+    decode 5.0, resize 2.6, classes 23, entropy 30; draw overlay 6.5, color 3.2, ids 1.9, entropy
+    7.3; the rest is encoding, some 30 a film.
+
+Before logits were enlarged by rows, minutes apart on the same frames: 244 (which enlarged them
+once), 351, 434, 415, 625 and 448 ms; classes 39.
 """
 
 import argparse
@@ -145,7 +148,7 @@ def parts(predictor: Predictor, video: Path, frames: int) -> list[list[object]]:
 
 @torch.no_grad()
 def forward(predictor: Predictor, images: torch.Tensor) -> None:
-    predictor.inference(predictor.network, images.float() / 255)
+    predictor.inference.each(predictor.network, images.float() / 255)
 
 
 def both_clocks() -> complex:

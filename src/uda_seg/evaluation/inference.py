@@ -1,7 +1,9 @@
 """From images to logits and classes: whole or in sliding windows, mirrored or not."""
 
 from collections.abc import Iterator, Sequence
-from itertools import pairwise
+from dataclasses import replace
+from functools import reduce
+from itertools import chain, pairwise
 
 import numpy as np
 import torch
@@ -9,8 +11,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from uda_seg.errors import ConfigError
+from uda_seg.evaluation.enlarged import Enlarged, can_wait, of_windows, whole
 from uda_seg.networks.ensemble import MEANS
-from uda_seg.networks.resizing import resize
+from uda_seg.networks.resizing import Small, resize
 
 CACHED = 2**17
 """Numbers of a map, 0.5 MB of them."""
@@ -64,80 +67,125 @@ class Inference:
     @torch.no_grad()
     def __call__(self, network: nn.Module, image: Tensor) -> Tensor:
         """(B, 3, H, W) in [0, 1] to logits (B, C, H, W) in float32."""
-        self._of_network = bool(getattr(network, "align_corners", False))
-        mean = self._mean(network, image)
-        if self.mean_of == "logits":
-            return mean
-        return mean.clamp_(min=torch.finfo(mean.dtype).tiny).log_()
-
-    def _mean(self, network: nn.Module, image: Tensor) -> Tensor:
-        mean = self._mirrored(network, scaled(image, self.scales[0]))
-        if self.scales == (1.0,):
-            return mean
-        size = image.shape[-2:]
-        mean = self.resized(mean, size)
-        for scale in self.scales[1:]:
-            mean = mean + self.resized(self._mirrored(network, scaled(image, scale)), size)
-        return mean / len(self.scales)
-
-    def _mirrored(self, network: nn.Module, image: Tensor) -> Tensor:
-        answer = self._answer(network, image)
-        if self.flip:
-            answer = (answer + self._answer(network, image.flip(3)).flip(3)).div_(2)
-        return answer
+        return torch.cat([whole(one) for one in self.each(network, image)])
 
     @torch.no_grad()
-    def predict(self, logits: Tensor, size: Sequence[int]) -> Tensor:
+    def each(self, network: nn.Module, image: Tensor) -> Sequence[Tensor | Enlarged]:
+        """(B, 3, H, W) in [0, 1] to logits (1, C, H, W) in float32 of each image.
+
+        On a CPU, smaller ones of the network wait to be enlarged, unless the mean is of
+        probabilities or of scales.
+        """
+        self._of_network = bool(getattr(network, "align_corners", False))
+        if self.scales == (1.0,):
+            mean = self._mirrored(network, image)
+            if isinstance(mean, Small):
+                return of_windows(mean, *self._windows(mean.size), self.flip)
+        else:
+            mean = self._mean_of_scales(network, image)
+        if self.mean_of != "logits":
+            mean = mean.clamp_(min=torch.finfo(mean.dtype).tiny).log_()
+        return mean.split(1)
+
+    def _mean_of_scales(self, network: nn.Module, image: Tensor) -> Tensor:
+        answers = (self._mirrored(network, scaled(image, scale)) for scale in self.scales)
+        size = image.shape[-2:]
+        wholes = (self.resized(one, size) for one in answers if isinstance(one, Tensor))
+        return reduce(torch.add, wholes) / len(self.scales)
+
+    def _mirrored(self, network: nn.Module, image: Tensor) -> Tensor | Small:
+        answer = self._answer(network, image)
+        if not self.flip:
+            return answer
+        other = self._answer(network, image.flip(3))
+        if isinstance(answer, Tensor):
+            assert isinstance(other, Tensor)
+            return (answer + other.flip(3)).div_(2)
+        assert isinstance(other, Small)
+        return replace(answer, maps=torch.cat([answer.maps, other.maps], 3))
+
+    @torch.no_grad()
+    def predict(self, logits: Tensor | Enlarged, size: Sequence[int]) -> Tensor:
         """Logits (B, C, H, W), up-sampled to `size` (h, w), to classes (B, h, w) uint8.
 
         Where two are equal it is the first one, as of `argmax`.
         """
         size = (int(size[0]), int(size[1]))
+        if isinstance(logits, Enlarged):
+            return logits.resized(size, self._aligned).classes()
         if logits.device.type == "cpu" and logits.is_contiguous():
             maps = (self.resized(one.contiguous(), size) for one in logits.split(1, 1))
             return _largest(one.squeeze(1) for one in maps)
         return self.resized(logits, size).max(1).indices.byte()  # a sixth of `argmax`'s time
 
-    def resized(self, logits: Tensor, size: Sequence[int]) -> Tensor:
+    def resized(self, logits: Tensor | Enlarged, size: Sequence[int]) -> Tensor:
         """Logits (B, C, H, W), up-sampled to `size` (h, w)."""
-        aligned = self._of_network if self.align_corners is None else self.align_corners
         size = (int(size[0]), int(size[1]))
-        return logits if logits.shape[-2:] == size else resize(logits, size, aligned)
+        if isinstance(logits, Enlarged):
+            return logits.resized(size, self._aligned).whole()
+        return logits if logits.shape[-2:] == size else resize(logits, size, self._aligned)
 
-    def _answer(self, network: nn.Module, image: Tensor) -> Tensor:
-        return (self._ask if self.mode == "whole" else self._slide)(network, image)
+    @property
+    def _aligned(self) -> bool:
+        return self._of_network if self.align_corners is None else self.align_corners
 
-    def _ask(self, network: nn.Module, image: Tensor) -> Tensor:
-        """(B, C, H, W), what means are taken of."""
-        logits: Tensor = network(image, domain="target").logits.float()
+    def _windows(self, size: Sequence[int]) -> tuple[list[slice], list[slice]]:
+        """Of an image (h, w), over its rows and its columns."""
+        if self.mode == "whole":
+            return [slice(0, size[0])], [slice(0, size[1])]
+        rows, columns = (list(spans(*each)) for each in zip(size, self.window, self.stride))
+        return rows, columns
+
+    def _answer(self, network: nn.Module, image: Tensor) -> Tensor | Small:
+        """(B, C, H, W), or the windows' small maps side by side."""
+        rows, columns = self._windows(image.shape[-2:])
+        answers = (self._ask(network, image[..., r, c]) for r in rows for c in columns)
+        first = next(answers)
+        if isinstance(first, Small):
+            maps = [first.maps, *(one.maps for one in answers if isinstance(one, Small))]
+            lines = torch.cat(torch.cat(maps, 3).chunk(len(rows), 3), 2)
+            return Small(lines, (image.shape[-2], image.shape[-1]), first.align_corners)
+        if self.mode == "whole":
+            return first
+        rest = (one for one in answers if isinstance(one, Tensor))
+        return _mean_of_windows(chain([first], rest), rows, columns)
+
+    def _ask(self, network: nn.Module, image: Tensor) -> Tensor | Small:
+        """(B, C, H, W), what means are taken of; or smaller logits, which can wait."""
+        prediction = network(image, domain="target")
+        if self.mean_of == "logits" and self.scales == (1.0,):
+            small = getattr(prediction, "small", None)
+            if small is not None and can_wait(small):
+                return small
+        logits: Tensor = prediction.logits.float()
         return logits if self.mean_of == "logits" else logits.softmax(1)
 
-    def _slide(self, network: nn.Module, image: Tensor) -> Tensor:
-        height, width = image.shape[-2:]
-        rows = list(spans(height, self.window[0], self.stride[0]))
-        columns = list(spans(width, self.window[1], self.stride[1]))
-        total: Tensor | None = None
-        lowest = 0
-        for row in rows:
-            farthest = 0
-            for column in columns:
-                answer = self._ask(network, image[..., row, column])
-                if total is None:
-                    total = answer.new_empty(*answer.shape[:2], height, width)
-                # What is new is written, not added to zeros: memory is what takes time here.
-                place = total[..., row, column]
-                top, left = max(0, lowest - row.start), max(0, farthest - column.start)
-                place[..., :top, :] += answer[..., :top, :]
-                place[..., top:, :left] += answer[..., top:, :left]
-                place[..., top:, left:] = answer[..., top:, left:]
-                farthest = column.stop
-            lowest = row.stop
-        assert total is not None
-        for row, times in _pieces(rows):
-            for column, more in _pieces(columns):
-                if times * more > 1:
-                    total[..., row, column] /= times * more
-        return total
+
+def _mean_of_windows(
+    answers: Iterator[Tensor], rows: Sequence[slice], columns: Sequence[slice]
+) -> Tensor:
+    total: Tensor | None = None
+    lowest = 0
+    for row in rows:
+        farthest = 0
+        for column in columns:
+            answer = next(answers)
+            if total is None:
+                total = answer.new_empty(*answer.shape[:2], rows[-1].stop, columns[-1].stop)
+            # What is new is written, not added to zeros: memory is what takes time here.
+            place = total[..., row, column]
+            top, left = max(0, lowest - row.start), max(0, farthest - column.start)
+            place[..., :top, :] += answer[..., :top, :]
+            place[..., top:, :left] += answer[..., top:, :left]
+            place[..., top:, left:] = answer[..., top:, left:]
+            farthest = column.stop
+        lowest = row.stop
+    assert total is not None
+    for row, times in _pieces(rows):
+        for column, more in _pieces(columns):
+            if times * more > 1:
+                total[..., row, column] /= times * more
+    return total
 
 
 def _pieces(windows: Sequence[slice]) -> Iterator[tuple[slice, int]]:

@@ -12,14 +12,19 @@ Agreement with the teacher (ours): how many pixels a network and the mean of its
 """
 
 import math
+from collections.abc import Iterator
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 from torchmetrics import Metric
 
+from uda_seg.evaluation.enlarged import Enlarged
+
 CACHED = 2**18
 """Numbers, 1 MB of them."""
+STEEP = 80.0
+"""Logits that differ by more, in powers of e, do not fit into float32 side by side."""
 
 
 def cached_parts(logits: Tensor) -> tuple[Tensor, ...]:
@@ -53,21 +58,15 @@ class InformationMaximisation(Metric):
         self.add_state("entropies", torch.zeros(()), dist_reduce_fx="sum")
         self.add_state("images", torch.zeros((), dtype=torch.long), dist_reduce_fx="sum")
 
-    def update(self, logits: Tensor) -> None:
+    def update(self, logits: Tensor | Enlarged) -> None:
         """`logits`: (B, C, H, W) of target images."""
         pixels = logits.shape[2] * logits.shape[3]
-        used, certain = [], []
-        for part in cached_parts(logits.float()):
-            # log p = lower - log Σ exp lower, with one exponential a number
-            lower = part - part.amax(1, keepdim=True)
-            probabilities = lower.exp()
-            sums = probabilities.sum(1, keepdim=True)
-            probabilities /= sums
-            used.append(probabilities.sum((0, 2, 3)))
-            certain.append(probabilities.flatten() @ lower.flatten() - sums.log().sum())
-        self.probabilities = self.probabilities + torch.stack(used).sum(0) / pixels
-        self.entropies = self.entropies - torch.stack(certain).sum() / pixels
-        self.images = self.images + len(logits)
+        with torch.autocast(self.entropies.device.type, enabled=False):
+            sums = [_weighed(part) for part in _lowered(logits)]
+            used, certain = (torch.stack(each).sum(0) for each in zip(*sums, strict=True))
+        self.probabilities = self.probabilities + used / pixels
+        self.entropies = self.entropies - certain / pixels
+        self.images = self.images + logits.shape[0]
 
     def compute(self) -> Tensor:
         mean = self.probabilities / self.images
@@ -77,6 +76,28 @@ class InformationMaximisation(Metric):
         """Mean of H(p) / ln C over all pixels: 0 is certain, 1 knows nothing."""
         with self.sync_context():
             return self.entropies / self.images / math.log(self.probabilities.numel())
+
+
+def _lowered(logits: Tensor | Enlarged) -> Iterator[Tensor]:
+    """Parts (n, C, …) less what is the same for all classes of a pixel, so that none is above 0."""
+    if isinstance(logits, Enlarged):
+        steep = float(logits.lower.maps.min()) < -STEEP
+        for _, part in logits.lower.parts():
+            yield part - part.amax(1, keepdim=True) if steep else part
+        return
+    for part in cached_parts(logits.float()):
+        yield part - part.amax(1, keepdim=True)
+
+
+def _weighed(lower: Tensor) -> tuple[Tensor, Tensor]:
+    """Sums of p (C,) and of p log p, which is p (lower - log Σ exp lower): with one exponential a
+    number.
+    """
+    probabilities = lower.exp()
+    sums = probabilities.sum(1, keepdim=True)
+    probabilities *= sums.reciprocal()
+    certain = probabilities.flatten() @ lower.flatten() - sums.log().sum()
+    return probabilities.sum([0, *range(2, lower.dim())]), certain
 
 
 class MeanOverImages(Metric):
@@ -111,9 +132,12 @@ class SoftNeighbourhoodDensity(MeanOverImages):
 
     GRID, TEMPERATURE = (32, 32), 0.05
 
-    def update(self, logits: Tensor) -> None:
+    def update(self, logits: Tensor | Enlarged) -> None:
         """`logits`: (B, C, H, W) of target images."""
-        chosen = F.interpolate(logits.float(), self.GRID, mode="nearest").flatten(2)
+        if isinstance(logits, Enlarged):
+            chosen = logits.sampled(self.GRID).flatten(2)
+        else:
+            chosen = F.interpolate(logits.float(), self.GRID, mode="nearest").flatten(2)
         directions = F.normalize(chosen.softmax(1), dim=1)
         # From -20, for products of what is not negative, to 0: the exponential is never 0.
         lower = (directions.transpose(1, 2) @ directions - 1) / self.TEMPERATURE
@@ -126,8 +150,10 @@ class SoftNeighbourhoodDensity(MeanOverImages):
 class TeacherAgreement(MeanOverImages):
     """Share of pixels that two networks call the same, in [0, 1]."""
 
-    def update(self, logits: Tensor, teachers: Tensor) -> None:
+    def update(self, logits: Tensor | Enlarged, teachers: Tensor) -> None:
         """Both (B, C, H, W) of target images."""
         # `max` takes a sixth of the time of `argmax`.
-        same = logits.max(1).indices == teachers.max(1).indices
+        waits = isinstance(logits, Enlarged)
+        ours = logits.classes() if waits else logits.max(1).indices
+        same = ours == teachers.max(1).indices
         self.add(same.float().mean((1, 2)))

@@ -17,6 +17,7 @@ from uda_seg.config import build
 from uda_seg.data.feeding.streams import to_tensor
 from uda_seg.data.files.reading import read_rgb
 from uda_seg.errors import ConfigError, DataError
+from uda_seg.evaluation.enlarged import Enlarged
 from uda_seg.evaluation.inference import Inference
 from uda_seg.evaluation.selection import cached_parts
 from uda_seg.images.scaling import resize_image
@@ -113,14 +114,13 @@ class Predictor:
         """
         images = images.to(self.device).float() / 255
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.half):
-            logits = self.inference(self.network, images)
-        maps = entropy_map(logits) if entropy else None
+            each = self.inference.each(self.network, images)
         answers = []
-        for number, size in enumerate(sizes):
-            ids = self.inference.predict(logits[number : number + 1], size)[0]
+        for logits, size in zip(each, sizes, strict=True):
+            ids = self.inference.predict(logits, size)[0]
             own = None
-            if maps is not None:
-                enlarged = F.interpolate(maps[number : number + 1], size, mode="bilinear")
+            if entropy:
+                enlarged = F.interpolate(entropy_map(logits), size, mode="bilinear")
                 own = enlarged[0, 0].cpu().numpy()
             answers.append(Answer(ids.cpu().numpy(), own))
         return answers
@@ -176,8 +176,11 @@ def predictor_of(
     return Predictor(trained.network, trained.classes, inference, size, precision)
 
 
-def entropy_map(logits: Tensor) -> Tensor:
+def entropy_map(logits: Tensor | Enlarged) -> Tensor:
     """(B, C, h, w) to (B, 1, h, w) in [0, 1]."""
+    if isinstance(logits, Enlarged):
+        rows = [normalised_entropy(part) for _, part in logits.parts()]
+        return torch.cat(rows)[None, None].clamp(0, 1)
     parts = [normalised_entropy(part) for part in cached_parts(logits.float())]
     return torch.cat(parts, 1)[:, None].clamp(0, 1)
 

@@ -20,6 +20,7 @@ from uda_seg.errors import ConfigError
 from uda_seg.evaluation.boundary import BoundaryIoU
 from uda_seg.evaluation.calibration import CalibrationError
 from uda_seg.evaluation.confusion import ConfusionMatrix
+from uda_seg.evaluation.enlarged import Enlarged
 from uda_seg.evaluation.inference import Inference
 from uda_seg.evaluation.selection import InformationMaximisation, SoftNeighbourhoodDensity
 from uda_seg.evaluation.submission import Submission
@@ -46,7 +47,7 @@ class Scored:
         self.calibration = CalibrationError() if wanted.get("calibration") else None
 
     def update(
-        self, prediction: Tensor, logits: Tensor, label: Tensor, inference: Inference
+        self, prediction: Tensor, logits: Tensor | Enlarged, label: Tensor, inference: Inference
     ) -> None:
         """Of one image: (1, h, w), (1, C, H, W) and (1, h, w)."""
         self.confusion.update(prediction, label)
@@ -113,11 +114,11 @@ def score(
     batch: Evaluation
     for batch in track(loader, "scoring", len(loader)):
         image = batch.image.to(device).float() / 255
-        logits = inference(network, image)
-        for one, label, picture in zip(logits, batch.label, batch.image, strict=True):
-            prediction = inference.predict(one[None], label.shape)
+        answers = inference.each(network, image)
+        for logits, label, picture in zip(answers, batch.label, batch.image, strict=True):
+            prediction = inference.predict(logits, label.shape)
             for found in [whole, parts[merged.place(index)[0]]] if merged else [whole]:
-                found.update(prediction, one[None], label[None].to(device), inference)
+                found.update(prediction, logits, label[None].to(device), inference)
             if saved is not None:
                 saved.add(index, prediction[0].cpu().numpy())
             if index in drawn:

@@ -218,13 +218,15 @@ class Adaptation(LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": self.schedule(optimizer)}
 
     def validation_step(self, batch: Evaluation, batch_idx: int) -> None:
-        logits = self(batch.image)
-        self.label_free.update(logits)
-        self.density.update(logits)
-        if self.agreement is not None and (teacher := self.method.moving_teacher()) is not None:
-            self.agreement.update(logits, teacher(batch.image).logits)
-        for one, label in zip(logits, batch.label, strict=True):
-            self.confusion.update(self.inference.predict(one[None], label.shape[-2:]), label[None])
+        answers = self.inference.each(self.method.network, batch.image)
+        teacher = None if self.agreement is None else self.method.moving_teacher()
+        theirs = None if teacher is None else teacher(batch.image).logits
+        for place, (logits, label) in enumerate(zip(answers, batch.label, strict=True)):
+            self.label_free.update(logits)
+            self.density.update(logits)
+            if self.agreement is not None and theirs is not None:
+                self.agreement.update(logits, theirs[place : place + 1])
+            self.confusion.update(self.inference.predict(logits, label.shape[-2:]), label[None])
 
     @torch.no_grad()
     def predict_label(self, image: Tensor) -> Tensor:
