@@ -11,25 +11,26 @@ out once) and `ConfusionMatrix`, the label read by `EvaluationSet`'s parts. Both
 network's logits, an eighth of its image. Where memory is told, a way is alone in a process. Ours is
 compared with the published way that up-samples as often as ours.
 
-2026-11-26, --images 1 --rounds 5, one thread, nothing else on an Intel Xeon of two cores, torch
-2.15.0; all counts were the same. "Alone": against labels, without the label-free score; "small
-pages": the published way where torch asks for pages of 4 KB, as it does by itself (another run):
+2026-11-26, --images 1 --rounds 5, one thread, the second core busy with other work, an Intel Xeon
+of two cores, torch 2.15.0; all counts were the same. "Alone": against labels, without the
+label-free score; "small pages": both ways where torch asks for pages of 4 KB, as it does by itself
+(another run, THP_MEM_ALLOC_ENABLE=0):
 
-    network's images     ours, ms  alone  published  small pages  times as fast as these
-    whole, 1024x512          90.4   74.8  266 twice    335 twice  2.9, 3.6 and 3.7, 4.5
-    whole, 2048x1024          145   75.2        251          320  1.7, 3.3 and 2.2, 4.3
-    3 windows of 1024         223    157        549          734  2.5, 3.5 and 3.3, 4.7
-    15 windows of 512         214    150       1129         1793  5.3, 7.5 and 8.4, 12
+    network's images     ours, ms  alone  published  times as fast  and with small pages
+    whole, 1024x512          30.1   22.2  251 twice       8.3, 11.3             7.5, 11
+    whole, 2048x1024         65.4   25.9        238        3.6, 9.3            3.8, 9.8
+    3 windows of 1024        69.9   30.6        528         7.8, 18              10, 25
+    15 windows of 512        80.1   36.5       1088          14, 30              22, 47
 
-One protocol takes 0.12 ms a split, all nine 0.64; the small network 240 ms for 1024x512 and 1,991
-for 2048x1024. Ours has the label-free scores in it, at the size of the network's image. The goal
-was 5: reached with 15 windows alone. Before maps were enlarged by OpenCV, in small pages, ours took
-132 (120 alone), 219 (158), 408 (337) and 328 (283) ms, the published way up to 1.7 times what it
-takes now: that day's machine. Peaks now: 2048x1024 194 MB beside 322, 15 windows 246 beside 356.
+The goal was 5: reached everywhere against labels alone, and with the label-free score everywhere
+but for whole 2048x1024, where that score takes 40 of the 65 ms: an exponential and five passes for
+each of 40 million numbers, in the caches. One protocol takes 0.09 ms a split, all nine 0.45; the
+small network 231 ms for 1024x512 and 1,492 for 2048x1024. Peaks: 2048x1024 55 MB beside 322, 15
+windows 78 beside 375. Before logits were enlarged by rows, where they are read, ours took 90 (75
+alone), 145 (75), 223 (157) and 214 (150) ms and 194 and 246 MB, on a machine at rest.
 
-Tried, not wired: logits enlarged by matrix products 64 rows at a time, their largest class told
-while the rows are in the cache: 46 ms alone instead of 76 (5.5 times as fast as published), one
-pixel of two million another. Networks hand out enlarged logits, and the label-free score reads all.
+Tried without gain for the label-free score: the mean of p·logits from maps made small again by the
+same products, tiles of 256 to 1,024 columns, OpenCV's exponential.
 """
 
 import argparse
@@ -61,7 +62,7 @@ from uda_seg.evaluation.inference import Inference, spans
 from uda_seg.evaluation.selection import InformationMaximisation
 from uda_seg.images.pictures import palette
 from uda_seg.networks.prediction import Prediction
-from uda_seg.networks.resizing import resize
+from uda_seg.networks.resizing import Small
 from uda_seg.runs.memory import keep_freed_memory
 
 CLASSES, HEIGHT, WIDTH, SHARE = 19, 1024, 2048, 8
@@ -106,7 +107,7 @@ class Known(nn.Module):
     def forward(self, image: Tensor, domain: str) -> Prediction:
         maps = self.maps[self.asked % len(self.maps)]
         self.asked += 1
-        return Prediction(resize(maps, (image.shape[2], image.shape[3]), False), maps)
+        return Prediction(Small(maps, (image.shape[2], image.shape[3]), False), maps)
 
 
 def coarse_logits(label: np.ndarray, case: Case) -> list[Tensor]:
@@ -150,7 +151,8 @@ class Ours:
             path = self.dataset.files[index].label
             label = torch.from_numpy(self.encode(self.dataset.read_label(path), str(path)))
             with torch.no_grad():
-                logits = self.inference(Known(maps), torch.empty(1, 3, *self.case.size))
+                image = torch.empty(1, 3, *self.case.size)
+                (logits,) = self.inference.each(Known(maps), image)
                 if self.judged:
                     label_free.update(logits)
             confusion.update(self.inference.predict(logits, label.shape), label[None])
