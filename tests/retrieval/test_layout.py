@@ -1,6 +1,6 @@
 """Layouts of labels, and the descriptors that are made like them."""
 
-from types import SimpleNamespace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -8,6 +8,10 @@ import torch
 from conftest import make_network
 
 from uda_seg.batch import IGNORE
+from uda_seg.evaluation import enlarged
+from uda_seg.evaluation.enlarged import Enlarged, each_of
+from uda_seg.networks.prediction import Prediction
+from uda_seg.networks.resizing import Small
 from uda_seg.retrieval import layout as module
 from uda_seg.retrieval.descriptors import describe, pyramid
 from uda_seg.retrieval.layout import CELLS, WEIGHTS, cells, layout, layout_similarities
@@ -86,7 +90,7 @@ def test_position_counts():
 def test_pyramid_of_certain_predictions_is_the_labels_layout():
     label = RANDOM.integers(0, 4, (13, 17)).astype(np.uint8)
     certain = torch.nn.functional.one_hot(torch.from_numpy(label).long(), 4).permute(2, 0, 1)
-    found = pyramid(certain[None].float())[0].reshape(CELLS, 4).numpy()
+    found = pyramid(1000 * certain[None].float()).reshape(CELLS, 4).numpy()
     expected = layout(label, range(4), 4) * np.sqrt(WEIGHTS)[:, None]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
 
@@ -103,12 +107,24 @@ def test_descriptors_are_of_length_1_and_do_not_depend_on_the_batch():
         torch.testing.assert_close(alone, vectors)
 
 
+def test_a_pyramid_is_made_by_rows_as_of_the_whole():
+    """Logits of 64x96 pixels that wait at a quarter of the sides, ten rows at a time."""
+    torch.manual_seed(0)
+    small = Small(torch.randn(2, 4, 16, 24), (64, 96), align_corners=False)
+    prediction = Prediction(small, torch.zeros(2, 3, 1, 1))
+    for waiting, whole in zip(each_of(prediction), prediction.logits.split(1), strict=True):
+        assert isinstance(waiting, Enlarged)
+        with mock.patch.object(enlarged, "CACHED", 10 * 4 * 96):
+            assert len(list(waiting.parts())) > 3
+            torch.testing.assert_close(pyramid(waiting), pyramid(whole))
+
+
 def test_features_are_averaged_over_the_image():
     maps = torch.arange(24.0).reshape(1, 2, 3, 4)
     logits = torch.zeros(1, 4, 6, 8)
 
     def network(image, domain):
-        return SimpleNamespace(features=maps, logits=logits)
+        return Prediction(logits, maps)
 
     found = describe(network, torch.zeros(1, 3, 6, 8), "source")["features"][0]
     mean = np.array([maps[0, 0].mean(), maps[0, 1].mean()])

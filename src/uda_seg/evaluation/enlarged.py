@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from uda_seg.networks.prediction import Prediction
 from uda_seg.networks.resizing import Small, shares
 
 CACHED = 2**18
@@ -211,6 +212,23 @@ def of_windows(
     # By NumPy: torch takes ten times as long to pick columns.
     maps = small.maps.numpy().take(vertical.order, 2).take(horizontal.order, 3)
     return [Enlarged(one, vertical, horizontal) for one in torch.from_numpy(maps)]
+
+
+def each_of(prediction: Prediction) -> Sequence[Tensor | Enlarged]:
+    """Logits (1, C, H, W) of each image; on a CPU smaller ones wait."""
+    small = prediction.small
+    if small is None or not can_wait(small):
+        return prediction.logits.float().split(1)
+    rows, columns = ([slice(0, side)] for side in small.size)
+    return of_windows(small, rows, columns, mirrored=False)
+
+
+def parts_of(logits: Tensor | Enlarged) -> Iterator[tuple[slice, Tensor]]:
+    """Some rows at a time: which, and their logits (n, C, W)."""
+    if isinstance(logits, Enlarged):
+        yield from logits.parts()
+    else:
+        yield slice(0, logits.shape[2]), logits[0].transpose(0, 1)
 
 
 def whole(logits: Tensor | Enlarged) -> Tensor:
