@@ -8,22 +8,22 @@ OpenCV reads, torch answers and up-samples, OpenCV mixes and writes MPEG-4. Proc
 of all threads; with a second core that is free, frames a second follow from the waiting time.
 Without `--video`, a drawn drive of 1280x720.
 
-2026-11-26, --frames 6 --rounds 2, the drawn drive, one thread of a busy Intel Xeon with two cores,
-torch 2.15.0; processor time:
+2026-11-26, --frames 8 --rounds 3, the drawn drive, one thread of an Intel Xeon with two cores and
+nothing else on it, torch 2.15.0; processor time:
 
                                    ms a frame  network's share  frames/s, of the network's
-    network alone                         245             1.00         1.00
-    predict, overlay                      322             0.76         0.71
-    predict, all four kinds               436             0.56         0.54
-    predict, all four, workers=0          399             0.61         0.56
-    predict, overlay, batch_size=4        568             0.44         0.42
-    usual loop, overlay                   443             0.55         0.51
+    network alone                         227             1.00         1.00
+    predict, overlay                      299             0.76         0.82
+    predict, all four kinds               401             0.57         0.68
+    predict, all four, workers=0          397             0.59         0.64
+    predict, overlay, batch_size=4        545             0.44         0.45
+    usual loop, overlay                   432             0.53         0.53
 
-    decode 5.0, resize 2.6, classes 23, entropy 30; draw overlay 6.5, color 3.2, ids 1.9, entropy
-    7.3; the rest is encoding, some 30 a film.
+    decode 5.3, resize 2.6, classes 23, entropy 25; draw overlay 6.8, color 3.6, ids 1.8, entropy
+    7.2; the rest is encoding, some 30 a film.
 
-Before logits were enlarged by rows, minutes apart on the same frames: 244 (which enlarged them
-once), 351, 434, 415, 625 and 448 ms; classes 39.
+Before logits were enlarged by rows, on a busy machine: 244 (which enlarged them once), 351, 434,
+415, 625 and 448 ms; classes 39.
 """
 
 import argparse

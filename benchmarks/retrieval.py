@@ -7,11 +7,11 @@ network. The last column says what the same work would take if nothing but its m
 the rate of a large product of matrices of the same type, or its bytes, at the rate of a copy, had
 to be done.
 
-2026-11-26, one thread on a busy Intel Xeon of two cores, torch 2.15.0: network 376 ms, with
-descriptors 489 (its share: 0.76; most of the rest is a softmax along channels that this network
-leaves side by side), layout of a label 11.6; 500 queries in 2,975, in s, behind it the least:
-cosines 0.0093 (0.0075), layouts 0.184 (0.082; query by query it was 0.95), ranked 0.19 (0.0009),
-scored 0.025 (0.0009), mixing of domains 0.22 (0.0088).
+2026-11-26, one thread of an Intel Xeon of two cores with little else on it, torch 2.15.0: network
+226 ms, with descriptors 252 (its share: 0.89; 0.76 when a softmax of all pixels was written and
+read), layout of a label 6.7; 500 queries in 2,975, in s, behind it the least: cosines 0.0084
+(0.0060), layouts 0.153 (0.080; query by query it was five times as much), ranked 0.14 (0.0008),
+scored 0.019 (0.0008), mixing of domains 0.18 (0.0070).
 """
 
 import argparse
