@@ -38,9 +38,9 @@ that of eight bits, so it is no default. trainer.fused=true alone: nothing to 2 
 
 Goal for ResNet-101: 1.15 with the same arithmetic, not reached. Convolutions are three quarters of
 AdaptSegNet's step, at 160 to 190 GFLOP/s, where a large product of matrices makes 184; what is left
-is bound by memory (batch norm 6 %, ReLU 2 %, sums of gradients and the optimizers some 8 %). Tried without gain: foreach
-optimizers, gradients of the discriminator by products of matrices, batch norm's by others than
-torch's kernels. SGD's fused kernel rounds momentum otherwise.
+is bound by memory (batch norm 6 %, ReLU 2 %, sums of gradients and the optimizers some 8 %).
+Tried without gain: foreach optimizers, gradients of the discriminator by products of matrices,
+batch norm's by others than torch's kernels. SGD's fused kernel rounds momentum otherwise.
 """
 
 import argparse
