@@ -76,6 +76,7 @@ def test_deep_convolutions_learn_the_same(
 ) -> None:
     monkeypatch.setattr(conv3x3, "DEEP", 3)
     monkeypatch.setattr(conv3x3, "AT_ONCE", at_once)
+    monkeypatch.setattr(conv3x3, "PLACES", 1)
     torch.manual_seed(0)
     plain = nn.Conv2d(3, 4, 3, padding=dilation, dilation=dilation)
     plain.to(memory_format=torch.channels_last)

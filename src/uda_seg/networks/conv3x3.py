@@ -20,6 +20,8 @@ DEEP = 256
 """Least channels, in and out, with which one product of all nine places is faster."""
 AT_ONCE = 2**21
 """Numbers of the matrix that a product is of, 8 MB."""
+PLACES = 256
+"""At least as many are in it: with fewer, a product is mostly the sum with the one before."""
 
 
 class Conv3x3(nn.Conv2d):
@@ -91,7 +93,7 @@ def by_one_product(maps: Tensor, gradient: Tensor, dilation: int) -> Tensor:
         (first, down, right, dilation * down, dilation * right, one),
     )
     places = maps.new_empty(gradient.shape[-1], 9 * channels)
-    rows, beta = max(1, AT_ONCE // (9 * channels * width)), 0
+    rows, beta = max(AT_ONCE // (9 * channels), PLACES) // width + 1, 0
     for image, its_gradient in zip(seen, gradient, strict=True):
         for some, share in zip(image.split(rows), its_gradient.split(rows), strict=True):
             matrix = some.reshape(-1, 9 * channels)
