@@ -11,6 +11,8 @@ The ways, each in a process of its own, which take turns step by step:
 - `plain`: the published algorithm in plain PyTorch, of plain layers (`published.py`);
 - `other`: the engine of another checkout, with --against.
 
+A way may have overrides of its own behind a plus: `engine+trainer.fused=true`.
+
 Time is the process's own on the processor (user and kernel), one thread; ratios are medians over
 rounds. Images and labels of 19 classes are random, 1 + 1 a step, and decoded once. `loss` is the
 last step's: the ways see the same images, and agree unless a method draws random numbers.
@@ -283,7 +285,10 @@ def row(name: str, ways: list[str], rounds: int, words: list[str], other: Path |
         f"trainer.steps={STEPS}", f"trainer.validate_every={STEPS}", "cache=ram",
         f"trainer.checkpoint_every={STEPS}", *words,
     ]  # fmt: skip
-    workers = {way: started(way, words, other) for way in ways}
+    workers = {}
+    for way in ways:
+        kind, *changes = way.split("+")
+        workers[way] = started(kind, [*words, *changes], other)
     found: dict[str, list[Any]] = {way: [] for way in ways}
     for turn in range(WARM_UP + rounds):
         for way, process in list(workers.items())[:: -1 if turn % 2 else 1]:

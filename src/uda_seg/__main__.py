@@ -20,7 +20,8 @@ def program() -> None:
     try:
         main()
     except SystemExit as end:
-        codes.append(int(end.code or 0))
+        if end.code is None or isinstance(end.code, int):  # else Python says what it is
+            codes.append(end.code or 0)
         raise
 
 

@@ -46,6 +46,14 @@ def test_they_become_plain_again() -> None:
     assert [type(layer) for layer in fast] == [type(layer) for layer in plain]
 
 
+def learnt(layer: nn.Module, maps: torch.Tensor) -> list[torch.Tensor]:
+    """The output, and the gradients of the maps and the weights."""
+    leaf = maps.clone().requires_grad_()
+    output = layer(leaf)
+    (output * torch.linspace(0, 1, output.numel()).view_as(output)).sum().backward()
+    return [output, leaf.grad, *(weight.grad for weight in layer.parameters())]
+
+
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 @pytest.mark.parametrize("size", [(10, 14), (5, 20), (13, 13)])
 def test_kernels_that_reach_across_a_map_learn_the_same(
@@ -57,12 +65,7 @@ def test_kernels_that_reach_across_a_map_learn_the_same(
     speed_up(fast)
     assert type(fast) is Conv3x3
     maps = torch.randn(2, 3, *size).contiguous(memory_format=memory_format)
-    found = []
-    for layer in (plain, fast):
-        leaf = maps.clone().requires_grad_()
-        output = layer(leaf)
-        (output * torch.linspace(0, 1, output.numel()).view_as(output)).sum().backward()
-        found.append([output, leaf.grad, *(weight.grad for weight in layer.parameters())])
+    found = [learnt(layer, maps) for layer in (plain, fast)]
     takes_another_way = type(fast(maps.requires_grad_()).grad_fn).__name__ == "_Conv3x3Backward"
     assert takes_another_way == (min(size) < 12)
     for expected, actual in zip(*found, strict=True):
@@ -83,13 +86,8 @@ def test_deep_convolutions_learn_the_same(
     fast = copy.deepcopy(plain)
     speed_up(fast)
     maps = torch.randn(2, 3, *size).contiguous(memory_format=torch.channels_last)
-    found = []
-    for layer in (plain, fast):
-        leaf = maps.clone().requires_grad_()
-        output = layer(leaf)
-        (output * torch.linspace(0, 1, output.numel()).view_as(output)).sum().backward()
-        found.append([output, leaf.grad, *(weight.grad for weight in layer.parameters())])
-    assert type(fast(leaf).grad_fn).__name__ == "_Conv3x3Backward"
+    found = [learnt(layer, maps) for layer in (plain, fast)]
+    assert type(fast(maps).grad_fn).__name__ == "_Conv3x3Backward"
     assert fast.weight.grad.is_contiguous(memory_format=torch.channels_last)
     for expected, actual in zip(*found, strict=True):
         torch.testing.assert_close(actual, expected, rtol=1e-4, atol=1e-4)
