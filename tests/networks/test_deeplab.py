@@ -86,7 +86,7 @@ def test_published_optimizers() -> None:
         values = [config.optimizer[key] for key in ("lr", "momentum", "weight_decay")]
         assert values == [2.5e-4, 0.9, 5e-4]
         schedule = {"power": 0.9, "warm_up": 0, "rise": "linear", "total": 250_000}
-        assert dict(config.schedule) == schedule
+        assert arguments_of(config.schedule) == schedule
         assert config.aspp == "paper2"
         assert list(config.dilations) == [6, 12, 18, 24]
 
